@@ -1,0 +1,120 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let argumentParser = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
+let ordered = Target.Dependency.product(
+    name: "OrderedCollections", package: "swift-collections")
+
+/// A library of the process table, and the tests that belong to it.
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(
+        name: name + "Tests", dependencies: dependencies, path: "Tests/" + name,
+        swiftSettings: strict)
+}
+
+let package = Package(
+    name: "sluice",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "sluiced", targets: ["sluiced"]),
+        .executable(name: "sluice", targets: ["sluice"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        .target(
+            name: "CTerminal",
+            linkerSettings: [.linkedLibrary("ncursesw"), .linkedLibrary("tinfo")]),
+        .systemLibrary(
+            name: "CUnbound", pkgConfig: "libunbound", providers: [.apt(["libunbound-dev"])]),
+
+        library("Mail", []),
+        library("Filter", ["Mail"]),
+        library("Scheduler", ["Mail", deque, heap]),
+        library("SMTP", ["Mail", nioCore, nioSSL]),
+        library("Settings", ["Mail", "Scheduler", .product(name: "TOMLKit", package: "TOMLKit")]),
+        library("Control", ["Mail", "Filter", "Scheduler", nioCore, nioPosix, nioHTTP1]),
+        library(
+            "Spool",
+            ["Mail", "Filter", nioCore, .product(name: "GRDB", package: "GRDB.swift")]),
+        library(
+            "Manager",
+            [
+                "Mail", "Filter", "Scheduler", "SMTP", "Settings", "Control", "Spool", deque,
+                nioCore, nioPosix, nioSSL, logging, lifecycle,
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ]),
+        library(
+            "Worker",
+            [
+                "Mail", "Scheduler", "SMTP", "Settings", "Control", "CUnbound", deque, nioCore,
+                nioPosix, nioSSL, logging,
+            ]),
+        library("Terminal", ["CTerminal"]),
+        library("Monitor", ["Mail", "Filter", "Settings", "Control", "Terminal"]),
+        library("Testbed", ["Mail", "SMTP", nioCore, nioPosix, nioSSL]),
+
+        .executableTarget(
+            name: "sluiced",
+            dependencies: ["Manager", "Worker", "Settings", logging, argumentParser],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "sluice",
+            dependencies: [
+                "Mail", "Filter", "Settings", "Control", "Monitor", "Terminal", "Testbed",
+                nioCore, nioPosix, argumentParser,
+            ],
+            swiftSettings: strict),
+
+        tests("Mail", ["Mail"]),
+        tests("Filter", ["Filter", "Mail"]),
+        tests("Scheduler", ["Scheduler", "Mail"]),
+        tests("SMTP", ["SMTP", "Mail", nioCore, nioEmbedded]),
+        tests("Settings", ["Settings", "Scheduler"]),
+        tests("Control", ["Control", "Mail", "Filter", nioCore, nioEmbedded]),
+        tests("Spool", ["Spool", "Mail", "Filter", nioCore]),
+        tests(
+            "Manager",
+            ["Manager", "Spool", "Control", "Mail", "Settings", nioCore, nioEmbedded]),
+        tests("Worker", ["Worker", "SMTP", "Scheduler", "Mail", "Control", nioCore, nioPosix]),
+        tests("Terminal", ["Terminal"]),
+        tests("Monitor", ["Monitor", "Terminal", "Control", "Mail", "Settings"]),
+        tests("Testbed", ["Testbed", "SMTP", "Mail", nioCore, nioPosix]),
+        tests("Integration", ["Testbed", "Control", "Mail", "Settings", nioCore, nioPosix]),
+    ]
+)

@@ -1,0 +1,3 @@
+#ifndef SLUICE_CTERMINAL_H
+#define SLUICE_CTERMINAL_H
+#endif

@@ -1,0 +1,99 @@
+package import Mail
+
+package enum DeliveryState: String, Codable, Sendable, CaseIterable {
+    /// DNS has not said yet where it goes.
+    case routing
+    /// Due; waits for its destination.
+    case ready
+    /// A transaction is running.
+    case delivering
+    /// Was tried or waits for its destination; due at `nextAttemptAt`.
+    case delayed
+    case held
+    /// Purged, and still to be undone until `purgeAt`.
+    case purging
+}
+
+package struct RecipientRow: Codable, Sendable {
+    package var address: String
+    /// `queued`, or the outcome that is already final for this one: `delivered`, `bounced`.
+    package var state: String
+    package var lastReply: String?
+}
+
+/// One row of `GET /v1/messages`: one message for the recipients of one destination (a delivery).
+package struct MessageRow: Codable, Sendable, Identifiable {
+    /// The delivery: message id, ".", ordinal.
+    package var id: String
+    /// The message: never used again for another one.
+    package var message: String
+    package var sender: String
+    /// The recipients that are still queued.
+    package var recipients: [String]
+    package var domain: String
+    /// The destination's id, and its name for people; nil while it is being routed.
+    package var destination: String?
+    package var destinationName: String?
+    package var worker: Int?
+    package var size: Int
+    package var receivedAt: UnixTime
+    package var expiresAt: UnixTime
+    package var state: DeliveryState
+    package var attempts: Int
+    package var nextAttemptAt: UnixTime?
+    package var purgeAt: UnixTime?
+    package var lastReply: String?
+    package var why: Why
+
+    package init(
+        id: String, message: String, sender: String, recipients: [String], domain: String,
+        size: Int, receivedAt: UnixTime, expiresAt: UnixTime, state: DeliveryState, attempts: Int,
+        why: Why
+    ) {
+        self.id = id
+        self.message = message
+        self.sender = sender
+        self.recipients = recipients
+        self.domain = domain
+        self.size = size
+        self.receivedAt = receivedAt
+        self.expiresAt = expiresAt
+        self.state = state
+        self.attempts = attempts
+        self.why = why
+    }
+}
+
+/// `GET /v1/messages/{id}`.
+package struct MessageDetail: Codable, Sendable {
+    package var version = 1
+    package var at: UnixTime
+    package var id: String
+    package var sender: String
+    package var size: Int
+    package var receivedAt: UnixTime
+    package var expiresAt: UnixTime
+    package var client: String
+    package var deliveries: [MessageRow]
+    /// Each recipient of each delivery, in the order of `deliveries`.
+    package var recipients: [RecipientRow]
+    /// The header section as received, at most 64 KiB.
+    package var header: String
+
+    package init(
+        at: UnixTime, id: String, sender: String, size: Int, receivedAt: UnixTime,
+        expiresAt: UnixTime, client: String, deliveries: [MessageRow],
+        recipients: [RecipientRow], header: String
+    ) {
+        self.at = at
+        self.id = id
+        self.sender = sender
+        self.size = size
+        self.receivedAt = receivedAt
+        self.expiresAt = expiresAt
+        self.client = client
+        self.deliveries = deliveries
+        self.recipients = recipients
+        self.header = header
+    }
+}

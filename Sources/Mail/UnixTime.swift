@@ -1,0 +1,42 @@
+/// A point on the wall clock: what is stored, sent over the API and shown.
+///
+/// Timers run on the monotonic clock (`Scheduler.Instant`); only at the edges is one converted
+/// into the other, so that a clock that jumps does not move a timer.
+package struct UnixTime: Hashable, Comparable, Sendable {
+    /// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+    package var milliseconds: Int64
+
+    package init(milliseconds: Int64) {
+        self.milliseconds = milliseconds
+    }
+
+    package init(seconds: Double) {
+        self.milliseconds = Int64((seconds * 1000).rounded())
+    }
+
+    package var seconds: Double { Double(milliseconds) / 1000 }
+
+    package static func < (a: UnixTime, b: UnixTime) -> Bool { a.milliseconds < b.milliseconds }
+
+    package static func + (time: UnixTime, duration: Duration) -> UnixTime {
+        let (seconds, attoseconds) = duration.components
+        return UnixTime(
+            milliseconds: time.milliseconds + seconds * 1000 + attoseconds / 1_000_000_000_000_000)
+    }
+
+    package static func - (a: UnixTime, b: UnixTime) -> Duration {
+        .milliseconds(a.milliseconds - b.milliseconds)
+    }
+}
+
+/// On the wire a time is a number: seconds since the epoch with a fraction of three digits.
+extension UnixTime: Codable {
+    package init(from decoder: any Decoder) throws {
+        self.init(seconds: try decoder.singleValueContainer().decode(Double.self))
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(seconds)
+    }
+}

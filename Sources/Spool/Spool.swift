@@ -1,0 +1,366 @@
+package import Filter
+package import Mail
+package import NIOCore
+
+/// Where accepted mail lives: messages, deliveries, destinations and the operators' actions.
+///
+/// All calls block and may be slow; they are made on threads that exist for it (`SpoolWriter`,
+/// `SpoolReader`), never on an event loop or in the cooperative pool. Writes come in batches and
+/// are durable when `commit` returns. A second implementation (a shared database) takes the same
+/// calls, so nothing here assumes a file.
+package protocol Spool: Sendable {
+    /// Hands out ids that were never used and never will be again, also after a crash.
+    func reserveMessageIDs(_ count: Int) throws(SpoolError) -> Range<Int64>
+
+    /// Applies all writes in their order in one transaction. On return they are on disk; when it
+    /// throws none of them happened.
+    func commit(_ writes: [SpoolWrite]) throws(SpoolError)
+
+    /// The body as accepted (with the Received header); nil if the message has left.
+    func body(of message: MessageID) throws(SpoolError) -> ByteBuffer?
+
+    func message(_ id: MessageID) throws(SpoolError) -> MessageRecord?
+
+    /// Deliveries in the order of their ids, `after` excluded: of one destination, or all.
+    func deliveries(
+        destination: Int64?, after: DeliveryID?, limit: Int
+    ) throws(SpoolError) -> [StoredDelivery]
+
+    func deliveries(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredDelivery]
+
+    /// A page for `GET /v1/messages`, rows and total of the same instant.
+    func page(_ query: DeliveryQuery) throws(SpoolError) -> DeliveryPage
+
+    /// The ids that a filter selects, ascending: what a plan is bound to.
+    func select(_ query: DeliveryQuery) throws(SpoolError) -> [DeliveryID]
+
+    /// Per destination: the deliveries by state and the oldest; for start-up.
+    func tallies() throws(SpoolError) -> [DestinationTally]
+
+    func destinations() throws(SpoolError) -> [DestinationRecord]
+
+    /// Newest first.
+    func actions(limit: Int, offset: Int) throws(SpoolError) -> [ActionRecord]
+
+    func action(_ id: Int64) throws(SpoolError) -> ActionRecord?
+
+    /// Ends the use of the spool; releases its lock.
+    func close()
+}
+
+/// Something went wrong with the spool. `code` is stable, `cause` is the engine's own words,
+/// `context` says which file or call.
+package struct SpoolError: Error, Sendable, CustomStringConvertible {
+    package enum Code: String, Sendable {
+        /// No space, quota reached, read-only, I/O error: may go away; intake answers 4xx.
+        case cannotWrite = "spool-cannot-write"
+        /// Another process has it.
+        case inUse = "spool-in-use"
+        /// A schema newer than this program knows.
+        case tooNew = "spool-too-new"
+        /// Not a spool, or damaged.
+        case damaged = "spool-damaged"
+        /// The directory is missing or may not be used.
+        case unusable = "spool-unusable"
+    }
+
+    package var code: Code
+    package var cause: String
+    package var context: String
+
+    package init(code: Code, cause: String, context: String) {
+        self.code = code
+        self.cause = cause
+        self.context = context
+    }
+
+    package var description: String { "\(code.rawValue): \(context): \(cause)" }
+}
+
+/// One change. A batch of them is one transaction.
+package enum SpoolWrite: Sendable {
+    case accept(NewMessage)
+    /// A delivery that had no destination is replaced by deliveries that have one.
+    case route(DeliveryID, into: [NewDelivery])
+    /// All recipients of the delivery have their final outcome: it leaves, and with the last
+    /// delivery of a message the message and its body.
+    case remove(DeliveryID)
+    /// An attempt (or part of it) failed for now.
+    case update(DeliveryUpdate)
+    /// Operators' bulk changes: only deliveries in one of the states `from` change.
+    case mark([DeliveryID], from: Set<StoredState>, to: StoredState, at: UnixTime?)
+    case removeAll([DeliveryID], in: StoredState)
+    /// Makes deliveries due at a time; attempts stay.
+    case reschedule([DeliveryID], at: UnixTime)
+    case destination(DestinationRecord)
+    case forgetDestination(Int64)
+    case action(ActionRecord)
+}
+
+package enum StoredState: UInt8, Sendable, CaseIterable {
+    case routing = 0
+    case queued = 1
+    case held = 2
+    /// Waits out the undo window of a purge; destroyed at the delivery's `purgeAt`.
+    case purging = 3
+    /// Waits out the undo window of an operator's bounce.
+    case bouncing = 4
+}
+
+/// One recipient, as long as it has no final outcome.
+package struct StoredRecipient: Hashable, Sendable {
+    package var address: String
+    /// RFC 3461 NOTIFY, ORCPT (xtext as received); empty where not given.
+    package var notify: String
+    package var originalRecipient: String
+    /// The last reply that was this recipient's own; empty before the first attempt.
+    package var lastReply: String
+
+    package init(
+        address: String, notify: String = "", originalRecipient: String = "",
+        lastReply: String = ""
+    ) {
+        self.address = address
+        self.notify = notify
+        self.originalRecipient = originalRecipient
+        self.lastReply = lastReply
+    }
+}
+
+package struct NewMessage: Sendable {
+    package var record: MessageRecord
+    package var body: ByteBuffer
+    package var deliveries: [NewDelivery]
+
+    package init(record: MessageRecord, body: ByteBuffer, deliveries: [NewDelivery]) {
+        self.record = record
+        self.body = body
+        self.deliveries = deliveries
+    }
+}
+
+package struct MessageRecord: Hashable, Sendable {
+    package var id: MessageID
+    /// Empty for the null sender.
+    package var sender: String
+    package var receivedAt: UnixTime
+    package var expiresAt: UnixTime
+    /// Bytes of the body.
+    package var size: Int
+    /// BODY=8BITMIME, SMTPUTF8, and whether a line begins with a dot (scanned once, at intake).
+    package var eightBit: Bool
+    package var utf8: Bool
+    package var leadingDots: Bool
+    /// RFC 3461 RET and ENVID; empty where not given.
+    package var ret: String
+    package var envelopeID: String
+    /// "name [address]" of the client, for people.
+    package var client: String
+
+    package init(
+        id: MessageID, sender: String, receivedAt: UnixTime, expiresAt: UnixTime, size: Int,
+        eightBit: Bool = false, utf8: Bool = false, leadingDots: Bool = true, ret: String = "",
+        envelopeID: String = "", client: String = ""
+    ) {
+        self.id = id
+        self.sender = sender
+        self.receivedAt = receivedAt
+        self.expiresAt = expiresAt
+        self.size = size
+        self.eightBit = eightBit
+        self.utf8 = utf8
+        self.leadingDots = leadingDots
+        self.ret = ret
+        self.envelopeID = envelopeID
+        self.client = client
+    }
+}
+
+package struct NewDelivery: Sendable {
+    package var id: DeliveryID
+    /// nil: not routed yet (state `routing`, recipients of any domains).
+    package var destination: Int64?
+    /// The recipients' domain, or the first of them, for people and filters.
+    package var domain: String
+    package var recipients: [StoredRecipient]
+    package var nextAttemptAt: UnixTime
+
+    package init(
+        id: DeliveryID, destination: Int64?, domain: String, recipients: [StoredRecipient],
+        nextAttemptAt: UnixTime
+    ) {
+        self.id = id
+        self.destination = destination
+        self.domain = domain
+        self.recipients = recipients
+        self.nextAttemptAt = nextAttemptAt
+    }
+}
+
+package struct DeliveryUpdate: Sendable {
+    package var id: DeliveryID
+    package var attempts: Int
+    package var nextAttemptAt: UnixTime
+    package var lastReply: String
+    /// Those still queued where the attempt settled some; nil where all stay as they were.
+    package var recipients: [StoredRecipient]?
+
+    package init(
+        id: DeliveryID, attempts: Int, nextAttemptAt: UnixTime, lastReply: String,
+        recipients: [StoredRecipient]?
+    ) {
+        self.id = id
+        self.attempts = attempts
+        self.nextAttemptAt = nextAttemptAt
+        self.lastReply = lastReply
+        self.recipients = recipients
+    }
+}
+
+package struct StoredDelivery: Sendable {
+    package var id: DeliveryID
+    package var message: MessageRecord
+    package var destination: Int64?
+    package var domain: String
+    package var recipients: [StoredRecipient]
+    package var state: StoredState
+    package var attempts: Int
+    package var nextAttemptAt: UnixTime
+    package var purgeAt: UnixTime?
+    package var lastReply: String
+
+    package init(
+        id: DeliveryID, message: MessageRecord, destination: Int64?, domain: String,
+        recipients: [StoredRecipient], state: StoredState, attempts: Int, nextAttemptAt: UnixTime,
+        purgeAt: UnixTime?, lastReply: String
+    ) {
+        self.id = id
+        self.message = message
+        self.destination = destination
+        self.domain = domain
+        self.recipients = recipients
+        self.state = state
+        self.attempts = attempts
+        self.nextAttemptAt = nextAttemptAt
+        self.purgeAt = purgeAt
+        self.lastReply = lastReply
+    }
+}
+
+package struct DeliveryQuery: Sendable {
+    /// nil: all.
+    package var filter: FilterExpression?
+    /// A field of the filter language, ascending unless `descending`; nil: oldest first.
+    package var sort: String?
+    package var descending: Bool
+    package var limit: Int
+    package var offset: Int
+    /// The present time, for ages.
+    package var now: UnixTime
+    /// For fields that live outside the spool (a destination's worker, state, …): the ids of the
+    /// destinations for which the comparison holds.
+    package var destinationsMatching: @Sendable (FilterComparison) -> [Int64]
+
+    package init(
+        filter: FilterExpression?, sort: String? = nil, descending: Bool = false,
+        limit: Int = 100, offset: Int = 0, now: UnixTime,
+        destinationsMatching: @escaping @Sendable (FilterComparison) -> [Int64] = { _ in [] }
+    ) {
+        self.filter = filter
+        self.sort = sort
+        self.descending = descending
+        self.limit = limit
+        self.offset = offset
+        self.now = now
+        self.destinationsMatching = destinationsMatching
+    }
+}
+
+package struct DeliveryPage: Sendable {
+    package var total: Int
+    package var rows: [StoredDelivery]
+
+    package init(total: Int, rows: [StoredDelivery]) {
+        self.total = total
+        self.rows = rows
+    }
+}
+
+package struct DestinationTally: Sendable {
+    /// nil: those not routed yet.
+    package var destination: Int64?
+    package var state: StoredState
+    package var count: Int
+    package var oldestAt: UnixTime
+
+    package init(destination: Int64?, state: StoredState, count: Int, oldestAt: UnixTime) {
+        self.destination = destination
+        self.state = state
+        self.count = count
+        self.oldestAt = oldestAt
+    }
+}
+
+package struct DestinationRecord: Hashable, Sendable {
+    package var id: Int64
+    /// The canonical text whose CRC-32 is the ring key: what it is.
+    package var identity: String
+    package var name: String
+    /// The domains that were routed here, best known first, at most 20.
+    package var domains: [String]
+    /// The pinned worker, set by an operator.
+    package var pin: Int?
+    package var pausedBy: String?
+    package var pausedUntil: UnixTime?
+    package var pauseReason: String
+    /// Window, tokens, breaker as the last owner left them (`DestinationSnapshot`, encoded).
+    package var scheduler: [UInt8]
+
+    package init(
+        id: Int64, identity: String, name: String, domains: [String], pin: Int? = nil,
+        pausedBy: String? = nil, pausedUntil: UnixTime? = nil, pauseReason: String = "",
+        scheduler: [UInt8] = []
+    ) {
+        self.id = id
+        self.identity = identity
+        self.name = name
+        self.domains = domains
+        self.pin = pin
+        self.pausedBy = pausedBy
+        self.pausedUntil = pausedUntil
+        self.pauseReason = pauseReason
+        self.scheduler = scheduler
+    }
+}
+
+package struct ActionRecord: Sendable {
+    package var id: Int64
+    /// `ActionKind`'s raw value.
+    package var kind: String
+    package var at: UnixTime
+    package var by: String
+    package var reason: String
+    package var target: String
+    /// `ActionState`'s raw value.
+    package var state: String
+    package var undoUntil: UnixTime?
+    package var result: String
+    /// Counts and what undo needs, encoded by the manager.
+    package var details: [UInt8]
+
+    package init(
+        id: Int64, kind: String, at: UnixTime, by: String, reason: String, target: String,
+        state: String, undoUntil: UnixTime?, result: String, details: [UInt8]
+    ) {
+        self.id = id
+        self.kind = kind
+        self.at = at
+        self.by = by
+        self.reason = reason
+        self.target = target
+        self.state = state
+        self.undoUntil = undoUntil
+        self.result = result
+        self.details = details
+    }
+}
