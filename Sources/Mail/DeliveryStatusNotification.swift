@@ -252,7 +252,10 @@ package struct DeliveryStatusNotification: Sendable {
 
     /// What may stand unquoted in a Message-ID, an address type and a boundary.
     private func token(_ text: String) -> String {
-        String(text.prefix(60).filter { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == ".") })
+        String(
+            text.prefix(60).filter {
+                $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == ".")
+            })
     }
 
     /// `lead` and the reply as paragraphs, indented by four, of lines of up to 76 characters.
