@@ -13,6 +13,7 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(
@@ -65,7 +66,7 @@ let package = Package(
         library("Mail", []),
         library("Filter", ["Mail"]),
         library("Scheduler", ["Mail", deque, heap]),
-        library("SMTP", ["Mail", nioCore, nioSSL]),
+        library("SMTP", ["Mail", nioCore, nioPosix, nioTLS, nioSSL]),
         library("Settings", ["Mail", "Scheduler", .product(name: "TOMLKit", package: "TOMLKit")]),
         library("Control", ["Mail", "Filter", "Scheduler", nioCore, nioPosix, nioHTTP1]),
         library(
@@ -104,7 +105,7 @@ let package = Package(
         tests("Mail", ["Mail"]),
         tests("Filter", ["Filter", "Mail"]),
         tests("Scheduler", ["Scheduler", "Mail"]),
-        tests("SMTP", ["SMTP", "Mail", nioCore, nioEmbedded]),
+        tests("SMTP", ["SMTP", "Mail", nioCore, nioEmbedded, nioPosix, nioSSL]),
         tests("Settings", ["Settings", "Scheduler"]),
         tests("Control", ["Control", "Mail", "Filter", nioCore, nioEmbedded]),
         tests("Spool", ["Spool", "Mail", "Filter", nioCore]),
