@@ -1,0 +1,43 @@
+/// Everything that is wrong with a settings file (a configuration, a theme), not only the first
+/// thing.
+package struct SettingsError: Error, Sendable, Hashable, CustomStringConvertible {
+    package struct Problem: Sendable, Hashable, CustomStringConvertible {
+        package var file: String
+        /// Counted from 1; nil where the problem is the file as a whole.
+        package var line: Int?
+        /// The key's path, "limits.rate" or "shaping[2].match"; empty for the file as a whole.
+        package var key: String
+        /// What is wrong and what would be right.
+        package var message: String
+
+        package init(file: String, line: Int?, key: String = "", message: String) {
+            self.file = file
+            self.line = line
+            self.key = key
+            self.message = message
+        }
+
+        /// `file:line: key: message`
+        package var description: String {
+            let place = line.map { "\(file):\($0): " } ?? "\(file): "
+            return place + (key.isEmpty ? "" : "\(key): ") + message
+        }
+    }
+
+    /// Never empty; in the order of the file.
+    package let problems: [Problem]
+
+    package init(problems: [Problem]) {
+        self.problems = problems
+    }
+
+    package init(file: String, line: Int?, key: String = "", message: String) {
+        self.init(
+            problems: [Problem(file: file, line: line, key: key, message: message)])
+    }
+
+    /// One problem a line.
+    package var description: String {
+        problems.map(\.description).joined(separator: "\n")
+    }
+}
