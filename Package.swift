@@ -60,8 +60,8 @@ let package = Package(
         .target(
             name: "CTerminal",
             linkerSettings: [.linkedLibrary("ncursesw"), .linkedLibrary("tinfo")]),
-        .systemLibrary(
-            name: "CUnbound", pkgConfig: "libunbound", providers: [.apt(["libunbound-dev"])]),
+        // No pkgConfig: the .pc file requires the -dev packages of libunbound's own libraries.
+        .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
 
         library("Mail", []),
         library("Filter", ["Mail"]),
