@@ -106,7 +106,7 @@ let package = Package(
         tests("Scheduler", ["Scheduler", "Mail"]),
         tests("SMTP", ["SMTP", "Mail", nioCore, nioEmbedded]),
         tests("Settings", ["Settings", "Scheduler"]),
-        tests("Control", ["Control", "Mail", "Filter", nioCore, nioEmbedded]),
+        tests("Control", ["Control", "Mail", "Filter", nioCore, nioEmbedded, nioPosix]),
         tests("Spool", ["Spool", "Mail", "Filter", nioCore]),
         tests(
             "Manager",
