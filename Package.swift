@@ -107,7 +107,7 @@ let package = Package(
         tests("Scheduler", ["Scheduler", "Mail"]),
         tests("SMTP", ["SMTP", "Mail", nioCore, nioEmbedded, nioPosix, nioSSL]),
         tests("Settings", ["Settings", "Scheduler"]),
-        tests("Control", ["Control", "Mail", "Filter", nioCore, nioEmbedded]),
+        tests("Control", ["Control", "Mail", "Filter", nioCore, nioEmbedded, nioPosix]),
         tests("Spool", ["Spool", "Mail", "Filter", nioCore]),
         tests(
             "Manager",
