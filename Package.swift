@@ -70,7 +70,11 @@ let package = Package(
         library("Control", ["Mail", "Filter", "Scheduler", nioCore, nioPosix, nioHTTP1]),
         library(
             "Spool",
-            ["Mail", "Filter", nioCore, .product(name: "GRDB", package: "GRDB.swift")]),
+            [
+                "Mail", "Filter", nioCore, deque,
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ]),
         library(
             "Manager",
             [
@@ -107,7 +111,12 @@ let package = Package(
         tests("SMTP", ["SMTP", "Mail", nioCore, nioEmbedded]),
         tests("Settings", ["Settings", "Scheduler"]),
         tests("Control", ["Control", "Mail", "Filter", nioCore, nioEmbedded]),
-        tests("Spool", ["Spool", "Mail", "Filter", nioCore]),
+        tests(
+            "Spool",
+            [
+                "Spool", "Mail", "Filter", nioCore, nioPosix,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
         tests(
             "Manager",
             ["Manager", "Spool", "Control", "Mail", "Settings", nioCore, nioEmbedded]),
