@@ -71,7 +71,11 @@ let package = Package(
         library("Control", ["Mail", "Filter", "Scheduler", nioCore, nioPosix, nioHTTP1]),
         library(
             "Spool",
-            ["Mail", "Filter", nioCore, .product(name: "GRDB", package: "GRDB.swift")]),
+            [
+                "Mail", "Filter", nioCore, deque,
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ]),
         library(
             "Manager",
             [
@@ -108,7 +112,12 @@ let package = Package(
         tests("SMTP", ["SMTP", "Mail", nioCore, nioEmbedded, nioPosix, nioSSL]),
         tests("Settings", ["Settings", "Scheduler"]),
         tests("Control", ["Control", "Mail", "Filter", nioCore, nioEmbedded, nioPosix]),
-        tests("Spool", ["Spool", "Mail", "Filter", nioCore]),
+        tests(
+            "Spool",
+            [
+                "Spool", "Mail", "Filter", nioCore, nioPosix,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
         tests(
             "Manager",
             ["Manager", "Spool", "Control", "Mail", "Settings", nioCore, nioEmbedded]),
