@@ -1,8 +1,10 @@
 package import NIOCore
 import NIOPosix
+package import NIOSSL
 
 /// The client's side of an SMTP connection, line by line: for tests, and for traffic into a daemon.
 package struct Conversation {
+    private let channel: any Channel
     private var inbound: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
     private let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
     private var received = ByteBuffer()
@@ -33,15 +35,17 @@ package struct Conversation {
             }
         return try await channel.executeThenClose { inbound, outbound in
             var conversation = Conversation(
-                inbound: inbound.makeAsyncIterator(), outbound: outbound)
+                channel: channel.channel, inbound: inbound.makeAsyncIterator(),
+                outbound: outbound)
             return try await body(&conversation)
         }
     }
 
     private init(
-        inbound: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator,
+        channel: any Channel, inbound: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator,
         outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
     ) {
+        self.channel = channel
         self.inbound = inbound
         self.outbound = outbound
     }
@@ -74,6 +78,17 @@ package struct Conversation {
     package mutating func command(_ command: String) async throws -> Reply {
         try await send(command)
         return try await reply()
+    }
+
+    /// Says STARTTLS and, after the 220, hands the connection to TLS; EHLO has to come again.
+    package mutating func startTLS(_ context: NIOSSLContext) async throws {
+        let reply = try await command("STARTTLS")
+        guard reply.code == 220 else { throw TestbedError.refused("STARTTLS", "\(reply)") }
+        let channel = self.channel
+        try await channel.eventLoop.submit {
+            try channel.pipeline.syncOperations.addHandler(
+                NIOSSLClientHandler(context: context, serverHostname: nil), position: .first)
+        }.get()
     }
 
     /// Reads the greeting and says EHLO. Throws `TestbedError.refused` if either is declined.

@@ -58,7 +58,8 @@ struct ReceiverSession {
             greeted = true
             reset(&state)
             let extensions = verb == "EHLO" ? self.extensions(state.manner) : []
-            return say(ScriptedReply(250, nil, lines: [hostname] + extensions), after: delay, &state)
+            return say(
+                ScriptedReply(250, nil, lines: [hostname] + extensions), after: delay, &state)
         case "STARTTLS" where offersTLS && !encrypted:
             return say(ScriptedReply(220, "2.0.0", "Go ahead"), after: delay, &state) + [.startTLS]
         case "MAIL":
