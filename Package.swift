@@ -92,7 +92,7 @@ let package = Package(
             ]),
         library("Terminal", ["CTerminal"]),
         library("Monitor", ["Mail", "Filter", "Settings", "Control", "Terminal"]),
-        library("Testbed", ["Mail", "SMTP", nioCore, nioPosix, nioSSL]),
+        library("Testbed", ["Mail", nioCore, nioPosix, nioSSL]),
 
         .executableTarget(
             name: "sluiced",
@@ -124,7 +124,7 @@ let package = Package(
         tests("Worker", ["Worker", "SMTP", "Scheduler", "Mail", "Control", nioCore, nioPosix]),
         tests("Terminal", ["Terminal"]),
         tests("Monitor", ["Monitor", "Terminal", "Control", "Mail", "Settings"]),
-        tests("Testbed", ["Testbed", "SMTP", "Mail", nioCore, nioPosix]),
+        tests("Testbed", ["Testbed", "Mail", nioCore, nioPosix, nioSSL]),
         tests("Integration", ["Testbed", "Control", "Mail", "Settings", nioCore, nioPosix]),
     ]
 )

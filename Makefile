@@ -1,0 +1,57 @@
+# What can be made is listed by `make help`. Everything is built by the Swift package manager;
+# packages that are missing are installed from Debian's by scripts/install-packages.
+
+SWIFT ?= swift
+PREFIX ?= /usr/local
+DESTDIR ?=
+# The release needs no Swift toolchain where it runs.
+RELEASE = -c release --static-swift-stdlib
+BENCH ?=
+
+.PHONY: help demo test bench build release install lint format imports clean
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: release ## Watch Sluice at work: an Internet in a box, and the monitor on it
+	@echo "==> Starting the demonstration; q ends it"
+	@.build/release/sluice demo
+
+test: ## Run all tests
+	@scripts/install-packages build test
+	@echo "==> Building and running the tests (the first build takes some minutes)"
+	$(SWIFT) test
+
+bench: release ## Measure Sluice beside Postfix; BENCH=--quick for a short run
+	@scripts/install-packages bench
+	@echo "==> Measuring beside Postfix (some minutes; nothing else should be running)"
+	@python3 Benchmarks/relay.py $(BENCH)
+
+build: ## Build for development
+	@scripts/install-packages build
+	@echo "==> Building"
+	$(SWIFT) build
+
+release: ## Build for use
+	@scripts/install-packages build
+	@echo "==> Building the release (the first build takes some minutes)"
+	$(SWIFT) build $(RELEASE) --product sluiced
+	$(SWIFT) build $(RELEASE) --product sluice
+
+install: release ## Install into PREFIX (default /usr/local)
+	@echo "==> Installing into $(DESTDIR)$(PREFIX)"
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/sluice/themes
+	install -m 755 .build/release/sluice .build/release/sluiced $(DESTDIR)$(PREFIX)/bin
+	install -m 644 themes/* $(DESTDIR)$(PREFIX)/share/sluice/themes
+
+lint: ## Check the format of the sources
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
+
+format: ## Format the sources
+	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
+
+imports: ## Check that every import of another target is declared in Package.swift
+	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
+
+clean: ## Remove what was built
+	$(SWIFT) package clean
