@@ -85,7 +85,7 @@ let package = Package(
                 "Mail", "Scheduler", "SMTP", "Settings", "Control", "CUnbound", deque, nioCore,
                 nioPosix, nioSSL, logging,
             ]),
-        library("Terminal", ["CTerminal"]),
+        library("Terminal", ["CTerminal", "Mail"]),
         library("Monitor", ["Mail", "Filter", "Settings", "Control", "Terminal"]),
         library("Testbed", ["Mail", "SMTP", nioCore, nioPosix, nioSSL]),
 
@@ -112,7 +112,7 @@ let package = Package(
             "Manager",
             ["Manager", "Spool", "Control", "Mail", "Settings", nioCore, nioEmbedded]),
         tests("Worker", ["Worker", "SMTP", "Scheduler", "Mail", "Control", nioCore, nioPosix]),
-        tests("Terminal", ["Terminal"]),
+        tests("Terminal", ["Terminal", "Mail"]),
         tests("Monitor", ["Monitor", "Terminal", "Control", "Mail", "Settings"]),
         tests("Testbed", ["Testbed", "SMTP", "Mail", nioCore, nioPosix]),
         tests("Integration", ["Testbed", "Control", "Mail", "Settings", nioCore, nioPosix]),
