@@ -90,7 +90,7 @@ let package = Package(
                 "Mail", "Scheduler", "SMTP", "Settings", "Control", "CUnbound", deque, nioCore,
                 nioPosix, nioSSL, logging,
             ]),
-        library("Terminal", ["CTerminal"]),
+        library("Terminal", ["CTerminal", "Mail"]),
         library("Monitor", ["Mail", "Filter", "Settings", "Control", "Terminal"]),
         library("Testbed", ["Mail", nioCore, nioPosix, nioSSL]),
 
@@ -122,7 +122,7 @@ let package = Package(
             "Manager",
             ["Manager", "Spool", "Control", "Mail", "Settings", nioCore, nioEmbedded]),
         tests("Worker", ["Worker", "SMTP", "Scheduler", "Mail", "Control", nioCore, nioPosix]),
-        tests("Terminal", ["Terminal"]),
+        tests("Terminal", ["Terminal", "Mail"]),
         tests("Monitor", ["Monitor", "Terminal", "Control", "Mail", "Settings"]),
         tests("Testbed", ["Testbed", "Mail", nioCore, nioPosix, nioSSL]),
         tests("Integration", ["Testbed", "Control", "Mail", "Settings", nioCore, nioPosix]),
