@@ -79,8 +79,9 @@ let package = Package(
         library(
             "Manager",
             [
-                "Mail", "Filter", "Scheduler", "SMTP", "Settings", "Control", "Spool", deque,
-                nioCore, nioPosix, nioSSL, logging, lifecycle,
+                "Mail", "Filter", "Scheduler", "SMTP", "Settings", "Control", "Spool", nioCore,
+                nioPosix, nioSSL, logging, lifecycle,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
@@ -96,7 +97,7 @@ let package = Package(
 
         .executableTarget(
             name: "sluiced",
-            dependencies: ["Manager", "Worker", "Settings", logging, argumentParser],
+            dependencies: ["Control", "Manager", "Worker", "Settings", logging, argumentParser],
             swiftSettings: strict),
         .executableTarget(
             name: "sluice",

@@ -1,1 +1,131 @@
+package import Control
+import FoundationEssentials
+import Glibc
+package import Logging
+import Mail
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Scheduler
+import ServiceLifecycle
+package import Settings
+import Spool
+import UnixSignals
 
+/// The manager process: puts its parts together, runs them, and ends them in order.
+package struct Manager: Sendable {
+    private let configuration: Configuration
+    private let path: String
+    private let log: LineLog
+    private let logger: Logger
+    private let clocks: Clocks
+
+    /// `path` is the configuration's file, for reloads.
+    package init(
+        configuration: Configuration, path: String, log: LineLog, logger: Logger,
+        clocks: Clocks = .system
+    ) {
+        self.configuration = configuration
+        self.path = path
+        self.log = log
+        self.logger = logger
+        self.clocks = clocks
+    }
+
+    /// Runs until SIGTERM or SIGINT. Throws what keeps it from starting.
+    package func run() async throws {
+        let spool = try SQLiteSpool(directory: configuration.dataDirectory)
+        let lock = try WorkerLock(directory: configuration.dataDirectory)
+        try await lock.awaitOldWorkers(
+            logger: logger, patience: configuration.supervision.shutdownTimeout + .seconds(10))
+        let writer = SpoolWriter(spool: spool)
+        let reader = SpoolReader(spool: spool, threads: 2)
+        let smtpLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let controlLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let events = EventBus()
+        let first = try spool.reserveMessageIDs(MessageIDs.block)
+        let context = StartContext(
+            loop: smtpLoops.next(), clocks: clocks, writer: writer, reader: reader,
+            logger: logger, log: log, events: events, configuration: configuration, ids: first,
+            executable: try Self.executable(), lock: lock.descriptor)
+        let mail = try await context.loop.submit { MailPlant.make(context) }.get()
+        let journals = WorkerJournals(directory: configuration.dataDirectory)
+        try await mail.restore(journals: journals)
+        let control = ControlServer(
+            dispatcher: mail.handle, reader: reader, events: events,
+            path: configuration.controlSocket, group: configuration.control.group,
+            loops: controlLoops, logger: logger, reload: { try await reload(mail) })
+        let services = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [
+                    // Ended in reverse order: mail first, so that the control socket shows it.
+                    .init(service: control),
+                    .init(service: MailService(mail: mail, events: events)),
+                ],
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await services.run() }
+            group.addTask { try await watchSignals(mail) }
+            group.addTask { try await flushLog() }
+            try await group.next()
+            group.cancelAll()
+        }
+        writer.close()
+        reader.close()
+        spool.close()
+        try await smtpLoops.shutdownGracefully()
+        try await controlLoops.shutdownGracefully()
+        logger.notice("stopped")
+        log.flush()
+    }
+
+    private var quiet: Logger {
+        var logger = logger
+        logger.logLevel = .warning
+        return logger
+    }
+
+    private static func executable() throws -> String {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = buffer.withUnsafeMutableBytes {
+            readlink("/proc/self/exe", $0.bindMemory(to: CChar.self).baseAddress!, $0.count)
+        }
+        guard count > 0 else {
+            throw WorkerProcess.Failure(
+                description: "/proc/self/exe cannot be read: \(WorkerProcess.errorText())")
+        }
+        return String(decoding: buffer.prefix(count), as: UTF8.self)
+    }
+
+    /// SIGHUP reloads; a reload that fails keeps the old configuration.
+    private func watchSignals(_ mail: MailPlant.Handle) async throws {
+        for await signal in await UnixSignalsSequence(trapping: .sighup) where signal == .sighup {
+            do {
+                let result = try await reload(mail)
+                logger.notice("\(result)")
+            } catch let error as APIError {
+                logger.error("\(error.message)")
+            }
+        }
+        // The sequence ends only when the task is cancelled.
+    }
+
+    private func reload(_ mail: MailPlant.Handle) async throws -> String {
+        let new: Configuration
+        do throws(SettingsError) {
+            new = try Configuration.load(path: path)
+        } catch {
+            throw APIError(
+                code: "bad-configuration",
+                message: "the configuration was not reloaded, the old one stays:\n\(error)")
+        }
+        return try await mail.handle.run { $0.reload(new) }
+    }
+
+    private func flushLog() async throws {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(100))
+            log.flush()
+        }
+    }
+}

@@ -55,6 +55,48 @@ extension SQLiteSpool {
         try read("deliveries") { database in try deliveries(ids, database) }
     }
 
+    package func deliveries(of message: MessageID) throws(SpoolError) -> [StoredDelivery] {
+        try rows(
+            "deliveries of \(message)", "id BETWEEN ? << 16 AND ? << 16 | 65535",
+            [message.rawValue, message.rawValue])
+    }
+
+    package func unrouted() throws(SpoolError) -> [StoredDelivery] {
+        try rows("deliveries to be routed", "state = ?", [Int64(StoredState.routing.rawValue)])
+    }
+
+    private func rows(
+        _ what: String, _ condition: String, _ arguments: [Int64]
+    ) throws(SpoolError) -> [StoredDelivery] {
+        try readOnce(what) { database in
+            let row = try RawStatement(
+                database,
+                "SELECT \(DeliveryRow.columns) FROM deliveries WHERE \(condition) ORDER BY id")
+            defer { row.reset() }
+            for (index, argument) in arguments.enumerated() {
+                try row.bind(argument, at: Int32(index + 1))
+            }
+            var deliveries: [StoredDelivery] = []
+            while try row.step() {
+                if let delivery = decode(row) { deliveries.append(delivery) }
+            }
+            return deliveries
+        }
+    }
+
+    /// Each message has one body.
+    package func messageCount() throws(SpoolError) -> Int { try count(of: "bodies") }
+
+    package func actionCount() throws(SpoolError) -> Int { try count(of: "actions") }
+
+    private func count(of table: String) throws(SpoolError) -> Int {
+        try readOnce("count of \(table)") { database in
+            let row = try RawStatement(database, "SELECT count(*) FROM \(table)")
+            defer { row.reset() }
+            return try row.step() ? Int(row.int(0)) : 0
+        }
+    }
+
     private func deliveries(
         _ ids: [DeliveryID], _ database: Database
     ) throws -> [StoredDelivery] {

@@ -30,6 +30,15 @@ package protocol Spool: Sendable {
     /// In the order of `ids`; those that have left are left out.
     func deliveries(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredDelivery]
 
+    func deliveries(of message: MessageID) throws(SpoolError) -> [StoredDelivery]
+
+    /// Those that have no destination yet, in the order of their ids.
+    func unrouted() throws(SpoolError) -> [StoredDelivery]
+
+    func messageCount() throws(SpoolError) -> Int
+
+    func actionCount() throws(SpoolError) -> Int
+
     /// A page for `GET /v1/messages`, rows and total of the same instant.
     func page(_ query: DeliveryQuery) throws(SpoolError) -> DeliveryPage
 
@@ -109,6 +118,8 @@ package enum SpoolWrite: Sendable {
     case forgetDestination(Int64)
     /// New, or in place of the one with the same id.
     case action(ActionRecord)
+    /// Changes nothing that anybody reads, but only succeeds where writes succeed.
+    case probe
 }
 
 package enum StoredState: UInt8, Sendable, CaseIterable {

@@ -20,6 +20,7 @@ final class WriteStatements {
     private let upsertDestination: RawStatement
     private let deleteDestination: RawStatement
     private let upsertAction: RawStatement
+    private let probe: RawStatement
     private var texts = RowTexts()
 
     init(_ database: Database) throws {
@@ -87,6 +88,11 @@ final class WriteStatements {
             DELETE FROM destinations WHERE id = ?1
                 AND NOT EXISTS (SELECT 1 FROM deliveries WHERE destination = ?1)
             """)
+        probe = try prepare(
+            """
+            INSERT INTO meta (key, value) VALUES ('probes', 1)
+            ON CONFLICT (key) DO UPDATE SET value = value + 1
+            """)
         upsertAction = try prepare(
             """
             INSERT INTO actions (
@@ -133,6 +139,7 @@ final class WriteStatements {
             try deleteDestination.bind(id, at: 1)
             try deleteDestination.run()
         case .action(let record): try apply(record)
+        case .probe: try probe.run()
         }
     }
 

@@ -19,6 +19,12 @@ package struct RecipientRow: Codable, Sendable {
     /// `queued`, or the outcome that is already final for this one: `delivered`, `bounced`.
     package var state: String
     package var lastReply: String?
+
+    package init(address: String, state: String, lastReply: String?) {
+        self.address = address
+        self.state = state
+        self.lastReply = lastReply
+    }
 }
 
 /// One row of `GET /v1/messages`: one message for the recipients of one destination (a delivery).

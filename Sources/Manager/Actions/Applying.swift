@@ -1,0 +1,436 @@
+import Control
+import FoundationEssentials
+import Logging
+import Mail
+import NIOCore
+import Settings
+import Spool
+
+/// Carries out plans and undoes them. Every action is recorded with who, what, when, why and how
+/// many, in the same transaction as what it changes.
+struct ActionRunner {
+    let dispatcher: DispatcherHandle
+    let reader: SpoolReader
+
+    func apply(_ id: String, _ request: ApplyRequest, by peer: String) async throws -> ActionRow {
+        let taken = try await dispatcher.run { dispatcher throws -> (BoundPlan, Int64) in
+            let now = dispatcher.clocks.wall()
+            guard let known = dispatcher.actions.plan(id) else {
+                throw APIError(
+                    code: "no-such-plan",
+                    message:
+                        "plan \(SafeText(id).text) is unknown, applied, or older than 10 min; make a new one"
+                )
+            }
+            if known.plan.mustTypeCount, request.count != known.plan.counts.deliveries {
+                throw APIError(
+                    code: "count-required",
+                    message: "this plan touches \(known.plan.counts.deliveries) deliveries; "
+                        + "apply it with that count to confirm")
+            }
+            guard let bound = dispatcher.actions.take(id, at: now) else {
+                throw APIError(code: "plan-expired", message: "the plan is too old; make a new one")
+            }
+            return (bound, dispatcher.actions.newActionID())
+        }
+        var bound = taken.0
+        let number = taken.1
+        if let reason = request.reason { bound.plan.request.reason = reason }
+        if bound.plan.request.action.actsOnDeliveries {
+            return try await applyToDeliveries(bound, number: number, by: peer)
+        }
+        return try await dispatcher.run { [bound] dispatcher, promise in
+            dispatcher.applyToDestinations(bound, number: number, by: peer, promise)
+        }
+    }
+
+    private func applyToDeliveries(
+        _ bound: BoundPlan, number: Int64, by peer: String
+    ) async throws -> ActionRow {
+        let action = bound.plan.request.action
+        let before = try await reader.read { spool throws(SpoolError) in
+            try Self.read(bound.deliveries, in: spool).filter { action.applies(to: $0.state) }
+        }
+        let running = try await dispatcher.run { (dispatcher, promise: EventLoopPromise<Int>) in
+            dispatcher.change(bound, before, number: number, by: peer, promise)
+        }
+        // Read back: what is reported is what the spool now says.
+        let after = try await reader.read { spool throws(SpoolError) in
+            try Self.read(before.map(\.id), in: spool)
+        }
+        return try await dispatcher.run { dispatcher, promise in
+            dispatcher.conclude(
+                bound, before: before, after: after, running: running, number: number, by: peer,
+                promise)
+        }
+    }
+
+    static func read(
+        _ ids: [DeliveryID], in spool: any Spool
+    ) throws(SpoolError) -> [StoredDelivery] {
+        var all: [StoredDelivery] = []
+        for start in stride(from: 0, to: ids.count, by: 1000) {
+            all += try spool.deliveries(Array(ids[start..<min(start + 1000, ids.count)]))
+        }
+        return all
+    }
+
+    func undo(_ text: String, by peer: String) async throws -> ActionRow {
+        guard let id = Int64(text) else {
+            throw APIError(code: "bad-request", message: "action ids are numbers")
+        }
+        guard
+            let record = try await reader.read({ spool throws(SpoolError) in try spool.action(id) })
+        else { throw APIError(code: "not-found", message: "there is no action \(id)") }
+        guard record.state == ActionState.undoable.rawValue else {
+            throw APIError(
+                code: "not-undoable", message: "action \(id) is \(record.state): \(record.result)")
+        }
+        let details = try JSONDecoder().decode(ActionDetails.self, from: Data(record.details))
+        let ids = (details.queued + details.held + details.routing).map(DeliveryID.init(rawValue:))
+        if !ids.isEmpty || record.kind == ActionKind.purge.rawValue {
+            let restored = try await dispatcher.run { dispatcher, promise in
+                dispatcher.undoMarks(record, details, by: peer, promise)
+            }
+            let stored = try await reader.read { spool throws(SpoolError) in
+                try Self.read(ids, in: spool)
+            }
+            return try await dispatcher.run { dispatcher, promise in
+                dispatcher.requeue(
+                    stored.filter { $0.state == .queued || $0.state == .routing },
+                    number: restored)
+                dispatcher.concludeUndo(record, details, restored: stored, by: peer, promise)
+            }
+        }
+        return try await dispatcher.run { dispatcher, promise in
+            dispatcher.undoDestinations(record, details, by: peer, promise)
+        }
+    }
+}
+
+extension Dispatcher {
+    /// Marks, withdraws, makes due: the first half of an action on deliveries. The promise gets
+    /// the number of those that are in a transaction right now.
+    fileprivate func change(
+        _ bound: BoundPlan, _ before: [StoredDelivery], number: Int64, by peer: String,
+        _ promise: EventLoopPromise<Int>
+    ) {
+        let request = bound.plan.request
+        let ids = before.map(\.id)
+        let now = clocks.wall()
+        let until = now + configuration.undo.purgeWindow
+        let target: StoredState
+        switch request.action {
+        case .retry:
+            commit([.reschedule(ids, at: now)], promise) { dispatcher in
+                for (destination, ids) in before.byDestination {
+                    guard let worker = dispatcher.table[destination]?.ownership.worker else {
+                        continue
+                    }
+                    dispatcher.links[worker]?.send(.retryNow(destination: destination, ids))
+                }
+                promise.succeed(0)
+            }
+            return
+        case .release:
+            submissions += 1
+            let number = submissions
+            for stored in before { lateArrival(stored) }
+            commit([.mark(ids, from: [.held], to: .queued, at: nil)], promise) { dispatcher in
+                for stored in before {
+                    guard let destination = stored.destination.flatMap({ dispatcher.table[$0] })
+                    else { continue }
+                    destination.held -= 1
+                }
+                dispatcher.requeue(before, number: number)
+                promise.succeed(0)
+            }
+            return
+        case .purge: target = .purging
+        case .bounce: target = .bouncing
+        case .hold: target = .held
+        default: return promise.succeed(0)
+        }
+        let destructive = target != .held
+        var details = ActionDetails()
+        details.queued = before.filter { $0.state == .queued }.map(\.id.rawValue)
+        details.held = before.filter { $0.state == .held }.map(\.id.rawValue)
+        details.routing = before.filter { $0.state == .routing }.map(\.id.rawValue)
+        // The record goes with the mark: a crash between them would leave mail that nobody can
+        // bring back.
+        let row = actionRow(
+            bound, number: number, by: peer, counts: bound.plan.counts, state: .undoable,
+            undoUntil: destructive ? until : nil, result: "being carried out")
+        let writes: [SpoolWrite] = [
+            .mark(
+                ids, from: [.queued, .held, .routing], to: target, at: destructive ? until : nil),
+            .action(record(row, details)),
+        ]
+        commit(writes, promise) { dispatcher in
+            for stored in before { dispatcher.moved(stored, to: target) }
+            if destructive {
+                dispatcher.actions.doom(
+                    number,
+                    ActionTable.Doomed(
+                        at: until, kind: request.action, deliveries: ids, reason: request.reason))
+            }
+            dispatcher.withdrawAll(before, promise)
+        }
+    }
+
+    private func lateArrival(_ stored: StoredDelivery) {
+        guard let destination = stored.destination.flatMap({ table[$0] }),
+            case .loading = destination.ownership
+        else { return }
+        destination.lateArrivals.insert(stored.id)
+    }
+
+    private func commit<Value>(
+        _ writes: [SpoolWrite], _ promise: EventLoopPromise<Value>,
+        then: @escaping (Dispatcher) -> Void
+    ) {
+        let work = NIOLoopBound(then, eventLoop: loop)
+        writer.submit(writes, on: loop) { [handle = handle] result in
+            switch result {
+            case .success: work.value(handle.value)
+            case .failure(let error):
+                handle.value.spoolFailed(error)
+                promise.fail(
+                    APIError(
+                        code: "spool", message: "the spool cannot record the action: \(error)"))
+            }
+        }
+    }
+
+    /// Keeps the counts right when a stored delivery changes its state.
+    private func moved(_ stored: StoredDelivery, to state: StoredState) {
+        if stored.state == .routing { unrouted[stored.id] = nil }
+        guard let destination = stored.destination.flatMap({ table[$0] }) else { return }
+        if stored.state == .queued {
+            destination.queued -= 1
+            marked[stored.id] = state
+        }
+        if stored.state == .held { destination.held -= 1 }
+        if state == .held { destination.held += 1 }
+        if state == .purging || state == .bouncing { destination.purging += 1 }
+        if destination.queued == 0 { destination.oldest = nil }
+    }
+
+    private func withdrawAll(_ before: [StoredDelivery], _ promise: EventLoopPromise<Int>) {
+        let groups = before.filter { $0.state == .queued }.byDestination
+        var open = groups.count
+        var running = 0
+        guard open > 0 else { return promise.succeed(0) }
+        for (id, ids) in groups {
+            guard let destination = table[id] else {
+                open -= 1
+                if open == 0 { promise.succeed(running) }
+                continue
+            }
+            withdraw(ids, of: destination) { [unowned self] stillRunning in
+                let still = Set(stillRunning)
+                for id in ids where !still.contains(id) { marked[id] = nil }
+                running += stillRunning.count
+                open -= 1
+                if open == 0 { promise.succeed(running) }
+            }
+        }
+    }
+
+    fileprivate func conclude(
+        _ bound: BoundPlan, before: [StoredDelivery], after: [StoredDelivery], running: Int,
+        number: Int64, by peer: String, _ promise: EventLoopPromise<ActionRow>
+    ) {
+        let action = bound.plan.request.action
+        let touched = after.filter { action.isDone($0, by: clocks.wall()) }
+        var counts = Counts()
+        counts.deliveries = touched.count
+        counts.messages = Set(touched.map(\.id.message)).count
+        counts.recipients = touched.reduce(0) { $0 + $1.recipients.count }
+        counts.bytes = touched.reduce(0) { $0 + $1.message.size }
+        counts.destinations = Set(touched.compactMap(\.destination)).count
+        let gone = bound.deliveries.count - after.count
+        var parts = [action.resultText(touched.count, window: configuration.undo.purgeWindow)]
+        if running > 0 {
+            parts.append("\(running) in a transaction right now: its end decides")
+        }
+        if gone > 0 { parts.append("\(gone) had left the queue") }
+        let isDestructive = action == .purge || action == .bounce
+        let undoUntil = actions.doomed[number]?.at
+        let row = actionRow(
+            bound, number: number, by: peer, counts: counts,
+            state: isDestructive || action == .hold ? .undoable : .done, undoUntil: undoUntil,
+            result: parts.joined(separator: "; "))
+        var details = ActionDetails()
+        details.counts = counts
+        details.queued = before.filter { $0.state == .queued }.map(\.id.rawValue)
+        details.held = before.filter { $0.state == .held }.map(\.id.rawValue)
+        details.routing = before.filter { $0.state == .routing }.map(\.id.rawValue)
+        if action == .retry || action == .release { details = ActionDetails(counts: counts) }
+        finish(row, details, promise)
+    }
+
+    func finish(
+        _ row: ActionRow, _ details: ActionDetails, _ promise: EventLoopPromise<ActionRow>
+    ) {
+        logger.notice(
+            "action",
+            metadata: [
+                "id": "\(row.id)", "action": "\(row.action.rawValue)", "by": "\(row.by)",
+                "reason": "\(SafeText(row.reason).text)", "target": "\(SafeText(row.target).text)",
+                "result": "\(row.result)",
+            ])
+        publish("action", "\(row.by): \(row.action.rawValue) \(row.target): \(row.result)")
+        commit([.action(record(row, details))], promise) { _ in promise.succeed(row) }
+    }
+
+    func actionRow(
+        _ bound: BoundPlan, number: Int64, by peer: String, counts: Counts, state: ActionState,
+        undoUntil: UnixTime?, result: String
+    ) -> ActionRow {
+        let request = bound.plan.request
+        return ActionRow(
+            id: String(number), action: request.action, at: clocks.wall(), by: peer,
+            reason: request.reason, target: target(of: request, bound), counts: counts,
+            state: state, undoUntil: undoUntil, result: result)
+    }
+
+    private func target(of request: PlanRequest, _ bound: BoundPlan) -> String {
+        var parts: [String] = []
+        if let filter = request.selector.filter { parts.append(filter) }
+        parts += request.selector.destinations.prefix(5).map { id in
+            Int64(id).flatMap { table[$0]?.title } ?? "destination \(id)"
+        }
+        if request.selector.destinations.count > 5 {
+            parts.append("\(request.selector.destinations.count - 5) more destinations")
+        }
+        parts += request.selector.messages.prefix(5)
+        if request.selector.messages.count > 5 {
+            parts.append("\(request.selector.messages.count - 5) more messages")
+        }
+        return parts.joined(separator: ", ")
+    }
+
+    func record(_ row: ActionRow, _ details: ActionDetails) -> ActionRecord {
+        ActionRecord(
+            id: Int64(row.id) ?? 0, kind: row.action.rawValue, at: row.at, by: row.by,
+            reason: row.reason, target: row.target, state: row.state.rawValue,
+            undoUntil: row.undoUntil, result: row.result,
+            details: (try? JSONEncoder().encode(details)).map { [UInt8]($0) } ?? [])
+    }
+
+    // MARK: Undo
+
+    /// The marks of a purge, bounce or hold are taken back. The promise gets the submission's
+    /// number, by which `requeue` knows what a load finds.
+    fileprivate func undoMarks(
+        _ old: ActionRecord, _ details: ActionDetails, by peer: String,
+        _ promise: EventLoopPromise<UInt64>
+    ) {
+        let isHold = old.kind == ActionKind.hold.rawValue
+        guard isHold || actions.spare(old.id) != nil else {
+            return promise.fail(
+                APIError(code: "too-late", message: "action \(old.id) can no longer be undone"))
+        }
+        let from: Set<StoredState> = isHold ? [.held] : [.purging, .bouncing]
+        func mark(_ raw: [Int64], to state: StoredState) -> SpoolWrite {
+            .mark(raw.map(DeliveryID.init(rawValue:)), from: from, to: state, at: nil)
+        }
+        submissions += 1
+        let number = submissions
+        for destination in table.values {
+            if case .loading = destination.ownership {
+                destination.lateArrivals.formUnion(details.queued.map(DeliveryID.init(rawValue:)))
+            }
+        }
+        let writes = [
+            mark(details.queued, to: .queued), mark(details.held, to: .held),
+            mark(details.routing, to: .routing),
+        ]
+        commit(writes, promise) { _ in promise.succeed(number) }
+    }
+
+    /// Deliveries that are queued again go to the owners of their destinations.
+    fileprivate func requeue(_ stored: [StoredDelivery], number: UInt64) {
+        for delivery in stored {
+            let new = NewDelivery(
+                id: delivery.id, destination: delivery.destination, domain: delivery.domain,
+                recipients: delivery.recipients, nextAttemptAt: delivery.nextAttemptAt)
+            if delivery.state == .routing {
+                route(new, of: delivery.message)
+            } else {
+                arrived(
+                    new, of: delivery.message, body: nil, number: number,
+                    attempts: delivery.attempts)
+            }
+        }
+    }
+
+    fileprivate func concludeUndo(
+        _ old: ActionRecord, _ details: ActionDetails, restored: [StoredDelivery], by peer: String,
+        _ promise: EventLoopPromise<ActionRow>
+    ) {
+        let wasHold = old.kind == ActionKind.hold.rawValue
+        let held = Set(details.held)
+        for stored in restored {
+            guard let destination = stored.destination.flatMap({ table[$0] }) else { continue }
+            if wasHold { destination.held -= 1 } else { destination.purging -= 1 }
+            if held.contains(stored.id.rawValue) { destination.held += 1 }
+        }
+        var counts = Counts()
+        counts.deliveries = restored.count
+        counts.recipients = restored.reduce(0) { $0 + $1.recipients.count }
+        finishUndo(
+            old, details, counts: counts, result: "\(restored.count) deliveries are back", by: peer,
+            promise)
+    }
+
+    func finishUndo(
+        _ old: ActionRecord, _ details: ActionDetails, counts: Counts, result: String,
+        by peer: String, _ promise: EventLoopPromise<ActionRow>
+    ) {
+        let row = ActionRow(
+            id: String(old.id), action: ActionKind(rawValue: old.kind) ?? .retry, at: old.at,
+            by: old.by, reason: old.reason, target: old.target, counts: counts, state: .undone,
+            undoUntil: nil, result: "undone by \(peer): \(result)")
+        finish(row, details, promise)
+    }
+}
+
+extension ActionKind {
+    /// Whether a delivery, read after the action, shows it.
+    fileprivate func isDone(_ stored: StoredDelivery, by now: UnixTime) -> Bool {
+        switch self {
+        case .retry: stored.state == .queued
+        case .release: stored.state == .queued
+        case .hold: stored.state == .held
+        case .purge: stored.state == .purging
+        case .bounce: stored.state == .bouncing
+        default: false
+        }
+    }
+
+    fileprivate func resultText(_ count: Int, window: Duration) -> String {
+        let what = "\(count) \(count == 1 ? "delivery" : "deliveries")"
+        switch self {
+        case .retry: return "\(what) due now"
+        case .release: return "\(what) released"
+        case .hold: return "\(what) held"
+        case .purge: return "\(what) purged in \(window) unless undone"
+        case .bounce: return "\(what) bounced in \(window) unless undone"
+        default: return what
+        }
+    }
+}
+
+extension [StoredDelivery] {
+    var byDestination: [Int64: [DeliveryID]] {
+        var groups: [Int64: [DeliveryID]] = [:]
+        for stored in self {
+            if let destination = stored.destination {
+                groups[destination, default: []].append(stored.id)
+            }
+        }
+        return groups
+    }
+}

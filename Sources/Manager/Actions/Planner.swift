@@ -1,0 +1,310 @@
+import Control
+import Filter
+import Mail
+import Scheduler
+import Settings
+import Spool
+
+/// Turns a request into a plan: selects, counts, and foretells. Reads the spool on its threads and
+/// the dispatcher's state on its loop; touches nothing.
+struct Planner {
+    let dispatcher: DispatcherHandle
+    let reader: SpoolReader
+
+    func plan(_ request: PlanRequest) async throws -> Plan {
+        if request.action.actsOnDeliveries { return try await planDeliveries(request) }
+        return try await planDestinations(request)
+    }
+
+    // MARK: Deliveries
+
+    private func planDeliveries(_ request: PlanRequest) async throws -> Plan {
+        let selected = try await select(request.selector)
+        let tally = try await tally(selected, for: request.action)
+        let chosen = tally.chosen
+        return try await dispatcher.run { dispatcher in
+            let now = dispatcher.clocks.wall()
+            var plan = Plan(
+                id: dispatcher.actions.newPlanID(), request: request, at: now,
+                expiresAt: now + ActionTable.planLife, counts: tally.counts,
+                effect: Self.effect(request, tally.counts, dispatcher))
+            plan.notes = tally.notes
+            plan.oldestAt = tally.oldest
+            plan.samples = dispatcher.rows(of: tally.samples)
+            plan.topDomains = tally.domains.top(5)
+            plan.topSenders = tally.senders.top(5)
+            if request.action == .retry || request.action == .release {
+                plan.drainSeconds = tally.perDestination.compactMap { id, count in
+                    dispatcher.drainSeconds(of: id, deliveries: count)
+                }.max()
+            }
+            if request.action == .purge || request.action == .bounce {
+                let undo = dispatcher.configuration.undo
+                plan.undoSeconds = Double(undo.purgeWindow.nanoseconds) / 1e9
+                plan.mustTypeCount = tally.counts.deliveries >= undo.confirmAbove
+            }
+            dispatcher.actions.keep(BoundPlan(plan: plan, deliveries: chosen), at: now)
+            return plan
+        }
+    }
+
+    private func select(_ selector: Selector) async throws -> [DeliveryID] {
+        var expression: FilterExpression?
+        func or(_ other: FilterExpression) {
+            expression = expression.map { .or($0, other) } ?? other
+        }
+        if let text = selector.filter {
+            or(try Self.parse(text, fields: .messages))
+        }
+        let fields = FilterFields.messages
+        for id in selector.destinations {
+            guard let field = fields["destination"] else { continue }
+            or(.comparison(FilterComparison(field: field, op: .equal, value: .text(id))))
+        }
+        var ids: Set<DeliveryID> = []
+        if let expression {
+            let query = try await query(expression)
+            ids.formUnion(
+                try await reader.read { spool throws(SpoolError) in try spool.select(query) })
+        }
+        for text in selector.messages {
+            if let id = DeliveryID(text: text) {
+                ids.insert(id)
+            } else if let message = MessageID(text: text) {
+                let found = try await reader.read { spool throws(SpoolError) in
+                    try spool.deliveries(of: message)
+                }
+                ids.formUnion(found.map(\.id))
+            } else {
+                throw APIError(
+                    code: "bad-selector",
+                    message:
+                        "'\(SafeText(text).text)' is no message id; ids look like 1a2b or 1a2b.0")
+            }
+        }
+        return ids.sorted()
+    }
+
+    /// A query whose destination fields are answered from the dispatcher's rows of this instant.
+    func query(
+        _ expression: FilterExpression?, sort: String? = nil, descending: Bool = false,
+        limit: Int = 100, offset: Int = 0
+    ) async throws -> DeliveryQuery {
+        let needsRows = expression?.mentions(["destination", "worker", "why"]) ?? false
+        let (rows, running, now) = try await dispatcher.run { dispatcher in
+            (
+                needsRows ? dispatcher.destinationRows() : [],
+                dispatcher.table.values.flatMap { $0.report?.running ?? [] },
+                dispatcher.clocks.wall()
+            )
+        }
+        var query = DeliveryQuery(
+            filter: expression, sort: sort, descending: descending, limit: limit, offset: offset,
+            now: now
+        ) { comparison in
+            rows.filter { $0.matchesDeliveryField(comparison) }.compactMap { Int64($0.id) }
+        }
+        query.running = { running }
+        return query
+    }
+
+    static func parse(
+        _ text: String, fields: FilterFields
+    ) throws(APIError) -> FilterExpression {
+        do {
+            return try FilterExpression.parse(text, fields: fields)
+        } catch {
+            throw APIError(
+                code: "bad-filter", message: error.message, position: error.position)
+        }
+    }
+
+    private struct Tally: Sendable {
+        var chosen: [DeliveryID] = []
+        var counts = Counts()
+        var notes: [String] = []
+        var oldest: UnixTime?
+        var samples: [StoredDelivery] = []
+        var domains: [String: Int] = [:]
+        var senders: [String: Int] = [:]
+        var perDestination: [Int64: Int] = [:]
+    }
+
+    private func tally(_ ids: [DeliveryID], for action: ActionKind) async throws -> Tally {
+        try await reader.read { spool throws(SpoolError) in
+            var tally = Tally()
+            var messages: Set<MessageID> = []
+            var skipped: [StoredState: Int] = [:]
+            for start in stride(from: 0, to: ids.count, by: 1000) {
+                let chunk = Array(ids[start..<min(start + 1000, ids.count)])
+                for stored in try spool.deliveries(chunk) {
+                    guard action.applies(to: stored.state) else {
+                        skipped[stored.state, default: 0] += 1
+                        continue
+                    }
+                    tally.chosen.append(stored.id)
+                    tally.counts.deliveries += 1
+                    tally.counts.recipients += stored.recipients.count
+                    if messages.insert(stored.id.message).inserted {
+                        tally.counts.messages += 1
+                        tally.counts.bytes += stored.message.size
+                    }
+                    tally.oldest = min(
+                        tally.oldest ?? stored.message.receivedAt, stored.message.receivedAt)
+                    tally.domains[SafeText(stored.domain).text, default: 0] += 1
+                    tally.senders[SafeText(stored.message.sender).text, default: 0] += 1
+                    if let destination = stored.destination {
+                        tally.perDestination[destination, default: 0] += 1
+                    }
+                    if tally.samples.count < 10 { tally.samples.append(stored) }
+                }
+            }
+            tally.counts.destinations = tally.perDestination.count
+            tally.notes = skipped.sorted { $0.key.rawValue < $1.key.rawValue }.map {
+                "\($0.value) not touched: \($0.key.inWords)"
+            }
+            return tally
+        }
+    }
+
+    private static func effect(
+        _ request: PlanRequest, _ counts: Counts, _ dispatcher: Dispatcher
+    ) -> String {
+        let what = "\(counts.deliveries) deliveries (\(counts.recipients) recipients)"
+        let window = dispatcher.configuration.undo.purgeWindow
+        switch request.action {
+        case .retry: return "makes \(what) due now; limits still hold"
+        case .purge: return "deletes \(what) after \(window), without telling the senders"
+        case .bounce: return "returns \(what) to their senders after \(window)"
+        case .hold: return "keeps \(what) back until released"
+        case .release: return "lets \(what) go on"
+        default: return what
+        }
+    }
+
+    // MARK: Destinations
+
+    private func planDestinations(_ request: PlanRequest) async throws -> Plan {
+        let filter = try request.selector.filter.map { text throws(APIError) in
+            try Self.parse(text, fields: .destinations)
+        }
+        return try await dispatcher.run { dispatcher in
+            let now = dispatcher.clocks.wall()
+            let rows =
+                request.action == .workers
+                ? []
+                : dispatcher.destinationRows().filter { row in
+                    request.selector.destinations.contains(row.id)
+                        || (filter?.matches(row.lookup(at: now)) ?? false)
+                }.sorted { $0.queued > $1.queued }
+            try dispatcher.validate(request)
+            var counts = Counts()
+            counts.destinations = rows.count
+            counts.deliveries = rows.reduce(0) { $0 + $1.queued }
+            var plan = Plan(
+                id: dispatcher.actions.newPlanID(), request: request, at: now,
+                expiresAt: now + ActionTable.planLife, counts: counts,
+                effect: dispatcher.effect(request, rows))
+            plan.oldestAt = rows.compactMap(\.oldestAt).min()
+            plan.topDomains = rows.prefix(5).map { NamedCount(name: $0.name, count: $0.queued) }
+            plan.notes = dispatcher.notes(request, rows)
+            dispatcher.actions.keep(
+                BoundPlan(plan: plan, destinations: rows.compactMap { Int64($0.id) }), at: now)
+            return plan
+        }
+    }
+}
+
+extension ActionKind {
+    func applies(to state: StoredState) -> Bool {
+        switch self {
+        case .retry, .hold: state == .queued
+        case .release: state == .held
+        case .purge, .bounce: state == .queued || state == .held || state == .routing
+        case .pause, .resume, .reassign, .workers: false
+        }
+    }
+}
+
+extension StoredState {
+    var inWords: String {
+        switch self {
+        case .routing: "being routed"
+        case .queued: "not held"
+        case .held: "held"
+        case .purging: "already being purged"
+        case .bouncing: "already being bounced"
+        }
+    }
+}
+
+extension [String: Int] {
+    /// The largest counts, then by name.
+    func top(_ count: Int) -> [NamedCount] {
+        sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(count).map {
+            NamedCount(name: $0.key, count: $0.value)
+        }
+    }
+}
+
+extension Dispatcher {
+    func drainSeconds(of id: Int64, deliveries: Int) -> Double? {
+        guard let destination = table[id], let report = destination.report,
+            let all = report.drainSeconds
+        else { return nil }
+        let queued = max(1, report.ready + report.delayed)
+        return all * Double(deliveries) / Double(queued)
+    }
+
+    func validate(_ request: PlanRequest) throws(APIError) {
+        switch request.action {
+        case .reassign:
+            guard let worker = request.worker else { return }
+            guard workerRows[worker] != nil else {
+                throw APIError(
+                    code: "no-such-worker",
+                    message: "there is no worker \(worker); there are "
+                        + workerRows.keys.sorted().map(String.init).joined(separator: ", "))
+            }
+        case .workers:
+            guard let count = request.worker, (1...256).contains(count) else {
+                throw APIError(
+                    code: "bad-request", message: "the number of workers must be 1 to 256")
+            }
+        default:
+            break
+        }
+    }
+
+    func effect(_ request: PlanRequest, _ rows: [DestinationRow]) -> String {
+        let what =
+            rows.count == 1 ? rows[0].name : "\(rows.count) destinations"
+        switch request.action {
+        case .pause:
+            let time = request.seconds.map { " for \(Duration.seconds($0))" } ?? " until resumed"
+            return "keeps \(what) back\(time); running transactions end"
+        case .resume: return "lets \(what) deliver again"
+        case .reassign:
+            guard let worker = request.worker else { return "gives \(what) back to the ring" }
+            return "moves \(what) to worker \(worker) and pins it there"
+        case .workers: return "\(request.worker ?? 0) workers instead of \(workerRows.count)"
+        default: return what
+        }
+    }
+
+    func notes(_ request: PlanRequest, _ rows: [DestinationRow]) -> [String] {
+        switch request.action {
+        case .pause:
+            let already = rows.count { $0.state == .paused }
+            return already > 0 ? ["\(already) already paused"] : []
+        case .resume:
+            let running = rows.count { $0.state != .paused }
+            return running > 0 ? ["\(running) not paused"] : []
+        case .reassign:
+            let there = rows.count { $0.worker == request.worker && request.worker != nil }
+            return there > 0 ? ["\(there) already there"] : []
+        default:
+            return []
+        }
+    }
+}

@@ -1,0 +1,169 @@
+import Control
+import Mail
+import NIOCore
+import Scheduler
+import Spool
+
+/// What the intake, `sluice send` and the bounces hand in.
+struct Submission {
+    var id: MessageID
+    var sender: String
+    var recipients: [StoredRecipient]
+    var eightBit: Bool
+    var utf8: Bool
+    var leadingDots: Bool
+    var ret: String
+    var envelopeID: String
+    var client: String
+    var body: ByteBuffer
+}
+
+extension Dispatcher {
+    /// Commits a message, then routes it. `completion` runs on the loop after the commit (or its
+    /// failure); `alongside` are writes that must happen in the same transaction.
+    func accept(
+        _ submission: Submission, alongside: [SpoolWrite] = [],
+        completion: @escaping (SpoolError?) -> Void
+    ) {
+        let now = clocks.wall()
+        let record = MessageRecord(
+            id: submission.id, sender: submission.sender, receivedAt: now,
+            expiresAt: now + maxAge, size: submission.body.readableBytes,
+            eightBit: submission.eightBit, utf8: submission.utf8,
+            leadingDots: submission.leadingDots, ret: submission.ret,
+            envelopeID: submission.envelopeID, client: submission.client)
+        let deliveries = split(submission.recipients, of: submission.id, from: 0, at: now)
+        let number = register(deliveries)
+        let message = NewMessage(record: record, body: submission.body, deliveries: deliveries)
+        let work = NIOLoopBound(completion, eventLoop: loop)
+        writer.submit(alongside + [.accept(message)], on: loop) { [handle = handle] result in
+            let dispatcher = handle.value
+            switch result {
+            case .failure(let error):
+                dispatcher.spoolFailed(error)
+                work.value(error)
+            case .success:
+                dispatcher.accepted(message, number: number, at: now)
+                work.value(nil)
+            }
+        }
+    }
+
+    private func accepted(_ message: NewMessage, number: UInt64, at now: UnixTime) {
+        totals.accepted += 1
+        totals.messages += 1
+        totals.acceptedHistory.add(1, at: now)
+        if events.isWanted {
+            let count = message.deliveries.reduce(0) { $0 + $1.recipients.count }
+            publish(
+                "accepted",
+                "\(message.record.id) from <\(message.record.sender)> to \(count) recipients, "
+                    + "\(message.record.size) bytes", message: message.record.id)
+        }
+        for delivery in message.deliveries {
+            if delivery.destination == nil {
+                route(delivery, of: message.record)
+            } else {
+                arrived(delivery, of: message.record, body: message.body, number: number)
+            }
+        }
+    }
+
+    /// Deliveries for recipients: one per destination that is known, and one for all whose
+    /// domain has to be asked for. Ordinals from `first`.
+    func split(
+        _ recipients: [StoredRecipient], of message: MessageID, from first: UInt16,
+        at now: UnixTime
+    ) -> [NewDelivery] {
+        let instant = clocks.monotonic()
+        var deliveries: [NewDelivery] = []
+        var places: [Int64?: Int] = [:]
+        for recipient in recipients {
+            let domain = Self.domain(of: recipient.address)
+            let destination = knownDestination(of: domain, at: instant)
+            if let place = places[destination] {
+                deliveries[place].recipients.append(recipient)
+            } else {
+                places[destination] = deliveries.count
+                deliveries.append(
+                    NewDelivery(
+                        id: DeliveryID(
+                            message: message, ordinal: first + UInt16(deliveries.count)),
+                        destination: destination, domain: domain, recipients: [recipient],
+                        nextAttemptAt: now))
+            }
+        }
+        return deliveries
+    }
+
+    static func domain(of address: String) -> String {
+        address.lastIndex(of: "@").map { String(address[address.index(after: $0)...]).lowercased() }
+            ?? ""
+    }
+
+    /// Gives the submission a number and marks its deliveries as not to be found by a load.
+    func register(_ deliveries: [NewDelivery]) -> UInt64 {
+        submissions += 1
+        for delivery in deliveries {
+            guard let id = delivery.destination, let destination = table[id],
+                case .loading = destination.ownership
+            else { continue }
+            destination.lateArrivals.insert(delivery.id)
+        }
+        return submissions
+    }
+
+    /// A delivery is on disk and has a destination: its owner gets it, now or by a load.
+    func arrived(
+        _ delivery: NewDelivery, of message: MessageRecord, body: ByteBuffer?, number: UInt64,
+        attempts: Int = 0
+    ) {
+        guard let id = delivery.destination, let destination = table[id] else { return }
+        let isFirst = destination.queued == 0
+        destination.queued += 1
+        destination.lastActive = clocks.wall()
+        if destination.oldest == nil { destination.oldest = message.receivedAt }
+        switch destination.ownership {
+        case .surrendering:
+            return
+        case .loading where number < destination.loadMark:
+            return
+        case .none:
+            place(destination, empty: isFirst)
+            guard case .owned = destination.ownership else { return }
+        case .owned, .loading:
+            break
+        }
+        guard let worker = destination.ownership.worker, let link = links[worker] else { return }
+        let entry = QueuedDelivery(
+            id: delivery.id, destination: id, due: delivery.nextAttemptAt,
+            received: message.receivedAt, expires: message.expiresAt, attempts: attempts,
+            size: message.size, senderHash: CRC32.checksum(message.sender.utf8))
+        // A destination with a long queue fetches bodies when their turn comes; sending them now
+        // would only fill the worker's memory.
+        if let body, destination.queued <= Self.eagerDeliveries {
+            link.send(.deliver(entry, job(delivery, of: message, body: body)))
+        } else {
+            link.send(.enqueue([entry]))
+        }
+    }
+
+    /// Deliveries of one destination whose bodies may lie in the worker's memory.
+    static let eagerDeliveries = 200
+
+    private func job(_ delivery: NewDelivery, of message: MessageRecord, body: ByteBuffer) -> Job {
+        Job(
+            domain: delivery.domain, sender: message.sender,
+            recipients: delivery.recipients.map(JobRecipient.init),
+            eightBit: message.eightBit, utf8: message.utf8, leadingDots: message.leadingDots,
+            ret: message.ret, envelopeID: message.envelopeID, body: body)
+    }
+}
+
+extension JobRecipient {
+    init(_ stored: StoredRecipient) {
+        self.init(
+            address: stored.address, notify: stored.notify,
+            originalRecipient: stored.originalRecipient)
+    }
+}

@@ -1,0 +1,86 @@
+import Control
+import Mail
+import Scheduler
+
+/// Who has a destination. Only `owned` and `loading` workers get its deliveries.
+enum Ownership: Equatable {
+    /// Nobody: nothing is queued, or no worker lives.
+    case none
+    case owned(Int)
+    /// The worker has it and is still being sent what lay in the spool.
+    case loading(Int)
+    /// The worker was asked to give it up and lets its transactions end.
+    case surrendering(Int)
+
+    var worker: Int? {
+        switch self {
+        case .none: nil
+        case .owned(let worker), .loading(let worker), .surrendering(let worker): worker
+        }
+    }
+}
+
+/// What the manager knows of one destination. Confined to the dispatcher's event loop.
+final class Destination {
+    let id: Int64
+    /// The canonical text; its CRC-32 is `key`.
+    let identity: String
+    let key: UInt32
+    var name: String
+    var domains: [String]
+    var domainCount: Int
+    var ownership = Ownership.none
+    var pin: Int?
+    var pausedBy: String?
+    var pausedUntil: UnixTime?
+    var pauseReason = ""
+
+    /// In the spool, by state. `queued` counts those that the owner has or gets.
+    var queued = 0
+    var held = 0
+    var purging = 0
+    var oldest: UnixTime?
+
+    /// The owner's last word, and the scheduler state to hand to the next one.
+    var report: DestinationReport?
+    var reportedAt = UnixTime(milliseconds: 0)
+    var snapshot: [UInt8] = []
+    var snapshotChanged = false
+
+    var attempts = 0
+    var delivered = 0
+    var deferred = 0
+    var bounced = 0
+    var history = SecondCounts(slots: 30)
+    var lastReply = ""
+    var lastReplyAt: UnixTime?
+    var lastActive: UnixTime
+
+    /// Submissions to the spool with a lower number are found by the load that runs; higher ones
+    /// are sent on by themselves (`lateArrivals`).
+    var loadMark: UInt64 = 0
+    /// Tells a load that its destination has moved on meanwhile.
+    var generation = 0
+    var lateArrivals: Set<DeliveryID> = []
+    /// Results that wait for a look into the spool before they can be recorded; a load must not
+    /// start before they are.
+    var pendingSettlements = 0
+    var loadWaits = false
+
+    init(id: Int64, identity: String, key: UInt32, name: String, at now: UnixTime) {
+        self.id = id
+        self.identity = identity
+        self.key = key
+        self.name = name
+        domains = []
+        domainCount = 0
+        lastActive = now
+    }
+
+    /// For people: the first domain and how many more share the exchangers.
+    var title: String {
+        domainCount > 1 ? "\(name) +\(domainCount - 1)" : name
+    }
+
+    var isPaused: Bool { pausedBy != nil }
+}

@@ -1,0 +1,140 @@
+import Control
+import Logging
+import Mail
+import NIOCore
+import Scheduler
+import Settings
+import Spool
+
+/// The manager's heart: takes accepted mail to the spool, routes it, hands every destination to
+/// one worker, and records what the workers report.
+///
+/// Confined to one event loop: every method runs there, and state is looked at again whenever an
+/// answer comes back from the spool or a worker. Other threads reach it through `DispatcherHandle`.
+final class Dispatcher {
+    let loop: any EventLoop
+    let clocks: Clocks
+    let writer: SpoolWriter
+    let reader: SpoolReader
+    let logger: Logger
+    let attemptLog: AttemptLog
+    let events: EventBus
+    var configuration: Configuration
+    let startedAt: UnixTime
+
+    var table: [Int64: Destination] = [:]
+    var routing = RoutingTable()
+    var ring = Ring(workers: [:])
+    var links: [Int: WorkerLink] = [:]
+    /// What `status` shows of workers that are not running; kept by the supervisor.
+    var workerRows: [Int: WorkerRow] = [:]
+    var ids: MessageIDs
+    /// Counts submissions to the spool: see `Destination.loadMark`.
+    var submissions: UInt64 = 0
+
+    /// Domains that DNS is asked for, and the deliveries that wait for the answer.
+    var questions: [UInt64: Question] = [:]
+    var asked: [String: UInt64] = [:]
+    var nextRequest: UInt64 = 1
+    /// Deliveries on disk whose recipients' domains are not all known yet.
+    var unrouted: [DeliveryID: Unrouted] = [:]
+    var withdrawals: [UInt64: Withdrawal] = [:]
+    var traced: [Int64: Int] = [:]
+    /// Deliveries that were held or purged while their transaction ran: their end counts there.
+    var marked: [DeliveryID: StoredState] = [:]
+
+    var totals = Counters()
+    var spoolError: SpoolError?
+    /// Writes that the spool could not take; repeated until it can.
+    var unrecorded: [Unrecorded] = []
+    var isStopping = false
+    var actions = ActionTable()
+    /// Set once, right after both are made.
+    weak var supervisor: Supervisor?
+
+    init(
+        loop: any EventLoop, clocks: Clocks, writer: SpoolWriter, reader: SpoolReader,
+        logger: Logger, attemptLog: AttemptLog, events: EventBus, configuration: Configuration,
+        ids: Range<Int64>
+    ) {
+        self.loop = loop
+        self.clocks = clocks
+        self.writer = writer
+        self.reader = reader
+        self.logger = logger
+        self.attemptLog = attemptLog
+        self.events = events
+        self.configuration = configuration
+        self.ids = MessageIDs(ids)
+        startedAt = clocks.wall()
+    }
+
+    /// Runs `work` on the loop after a while; it may touch the dispatcher, as it runs there too.
+    func after(_ delay: Duration, _ work: @escaping (Dispatcher) -> Void) {
+        loop.assumeIsolated().scheduleTask(in: .nanoseconds(delay.nanoseconds)) { [weak self] in
+            if let self { work(self) }
+        }
+    }
+
+    func nextMessageID() -> MessageID? {
+        if ids.needsRefill() {
+            reader.read(on: loop) { spool throws(SpoolError) in
+                try spool.reserveMessageIDs(MessageIDs.block)
+            } completion: { [handle = handle] result in
+                let dispatcher = handle.value
+                switch result {
+                case .success(let range): dispatcher.ids.refill(range)
+                case .failure(let error):
+                    dispatcher.ids.refill(nil)
+                    dispatcher.spoolFailed(error)
+                }
+            }
+        }
+        return ids.take()
+    }
+
+    /// How long mail is tried, by default.
+    var maxAge: Duration { configuration.retry.applied(to: RetryPolicy()).maxAge }
+
+    /// The dispatcher for closures that the compiler cannot see to run on the loop.
+    var handle: NIOLoopBound<Dispatcher> { NIOLoopBound(self, eventLoop: loop) }
+}
+
+/// The dispatcher for other threads: everything runs on its loop.
+struct DispatcherHandle: Sendable {
+    private let bound: NIOLoopBound<Dispatcher>
+    private let loop: any EventLoop
+
+    init(_ dispatcher: Dispatcher) {
+        bound = dispatcher.handle
+        loop = dispatcher.loop
+    }
+
+    func run<Value: Sendable>(
+        _ body: @escaping @Sendable (Dispatcher) throws -> Value
+    ) async throws -> Value {
+        try await loop.submit { [bound] in try body(bound.value) }.get()
+    }
+
+    /// For what answers later: the body completes the promise.
+    func run<Value: Sendable>(
+        promise body: @escaping @Sendable (Dispatcher, EventLoopPromise<Value>) -> Void
+    ) async throws -> Value {
+        let promise = loop.makePromise(of: Value.self)
+        loop.execute { [bound] in body(bound.value, promise) }
+        return try await promise.futureResult.get()
+    }
+}
+
+/// Counts since the start, and the last minute of each.
+struct Counters {
+    var accepted = 0
+    var delivered = 0
+    var deferred = 0
+    var bounced = 0
+    var messages = 0
+    var acceptedHistory = SecondCounts(slots: 61)
+    var deliveredHistory = SecondCounts(slots: 61)
+    var deferredHistory = SecondCounts(slots: 61)
+    var bouncedHistory = SecondCounts(slots: 61)
+}

@@ -1,0 +1,204 @@
+import Control
+import Mail
+import NIOCore
+import Scheduler
+import Spool
+
+/// Who owns what: placing destinations on the ring, loading their mail, handing them over.
+extension Dispatcher {
+    /// The worker that should have a destination: the pinned one while it lives, else the ring's.
+    func target(of destination: Destination) -> Int? {
+        if let pin = destination.pin, links[pin]?.isReady == true { return pin }
+        return ring.owner(of: destination.key)
+    }
+
+    /// Gives a destination that nobody has to its worker. `empty`: nothing of it lies in the spool
+    /// but what is on its way right now, so that nothing has to be loaded.
+    func place(_ destination: Destination, empty: Bool) {
+        guard case .none = destination.ownership, let worker = target(of: destination),
+            let link = links[worker]
+        else { return }
+        destination.generation += 1
+        link.send(.assign(assignment(of: destination)))
+        if isTraced(destination.id) { link.send(.trace(destination: destination.id, on: true)) }
+        if empty, destination.pendingSettlements == 0 {
+            destination.ownership = .owned(worker)
+        } else {
+            destination.ownership = .loading(worker)
+            destination.lateArrivals = []
+            submissions += 1
+            destination.loadMark = submissions
+            load(destination)
+        }
+    }
+
+    private func assignment(of destination: Destination) -> Assignment {
+        Assignment(
+            destination: destination.id, identity: destination.identity, name: destination.name,
+            domains: destination.domains, snapshot: destination.snapshot,
+            pausedBy: destination.pausedBy, pausedUntil: destination.pausedUntil,
+            pauseReason: destination.pauseReason)
+    }
+
+    /// Sends the owner what lies in the spool. Everything that was submitted before is on disk
+    /// when the reading starts; everything after it comes by itself.
+    func load(_ destination: Destination) {
+        guard destination.pendingSettlements == 0 else {
+            destination.loadWaits = true
+            return
+        }
+        let generation = destination.generation
+        barrier { $0.loadPage(destination.id, generation: generation, after: nil) }
+    }
+
+    private static let pageSize = 1000
+
+    private func loadPage(_ id: Int64, generation: Int, after: DeliveryID?) {
+        reader.read(on: loop) { spool throws(SpoolError) in
+            try spool.deliveries(destination: id, after: after, limit: Self.pageSize)
+        } completion: { [handle = handle] result in
+            handle.value.loaded(result, of: id, generation: generation, after: after)
+        }
+    }
+
+    private func loaded(
+        _ result: Result<[StoredDelivery], SpoolError>, of id: Int64, generation: Int,
+        after: DeliveryID?
+    ) {
+        // The owner may have died or been told to give it up while the disk was read.
+        guard let destination = table[id], destination.generation == generation,
+            case .loading(let worker) = destination.ownership, let link = links[worker]
+        else { return }
+        switch result {
+        case .failure(let error):
+            spoolFailed(error)
+            self.after(.seconds(1)) {
+                $0.loadPage(id, generation: generation, after: after)
+            }
+        case .success(let page):
+            let entries = page.filter {
+                $0.state == .queued && !destination.lateArrivals.contains($0.id)
+            }.map { QueuedDelivery($0, destination: id) }
+            if !entries.isEmpty { link.send(.enqueue(entries)) }
+            if page.count < Self.pageSize {
+                destination.ownership = .owned(worker)
+                destination.lateArrivals = []
+            } else {
+                loadPage(id, generation: generation, after: page.last?.id)
+            }
+        }
+    }
+
+    /// Moves every destination whose worker is not the one it should have. About 1/N of them when
+    /// a worker comes or goes.
+    func rebalance() {
+        for destination in table.values { move(destination) }
+    }
+
+    /// Hands a destination to the worker it should have, if that is another one.
+    func move(_ destination: Destination) {
+        switch destination.ownership {
+        case .none:
+            if destination.queued > 0 { place(destination, empty: false) }
+        case .owned(let worker), .loading(let worker):
+            guard let target = target(of: destination), target != worker, let link = links[worker]
+            else { return }
+            destination.generation += 1
+            destination.ownership = .surrendering(worker)
+            link.send(.surrender(destination: destination.id))
+        case .surrendering:
+            break
+        }
+    }
+
+    /// The old owner has stopped; nothing of this destination is under way any more.
+    func surrendered(_ id: Int64, snapshot: [UInt8], by worker: Int) {
+        guard let destination = table[id], destination.ownership == .surrendering(worker) else {
+            return
+        }
+        destination.ownership = .none
+        destination.snapshot = snapshot
+        destination.report = nil
+        persist(destination)
+        if destination.queued > 0 || isTraced(id) { place(destination, empty: false) }
+    }
+
+    /// A worker is gone; what it had goes to the ring's next owners.
+    func abandon(worker: Int) {
+        for destination in table.values where destination.ownership.worker == worker {
+            destination.generation += 1
+            destination.ownership = .none
+            // Its last tokens may have been spent since it reported them: the next owner starts
+            // with none, so that the rate holds through the crash.
+            let last = destination.report?.snapshot ?? destination.snapshot
+            destination.snapshot = DestinationSnapshot(decoding: last)?.drained.encoded ?? last
+            destination.report = nil
+            if destination.queued > 0 { place(destination, empty: false) }
+        }
+    }
+
+    func reported(_ reports: [DestinationReport], by worker: Int) {
+        for report in reports {
+            guard let destination = table[report.destination],
+                destination.ownership.worker == worker
+            else { continue }
+            let was = destination.report?.breaker ?? 0
+            destination.report = report
+            destination.reportedAt = clocks.wall()
+            if destination.snapshot != report.snapshot {
+                destination.snapshot = report.snapshot
+                destination.snapshotChanged = true
+            }
+            if was != report.breaker, events.isWanted {
+                let states = ["closed", "open", "half-open"]
+                publish(
+                    "breaker",
+                    "\(destination.title): breaker \(states[min(Int(report.breaker), 2)])"
+                        + (report.breaker == 1 ? ": \(report.whyText)" : ""),
+                    destination: destination.id, worker: worker)
+            }
+        }
+    }
+
+    /// Writes the schedulers' states that changed, so that a restart of everything keeps them.
+    func persistSnapshots() {
+        let changed = table.values.filter(\.snapshotChanged)
+        guard !changed.isEmpty, spoolError == nil else { return }
+        write(changed.map { .destination(record(of: $0)) })
+        for destination in changed { destination.snapshotChanged = false }
+    }
+
+    /// Forgets destinations that were idle for a while, so that a long life with many domains does
+    /// not fill the memory.
+    func forgetIdle(after idle: Duration) {
+        let limit = clocks.wall() + (.zero - idle)
+        for destination in table.values
+        where destination.queued == 0 && destination.held == 0 && destination.purging == 0
+            && !destination.isPaused && destination.pin == nil && destination.lastActive < limit
+            && !isTraced(destination.id)
+        {
+            switch destination.ownership {
+            case .owned(let worker):
+                destination.generation += 1
+                destination.ownership = .surrendering(worker)
+                links[worker]?.send(.surrender(destination: destination.id))
+            case .none:
+                table[destination.id] = nil
+                routing.forget(destination: destination.id, identity: destination.identity)
+                write([.forgetDestination(destination.id)])
+            case .loading, .surrendering:
+                break
+            }
+        }
+    }
+}
+
+extension QueuedDelivery {
+    init(_ stored: StoredDelivery, destination: Int64) {
+        self.init(
+            id: stored.id, destination: destination, due: stored.nextAttemptAt,
+            received: stored.message.receivedAt, expires: stored.message.expiresAt,
+            attempts: stored.attempts, size: stored.message.size,
+            senderHash: CRC32.checksum(stored.message.sender.utf8))
+    }
+}

@@ -1,0 +1,196 @@
+import Control
+import Logging
+import Mail
+import NIOCore
+import Settings
+import Spool
+
+/// A recipient who is given up: what the bounce says of it.
+struct FailedRecipient {
+    var recipient: StoredRecipient
+    /// Enhanced status code, "5.1.1".
+    var status: String
+    var reply: String
+    /// The receiver that said so; empty where none did.
+    var remote: String
+}
+
+/// Writes that failed with the spool, and what follows them.
+struct Unrecorded {
+    var writes: [SpoolWrite]
+    var then: (Dispatcher) -> Void
+}
+
+extension Reply {
+    /// A reply as reports carry it: "550 5.1.1 no such user", or a text of our own.
+    init(stored text: String) {
+        var rest = text[...]
+        var code = 0
+        if let number = Int(text.prefix(3)), (200...599).contains(number),
+            text.dropFirst(3).first == " "
+        {
+            code = number
+            rest = text.dropFirst(4)
+        }
+        let enhanced = EnhancedCode.takePrefix(&rest)
+        self.init(code: code, enhanced: enhanced, lines: [String(rest)])
+    }
+}
+
+extension Dispatcher {
+    /// Writes that ride on the next commit; what follows them runs on the loop when they are on
+    /// disk. A spool that cannot take them now gets them again: they are never dropped.
+    func write(_ writes: [SpoolWrite], then: @escaping (Dispatcher) -> Void = { _ in }) {
+        let work = NIOLoopBound(then, eventLoop: loop)
+        writer.submitLazily(writes, on: loop) { [handle = handle] result in
+            let dispatcher = handle.value
+            switch result {
+            case .success:
+                work.value(dispatcher)
+            case .failure(let error):
+                dispatcher.unrecorded.append(Unrecorded(writes: writes, then: work.value))
+                dispatcher.spoolFailed(error)
+            }
+        }
+    }
+
+    /// Records the end of recipients: the writes and, where someone is to be told, the bounce,
+    /// in one transaction, so that no crash can lose the one or repeat the other.
+    func record(
+        _ writes: [SpoolWrite], bouncing failures: [FailedRecipient], of message: MessageRecord,
+        then: @escaping (Dispatcher) -> Void = { _ in }
+    ) {
+        let told = failures.filter {
+            DeliveryStatusNotification.applies(
+                sender: message.sender, notify: $0.recipient.notify, kind: .failed)
+        }
+        guard !told.isEmpty else { return write(writes, then: then) }
+        let work = NIOLoopBound(then, eventLoop: loop)
+        reader.read(on: loop) { spool throws(SpoolError) in
+            try spool.body(of: message.id)
+        } completion: { [handle = handle, told] result in
+            let dispatcher = handle.value
+            let original = (try? result.get()) ?? nil
+            dispatcher.bounce(
+                told, of: message, original: original, alongside: writes, then: work.value)
+        }
+    }
+
+    private func bounce(
+        _ failures: [FailedRecipient], of message: MessageRecord, original: ByteBuffer?,
+        alongside writes: [SpoolWrite], then: @escaping (Dispatcher) -> Void
+    ) {
+        guard let id = nextMessageID() else {
+            // The spool hands out no ids: it is unhealthy, and this is repeated with the rest.
+            unrecorded.append(
+                Unrecorded(writes: []) {
+                    $0.record(writes, bouncing: failures, of: message, then: then)
+                })
+            return
+        }
+        let body = bounceBody(id: id, failures, of: message, original: original)
+        let submission = Submission(
+            id: id, sender: "", recipients: [StoredRecipient(address: message.sender)],
+            eightBit: true, utf8: message.utf8, leadingDots: true, ret: "", envelopeID: "",
+            client: "bounce of \(message.id)", body: body)
+        accept(submission, alongside: writes) { [weak self] error in
+            guard let self else { return }
+            if error == nil {
+                then(self)
+            } else {
+                unrecorded.append(
+                    Unrecorded(writes: []) {
+                        $0.bounce(
+                            failures, of: message, original: original, alongside: writes,
+                            then: then)
+                    })
+            }
+        }
+    }
+
+    private func bounceBody(
+        id: MessageID, _ failures: [FailedRecipient], of message: MessageRecord,
+        original: ByteBuffer?
+    ) -> ByteBuffer {
+        let now = clocks.wall()
+        let notification = DeliveryStatusNotification(
+            kind: .failed, id: id.description, reportingMTA: configuration.hostname,
+            sender: message.sender, envelopeID: message.envelopeID, arrival: message.receivedAt,
+            date: now,
+            recipients: failures.map { failure in
+                DeliveryStatusNotification.Recipient(
+                    address: failure.recipient.address,
+                    originalRecipient: failure.recipient.originalRecipient,
+                    reply: Reply(stored: failure.reply), status: EnhancedCode.parse(failure.status),
+                    remoteMTA: failure.remote, lastAttempt: now)
+            },
+            original: original.map { Array($0.readableBytesView) } ?? [],
+            returnFull: message.ret == "FULL")
+        return ByteBuffer(bytes: notification.render())
+    }
+
+    /// The spool cannot record: intake answers 4xx, workers start nothing, and every second it is
+    /// tried again.
+    func spoolFailed(_ error: SpoolError) {
+        let isNew = spoolError == nil
+        spoolError = error
+        guard isNew else { return }
+        logger.error(
+            "the spool cannot record: intake answers 452, delivery pauses until it can",
+            metadata: ["error": "\(error)"])
+        publish("spool", "the spool cannot record: \(error)")
+        for link in links.values { link.send(.recording(false)) }
+        probeSpool()
+    }
+
+    private func probeSpool() {
+        after(.seconds(1)) { dispatcher in
+            guard dispatcher.spoolError != nil else { return }
+            let pending = dispatcher.unrecorded
+            // Everything that is owed goes in one attempt; an empty list still asks the disk.
+            dispatcher.writer.submit(
+                pending.flatMap(\.writes) + [.probe], on: dispatcher.loop
+            ) { [handle = dispatcher.handle, count = pending.count] result in
+                let dispatcher = handle.value
+                switch result {
+                case .failure(let error):
+                    dispatcher.spoolError = error
+                    dispatcher.probeSpool()
+                case .success:
+                    dispatcher.spoolRecovered(taken: count)
+                }
+            }
+        }
+    }
+
+    private func spoolRecovered(taken count: Int) {
+        spoolError = nil
+        let done = unrecorded.prefix(count)
+        unrecorded.removeFirst(count)
+        logger.notice("the spool records again")
+        publish("spool", "the spool records again")
+        for link in links.values { link.send(.recording(true)) }
+        for entry in done { entry.then(self) }
+        // What failed while the probe was on its way.
+        let rest = unrecorded
+        unrecorded = []
+        for entry in rest { write(entry.writes, then: entry.then) }
+    }
+
+    /// After all that was submitted before is on disk.
+    func barrier(_ then: @escaping (Dispatcher) -> Void) {
+        write([], then: then)
+    }
+
+    func publish(
+        _ kind: String, _ text: @autoclosure () -> String, message: MessageID? = nil,
+        destination: Int64? = nil, worker: Int? = nil
+    ) {
+        guard events.isWanted else { return }
+        events.publish(
+            Event(
+                at: clocks.wall(), kind: kind, text: SafeText(text()).text,
+                message: message?.description, destination: destination.map(String.init),
+                worker: worker))
+    }
+}

@@ -1,0 +1,188 @@
+import Control
+import FoundationEssentials
+import Logging
+import Mail
+import NIOCore
+import Scheduler
+import Settings
+import Spool
+
+/// What a start finds in the spool.
+struct RestoredState: Sendable {
+    var destinations: [DestinationRecord]
+    var tallies: [DestinationTally]
+    var unrouted: [StoredDelivery]
+    var actions: [ActionRecord]
+    var messages: Int
+
+    init(_ spool: any Spool) throws(SpoolError) {
+        destinations = try spool.destinations()
+        tallies = try spool.tallies()
+        unrouted = try spool.unrouted()
+        actions = try spool.actions(limit: 1000, offset: 0)
+        messages = try spool.messageCount()
+    }
+}
+
+extension Dispatcher {
+    func restore(_ state: RestoredState) {
+        let now = clocks.wall()
+        for record in state.destinations {
+            let destination = Destination(
+                id: record.id, identity: record.identity,
+                key: CRC32.checksum(record.identity.utf8), name: record.name, at: now)
+            destination.domains = record.domains
+            destination.domainCount = record.domains.count
+            destination.pin = record.pin
+            destination.pausedBy = record.pausedBy
+            destination.pausedUntil = record.pausedUntil
+            destination.pauseReason = record.pauseReason
+            destination.snapshot = record.scheduler
+            table[record.id] = destination
+            routing.restore(
+                identity: record.identity, id: record.id, domains: record.domains)
+        }
+        for tally in state.tallies {
+            guard let destination = tally.destination.flatMap({ table[$0] }) else { continue }
+            switch tally.state {
+            case .queued:
+                destination.queued = tally.count
+                destination.oldest = tally.oldestAt
+            case .held: destination.held = tally.count
+            case .purging, .bouncing: destination.purging += tally.count
+            case .routing: break
+            }
+        }
+        totals.messages = state.messages
+        for stored in state.unrouted {
+            let delivery = NewDelivery(
+                id: stored.id, destination: nil, domain: stored.domain,
+                recipients: stored.recipients, nextAttemptAt: stored.nextAttemptAt)
+            route(delivery, of: stored.message)
+        }
+        actions.restore(lastAction: state.actions.map(\.id).max() ?? 0)
+        for record in state.actions { restoreDoomed(record) }
+        logger.notice(
+            "spool opened",
+            metadata: [
+                "messages": "\(state.messages)", "destinations": "\(state.destinations.count)",
+            ])
+    }
+
+    /// An undo window that was open goes on; one that ended meanwhile ends at once.
+    private func restoreDoomed(_ record: ActionRecord) {
+        guard record.state == ActionState.undoable.rawValue, let until = record.undoUntil,
+            let kind = ActionKind(rawValue: record.kind),
+            let details = ActionDetails(decoding: record.details)
+        else { return }
+        let ids = (details.queued + details.held + details.routing).sorted()
+        actions.doom(
+            record.id,
+            ActionTable.Doomed(
+                at: until, kind: kind, deliveries: ids.map(DeliveryID.init(rawValue:)),
+                reason: record.reason))
+    }
+
+    /// Records results that a worker left behind. Those that were recorded before are skipped.
+    func replay(_ reports: [AttemptReport], _ promise: EventLoopPromise<Void>) {
+        let ids = reports.map(\.delivery)
+        reader.read(on: loop) { spool throws(SpoolError) in
+            Set(try spool.deliveries(ids).filter { $0.state != .routing }.map(\.id))
+        } completion: { [handle = handle] result in
+            let dispatcher = handle.value
+            switch result {
+            case .failure(let error): promise.fail(error)
+            case .success(let present):
+                let open = reports.filter { present.contains($0.delivery) }
+                dispatcher.logger.notice(
+                    "results of an earlier run recorded", metadata: ["count": "\(open.count)"])
+                dispatcher.settleAll(open[...], promise)
+            }
+        }
+    }
+
+    /// One after the other, as one delivery may have several.
+    private func settleAll(
+        _ reports: ArraySlice<AttemptReport>, _ promise: EventLoopPromise<Void>
+    ) {
+        guard let report = reports.first else { return promise.succeed() }
+        settle(report) { [self] in settleAll(reports.dropFirst(), promise) }
+    }
+
+    // MARK: The clock
+
+    func startTicking() {
+        after(.seconds(1)) { dispatcher in
+            dispatcher.tick()
+            dispatcher.startTicking()
+        }
+    }
+
+    private func tick() {
+        endPauses()
+        destroyDue()
+        let second = clocks.wall().milliseconds / 1000
+        if second % 5 == 0 {
+            persistSnapshots()
+            healCounts()
+        }
+        if second % 60 == 0 { forgetIdle(after: .seconds(900)) }
+    }
+
+    /// A delivery that ended in the same instant in which an operator marked it may be counted
+    /// twice; a destination at rest takes its owner's count.
+    private func healCounts() {
+        let limit = clocks.wall() + .seconds(-5)
+        for destination in table.values where destination.lastActive < limit {
+            guard case .owned = destination.ownership, let report = destination.report,
+                destination.reportedAt > destination.lastActive
+            else { continue }
+            destination.queued = report.ready + report.delayed + report.running.count
+        }
+    }
+
+    // MARK: Reload and trace
+
+    /// Takes a new configuration; what can only change with a restart is named and stays.
+    func reload(_ new: Configuration) -> String {
+        var kept = new
+        var unchanged: [String] = []
+        func keep<Value: Equatable>(_ key: String, _ path: WritableKeyPath<Configuration, Value>) {
+            guard kept[keyPath: path] != configuration[keyPath: path] else { return }
+            kept[keyPath: path] = configuration[keyPath: path]
+            unchanged.append(key)
+        }
+        keep("data_dir", \.dataDirectory)
+        keep("control_socket", \.controlSocket)
+        keep("intake.listen", \.intake.listen)
+        let workersChanged = kept.workers != configuration.workers
+        configuration = kept
+        routing.forgetAnswers()
+        for link in links.values { configure(link) }
+        if workersChanged { supervisor?.setCount(kept.workers) }
+        let rest =
+            unchanged.isEmpty
+            ? "" : "; a restart is needed for \(unchanged.joined(separator: ", "))"
+        return "configuration reloaded" + rest
+    }
+
+    /// Counts the listeners of a destination's trace; its owner traces while there are any.
+    func trace(_ id: Int64, on: Bool) {
+        let before = isTraced(id)
+        traced[id, default: 0] += on ? 1 : -1
+        if traced[id] == 0 { traced[id] = nil }
+        guard before != isTraced(id), let destination = table[id] else { return }
+        if case .none = destination.ownership { place(destination, empty: destination.queued == 0) }
+        guard let worker = destination.ownership.worker else { return }
+        links[worker]?.send(.trace(destination: id, on: on))
+    }
+}
+
+extension ActionDetails {
+    init?(decoding bytes: [UInt8]) {
+        guard let value = try? JSONDecoder().decode(Self.self, from: Data(bytes)) else {
+            return nil
+        }
+        self = value
+    }
+}

@@ -1,0 +1,177 @@
+import Control
+import Mail
+import NIOCore
+import Settings
+import Spool
+
+extension Dispatcher {
+    /// A worker's results, in the order in which the attempts ended.
+    func settle(_ reports: [AttemptReport], from link: WorkerLink) {
+        for report in reports {
+            settle(report) { link.recorded(report.number) }
+        }
+    }
+
+    /// Records one result; `done` runs when it is on disk.
+    func settle(_ report: AttemptReport, done: @escaping () -> Void) {
+        attemptLog.write(report, destination: table[report.destination])
+        let now = clocks.wall()
+        let failed = report.recipients.contains { $0.outcome == .failed }
+        let delivered = report.recipients.count { $0.outcome == .delivered }
+        count(report, delivered: delivered, at: now)
+
+        if report.disposition == .settled, !failed {
+            left(report.delivery, destination: report.destination)
+            return write([.remove(report.delivery)]) { _ in done() }
+        }
+        if report.disposition == .retry, !failed, delivered == 0 {
+            return write([
+                .update(
+                    DeliveryUpdate(
+                        id: report.delivery, attempts: report.attempts,
+                        nextAttemptAt: report.due, lastReply: report.reply, recipients: nil))
+            ]) { _ in done() }
+        }
+        settleInParts(report, done: done)
+    }
+
+    /// Some recipients are done and some are not, or some failed: who they are stands in the
+    /// spool.
+    private func settleInParts(_ report: AttemptReport, done: @escaping () -> Void) {
+        table[report.destination]?.pendingSettlements += 1
+        let work = NIOLoopBound(done, eventLoop: loop)
+        reader.read(on: loop) { spool throws(SpoolError) in
+            try spool.deliveries([report.delivery]).first
+        } completion: { [handle = handle] result in
+            let dispatcher = handle.value
+            defer { dispatcher.settlementEnded(report.destination) }
+            switch result {
+            case .failure(let error):
+                dispatcher.spoolFailed(error)
+                dispatcher.unrecorded.append(
+                    Unrecorded(writes: []) { $0.settleInParts(report, done: work.value) })
+            case .success(nil):
+                work.value()
+            case .success(let stored?):
+                dispatcher.settle(stored, by: report, done: work.value)
+            }
+        }
+    }
+
+    private func settlementEnded(_ id: Int64) {
+        guard let destination = table[id] else { return }
+        destination.pendingSettlements -= 1
+        if destination.pendingSettlements == 0, destination.loadWaits {
+            destination.loadWaits = false
+            load(destination)
+        }
+    }
+
+    private func settle(
+        _ stored: StoredDelivery, by report: AttemptReport, done: @escaping () -> Void
+    ) {
+        var remaining: [StoredRecipient] = []
+        var failures: [FailedRecipient] = []
+        for (index, recipient) in stored.recipients.enumerated() {
+            let outcome = index < report.recipients.count ? report.recipients[index] : nil
+            switch outcome?.outcome ?? .deferred {
+            case .delivered:
+                break
+            case .failed:
+                failures.append(
+                    FailedRecipient(
+                        recipient: recipient, status: Self.status(in: outcome?.reply ?? ""),
+                        reply: outcome?.reply ?? "", remote: report.remote))
+            case .deferred:
+                var waiting = recipient
+                waiting.lastReply = outcome?.reply ?? report.reply
+                if report.disposition == .expired {
+                    failures.append(expired(waiting, remote: report.remote))
+                } else {
+                    remaining.append(waiting)
+                }
+            }
+        }
+        let now = clocks.wall()
+        if report.disposition == .expired {
+            let late = failures.count - report.recipients.count { $0.outcome == .failed }
+            countBounced(late, destination: report.destination, at: now)
+        }
+        let write: SpoolWrite
+        if remaining.isEmpty {
+            left(report.delivery, destination: report.destination)
+            write = .remove(report.delivery)
+        } else {
+            write = .update(
+                DeliveryUpdate(
+                    id: report.delivery, attempts: report.attempts, nextAttemptAt: report.due,
+                    lastReply: report.reply, recipients: remaining))
+        }
+        record([write], bouncing: failures, of: stored.message) { _ in done() }
+    }
+
+    private func expired(_ recipient: StoredRecipient, remote: String) -> FailedRecipient {
+        let last = recipient.lastReply.isEmpty ? "" : "; last: \(recipient.lastReply)"
+        return FailedRecipient(
+            recipient: recipient, status: "4.4.7",
+            reply: "delivery time expired after \(DurationText.text(maxAge))\(last)",
+            remote: remote)
+    }
+
+    /// The enhanced code in a reply "550 5.1.1 …"; 5.0.0 where it has none (RFC 3464 §2.3.4).
+    static func status(in reply: String) -> String {
+        let words = reply.split(separator: " ", maxSplits: 2)
+        guard let first = words.first else { return "5.0.0" }
+        if let code = EnhancedCode.parse(first) { return code.description }
+        guard words.count > 1, let code = EnhancedCode.parse(words[1]) else { return "5.0.0" }
+        return code.description
+    }
+
+    /// A delivery has left the queue of its destination.
+    func left(_ id: DeliveryID, destination: Int64) {
+        guard let destination = table[destination] else { return }
+        switch marked.removeValue(forKey: id) {
+        case .purging, .bouncing: destination.purging -= 1
+        case .held: destination.held -= 1
+        default: destination.queued -= 1
+        }
+        destination.lastActive = clocks.wall()
+        if destination.queued == 0 { destination.oldest = nil }
+    }
+
+    private func count(_ report: AttemptReport, delivered: Int, at now: UnixTime) {
+        let deferred = report.recipients.count { $0.outcome == .deferred }
+        let failed = report.recipients.count - delivered - deferred
+        if delivered > 0 {
+            totals.delivered += delivered
+            totals.deliveredHistory.add(delivered, at: now)
+        }
+        if deferred > 0 {
+            totals.deferred += deferred
+            totals.deferredHistory.add(deferred, at: now)
+        }
+        countBounced(failed, destination: report.destination, at: now)
+        guard let destination = table[report.destination] else { return }
+        destination.attempts += 1
+        destination.delivered += delivered
+        destination.deferred += deferred
+        if delivered > 0 { destination.history.add(delivered, at: now) }
+        if !report.reply.isEmpty {
+            destination.lastReply = report.reply
+            destination.lastReplyAt = report.at
+        }
+        guard events.isWanted else { return }
+        let kind = deferred > 0 ? "deferred" : failed > 0 ? "bounced" : "delivered"
+        publish(
+            kind, "\(report.delivery) to \(destination.title): \(report.reply)",
+            message: report.delivery.message, destination: report.destination,
+            worker: destination.ownership.worker)
+    }
+
+    func countBounced(_ count: Int, destination: Int64, at now: UnixTime) {
+        guard count > 0 else { return }
+        totals.bounced += count
+        totals.bouncedHistory.add(count, at: now)
+        table[destination]?.bounced += count
+    }
+}

@@ -1,0 +1,118 @@
+import Control
+import FoundationEssentials
+import Logging
+import Mail
+import NIOCore
+import Scheduler
+import Settings
+import Spool
+
+/// Deliveries that a worker was told to forget, and who waits to know which were in a transaction.
+struct Withdrawal {
+    var worker: Int
+    var done: ([DeliveryID]) -> Void
+}
+
+extension Dispatcher {
+    func received(_ frame: Frame, from link: WorkerLink) {
+        switch frame {
+        case .results(let reports):
+            settle(reports, from: link)
+        case .fetch(let destination, let ids):
+            fetch(ids, destination: destination, for: link)
+        case .status(let reports):
+            reported(reports, by: link.worker)
+        case .resolved(let request, let result):
+            resolved(request: request, result)
+        case .withdrawn(let request, let running):
+            withdrawals.removeValue(forKey: request)?.done(running)
+        case .surrendered(let destination, let snapshot):
+            surrendered(destination, snapshot: snapshot, by: link.worker)
+        case .traced(let destination, let connection, let direction, let dropped, let line):
+            events.trace(
+                TraceLine(
+                    at: clocks.wall(), destination: String(destination), worker: link.worker,
+                    connection: connection,
+                    direction: String(UnicodeScalar(direction)), text: SafeText(line).text,
+                    dropped: dropped))
+        default:
+            logger.error(
+                "a worker sent a frame that only the manager sends",
+                metadata: ["worker": "\(link.worker)"])
+        }
+    }
+
+    func configure(_ link: WorkerLink) {
+        do {
+            let bytes = try JSONEncoder().encode(configuration)
+            link.send(.configure(worker: link.worker, configuration: ByteBuffer(bytes: bytes)))
+        } catch {
+            logger.critical("the configuration cannot be sent", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Sends envelope and body of deliveries whose turn has come.
+    private func fetch(_ ids: [DeliveryID], destination: Int64, for link: WorkerLink) {
+        let bound = NIOLoopBound(link, eventLoop: loop)
+        reader.read(on: loop) { spool throws(SpoolError) in
+            var jobs: [(DeliveryID, Job?)] = []
+            for stored in try spool.deliveries(ids) {
+                let body = try spool.body(of: stored.id.message)
+                jobs.append((stored.id, body.map { Job(stored, body: $0) }))
+            }
+            return jobs
+        } completion: { [handle = handle] result in
+            switch result {
+            case .failure(let error):
+                handle.value.spoolFailed(error)
+                handle.value.after(.seconds(1)) {
+                    $0.fetch(ids, destination: destination, for: bound.value)
+                }
+            case .success(let jobs):
+                var missing = Set(ids)
+                for (id, job) in jobs {
+                    missing.remove(id)
+                    bound.value.send(.job(id, destination: destination, job))
+                }
+                for id in missing { bound.value.send(.job(id, destination: destination, nil)) }
+            }
+        }
+    }
+
+    /// Tells the owner to forget deliveries; `done` gets those whose transaction is running.
+    func withdraw(
+        _ ids: [DeliveryID], of destination: Destination,
+        done: @escaping ([DeliveryID]) -> Void
+    ) {
+        guard let worker = destination.ownership.worker, let link = links[worker] else {
+            return done([])
+        }
+        let request = nextRequest
+        nextRequest += 1
+        withdrawals[request] = Withdrawal(worker: worker, done: done)
+        link.send(.withdraw(request: request, destination: destination.id, ids))
+    }
+
+    /// All that a dead worker had written is worked off; what it had is given to others.
+    func lost(worker: Int) {
+        for (request, withdrawal) in withdrawals where withdrawal.worker == worker {
+            withdrawals[request] = nil
+            withdrawal.done([])
+        }
+        abandon(worker: worker)
+        askAgain(lost: worker)
+    }
+
+    func isTraced(_ destination: Int64) -> Bool { (traced[destination] ?? 0) > 0 }
+}
+
+extension Job {
+    init(_ stored: StoredDelivery, body: ByteBuffer) {
+        self.init(
+            domain: stored.domain, sender: stored.message.sender,
+            recipients: stored.recipients.map(JobRecipient.init),
+            eightBit: stored.message.eightBit, utf8: stored.message.utf8,
+            leadingDots: stored.message.leadingDots, ret: stored.message.ret,
+            envelopeID: stored.message.envelopeID, body: body)
+    }
+}

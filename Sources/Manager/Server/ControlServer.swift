@@ -1,0 +1,354 @@
+import Control
+import Filter
+import FoundationEssentials
+import HTTPTypes
+import Hummingbird
+import Logging
+import Mail
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import Settings
+import Spool
+
+/// HTTP over the Unix socket: what `sluice` and `curl --unix-socket` talk to.
+struct ControlServer: Service {
+    let dispatcher: DispatcherHandle
+    let reader: SpoolReader
+    let events: EventBus
+    let path: String
+    let group: UInt32?
+    let loops: any EventLoopGroup
+    let logger: Logger
+    let reload: @Sendable () async throws -> String
+
+    private var planner: Planner { Planner(dispatcher: dispatcher, reader: reader) }
+    private var runner: ActionRunner { ActionRunner(dispatcher: dispatcher, reader: reader) }
+
+    func run() async throws {
+        try ControlSocket.prepare(path)
+        let application = Application(
+            router: router(),
+            configuration: ApplicationConfiguration(
+                address: .unixDomainSocket(path: path), serverName: nil),
+            onServerRunning: { [path, group, logger] _ in
+                do {
+                    try ControlSocket.secure(path, group: group)
+                    logger.notice("control socket ready", metadata: ["path": "\(path)"])
+                } catch {
+                    logger.critical("\(error)")
+                }
+            },
+            eventLoopGroupProvider: .shared(loops), logger: quiet)
+        defer { unlink(path) }
+        try await application.run()
+    }
+
+    /// Hummingbird's own lines are of no use to an operator below warnings.
+    private var quiet: Logger {
+        var logger = logger
+        logger.logLevel = .warning
+        return logger
+    }
+
+    private func router() -> Router<ControlContext> {
+        let router = Router(context: ControlContext.self)
+        router.add(middleware: ErrorMiddleware())
+        router.get("/metrics") { _, context in
+            try await reader(context)
+            return try await metrics()
+        }
+        let v1 = router.group("/v1")
+        addReads(to: v1)
+        addWrites(to: v1)
+        return router
+    }
+
+    // MARK: Reads
+
+    private func addReads(to v1: RouterGroup<ControlContext>) {
+        v1.get("/status") { _, context in
+            let (_, mayNot) = try await reader(context)
+            var status = try await dispatcher.run { $0.status() }
+            status.mayOperate = mayNot == nil
+            status.mayNotOperateBecause = mayNot
+            return try Answer.json(status)
+        }
+        v1.get("/destinations") { request, context in
+            try await reader(context)
+            return try Answer.json(try await destinations(PageQuery(request)))
+        }
+        v1.get("/destinations/:id") { _, context in
+            try await reader(context)
+            let id = try context.parameters.require("id")
+            return try Answer.json(try await destination(id))
+        }
+        v1.get("/messages") { request, context in
+            try await reader(context)
+            return try Answer.json(try await messages(PageQuery(request)))
+        }
+        v1.get("/messages/:id") { _, context in
+            try await reader(context)
+            return try Answer.json(try await message(try context.parameters.require("id")))
+        }
+        v1.get("/workers") { _, context in
+            try await reader(context)
+            let page = try await dispatcher.run { dispatcher in
+                let now = dispatcher.clocks.wall()
+                let rows = dispatcher.workerList(at: now)
+                return Page(at: now, total: rows.count, offset: 0, rows: rows)
+            }
+            return try Answer.json(page)
+        }
+        v1.get("/actions") { request, context in
+            try await reader(context)
+            return try Answer.json(try await actions(PageQuery(request)))
+        }
+        v1.get("/events") { request, context in
+            try await reader(context)
+            return Answer.lines(events.events(), for: request)
+        }
+        v1.get("/trace") { request, context in
+            try await reader(context)
+            guard let id = request.uri.queryParameters.get("destination") else {
+                throw APIError(code: "bad-request", message: "say ?destination=ID")
+            }
+            let row = try await destination(id)
+            return Answer.lines(events.traces(of: row.id), for: request) { isOn in
+                guard let number = Int64(row.id) else { return }
+                try? await dispatcher.run { $0.trace(number, on: isOn) }
+            }
+        }
+    }
+
+    private func destinations(_ query: PageQuery) async throws -> Page<DestinationRow> {
+        let filter = try query.filter.map { text throws(APIError) in
+            try Planner.parse(text, fields: .destinations)
+        }
+        let (rows, now) = try await dispatcher.run { dispatcher in
+            (dispatcher.destinationRows(), dispatcher.clocks.wall())
+        }
+        let chosen =
+            filter.map { filter in rows.filter { filter.matches($0.lookup(at: now)) } } ?? rows
+        let sorted = try chosen.sorted(
+            by: query.sort ?? "queued", descending: query.sort == nil || query.descending, at: now)
+        return Page(
+            at: now, total: sorted.count, offset: query.offset,
+            rows: Array(sorted.dropFirst(query.offset).prefix(query.limit)))
+    }
+
+    private func destination(_ id: String) async throws -> DestinationRow {
+        let wanted = id.lowercased()
+        let row = try await dispatcher.run { dispatcher -> DestinationRow? in
+            let now = dispatcher.clocks.wall()
+            let found =
+                Int64(wanted).flatMap { dispatcher.table[$0] }
+                ?? dispatcher.table.values.first {
+                    $0.domains.contains(wanted) || $0.title.lowercased() == wanted
+                        || $0.identity == wanted
+                }
+            return found.map { dispatcher.row(of: $0, at: now) }
+        }
+        guard let row else {
+            throw APIError(
+                code: "not-found", message: "there is no destination '\(SafeText(id).text)'")
+        }
+        return row
+    }
+
+    private func messages(_ query: PageQuery) async throws -> Page<MessageRow> {
+        let filter = try query.filter.map { text throws(APIError) in
+            try Planner.parse(text, fields: .messages)
+        }
+        if let sort = query.sort, FilterFields.messages[sort] == nil {
+            throw APIError(
+                code: "bad-sort", message: "messages have no field '\(SafeText(sort).text)'")
+        }
+        let spoolQuery = try await planner.query(
+            filter, sort: query.sort, descending: query.descending, limit: query.limit,
+            offset: query.offset)
+        let page = try await reader.read { spool throws(SpoolError) in try spool.page(spoolQuery) }
+        return try await dispatcher.run { dispatcher in
+            Page(
+                at: spoolQuery.now, total: page.total, offset: query.offset,
+                rows: dispatcher.rows(of: page.rows))
+        }
+    }
+
+    private func message(_ text: String) async throws -> MessageDetail {
+        guard let id = DeliveryID(text: text)?.message ?? MessageID(text: text) else {
+            throw APIError(
+                code: "not-found",
+                message: "'\(SafeText(text).text)' is no message id; ids look like 1a2b")
+        }
+        let found = try await reader.read { spool throws(SpoolError) -> WholeMessage? in
+            guard let record = try spool.message(id) else { return nil }
+            return WholeMessage(
+                record: record, deliveries: try spool.deliveries(of: id),
+                body: try spool.body(of: id))
+        }
+        guard let found else {
+            throw APIError(
+                code: "not-found", message: "message \(id) is not in the queue (any more)")
+        }
+        let recipients = found.deliveries.flatMap { delivery in
+            delivery.recipients.map {
+                RecipientRow(
+                    address: SafeText($0.address).text, state: "queued",
+                    lastReply: $0.lastReply.isEmpty ? nil : SafeText($0.lastReply).text)
+            }
+        }
+        return try await dispatcher.run { dispatcher in
+            MessageDetail(
+                at: dispatcher.clocks.wall(), id: id.description,
+                sender: SafeText(found.record.sender).text, size: found.record.size,
+                receivedAt: found.record.receivedAt, expiresAt: found.record.expiresAt,
+                client: SafeText(found.record.client).text,
+                deliveries: dispatcher.rows(of: found.deliveries),
+                recipients: recipients, header: found.body?.headerSection(limit: 64 << 10) ?? "")
+        }
+    }
+
+    private func actions(_ query: PageQuery) async throws -> Page<ActionRow> {
+        let records = try await reader.read { spool throws(SpoolError) in
+            (try spool.actions(limit: query.limit, offset: query.offset), try spool.actionCount())
+        }
+        let now = try await dispatcher.run { $0.clocks.wall() }
+        return Page(
+            at: now, total: records.1, offset: query.offset, rows: records.0.map(ActionRow.init))
+    }
+
+    // MARK: Writes
+
+    private func addWrites(to v1: RouterGroup<ControlContext>) {
+        v1.post("/plans") { request, context in
+            let peer = try await operatorOf(context)
+            _ = peer
+            let plan = try await planner.plan(try await body(request, as: PlanRequest.self))
+            return try Answer.json(plan, status: .created)
+        }
+        v1.post("/plans/:id/apply") { request, context in
+            let peer = try await operatorOf(context)
+            let apply = try await body(request, as: ApplyRequest.self, whenEmpty: ApplyRequest())
+            return try Answer.json(
+                try await runner.apply(
+                    try context.parameters.require("id"), apply, by: peer.description))
+        }
+        v1.post("/actions/:id/undo") { _, context in
+            let peer = try await operatorOf(context)
+            return try Answer.json(
+                try await runner.undo(
+                    try context.parameters.require("id"), by: peer.description))
+        }
+        v1.post("/reload") { _, context in
+            _ = try await operatorOf(context)
+            return try Answer.json(["result": try await reload()])
+        }
+        v1.post("/messages") { request, context in
+            let peer = try await operatorOf(context)
+            return try Answer.json(try await send(request, by: peer), status: .created)
+        }
+    }
+
+    /// A message from `sluice send`: `?from=&rcpt=&rcpt=…`, the body raw with CRLF line ends.
+    private func send(_ request: Request, by peer: ControlPeer) async throws -> [String: String] {
+        let sender = request.uri.queryParameters.get("from") ?? ""
+        let recipients = request.uri.queryParameters.getAll("rcpt")
+        let limit = try await dispatcher.run { $0.configuration.intake.maxMessageSize }
+        let body: ByteBuffer
+        do {
+            body = try await request.body.collect(upTo: limit)
+        } catch {
+            throw APIError(code: "too-large", message: "the message is larger than \(limit) bytes")
+        }
+        let id = try await dispatcher.run { dispatcher, promise in
+            dispatcher.acceptLocal(
+                sender: sender, recipients: recipients, body: body, by: peer.description, promise)
+        }
+        return ["id": id.description]
+    }
+
+    private func body<Value: Decodable>(
+        _ request: Request, as type: Value.Type, whenEmpty: Value? = nil
+    ) async throws -> Value {
+        let buffer: ByteBuffer
+        do {
+            buffer = try await request.body.collect(upTo: 16 << 20)
+        } catch {
+            throw APIError(code: "too-large", message: "the request is larger than 16 MiB")
+        }
+        if buffer.readableBytes == 0, let whenEmpty { return whenEmpty }
+        do {
+            return try JSONDecoder().decode(type, from: Data(buffer.readableBytesView))
+        } catch {
+            throw APIError(
+                code: "bad-request", message: "the body is not what this call takes: \(error)")
+        }
+    }
+
+    // MARK: Rights
+
+    @discardableResult
+    private func reader(_ context: ControlContext) async throws -> (ControlPeer, String?) {
+        let peer = try await ControlPeer.of(context.channel)
+        let settings = try await dispatcher.run { $0.configuration.control }
+        guard peer.mayRead(settings) else {
+            throw APIError(
+                code: "forbidden",
+                message: "\(peer.description) may not read; see [control] readers in sluice.toml")
+        }
+        return (peer, peer.mayNotOperate(settings))
+    }
+
+    private func operatorOf(_ context: ControlContext) async throws -> ControlPeer {
+        let (peer, mayNot) = try await reader(context)
+        if let mayNot { throw APIError(code: "forbidden", message: mayNot) }
+        return peer
+    }
+
+    private func metrics() async throws -> Response {
+        let status = try await dispatcher.run { $0.status() }
+        return Response(
+            status: .ok, headers: [.contentType: "text/plain; version=0.0.4"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: Metrics.text(status))))
+    }
+}
+
+private struct WholeMessage: Sendable {
+    var record: MessageRecord
+    var deliveries: [StoredDelivery]
+    var body: ByteBuffer?
+}
+
+/// `?filter=&sort=&limit=&offset=`.
+struct PageQuery {
+    static let largestPage = 10_000
+    var filter: String?
+    var sort: String?
+    var descending = false
+    var limit = 100
+    var offset = 0
+
+    init(_ request: Request) throws {
+        let parameters = request.uri.queryParameters
+        filter = parameters.get("filter").flatMap { $0.isEmpty ? nil : $0 }
+        if let sort = parameters.get("sort"), !sort.isEmpty {
+            descending = sort.hasPrefix("-")
+            self.sort = descending ? String(sort.dropFirst()) : sort
+        }
+        limit = try Self.number(parameters.get("limit"), "limit", 1...Self.largestPage) ?? limit
+        offset = try Self.number(parameters.get("offset"), "offset", 0...Int.max) ?? offset
+    }
+
+    private static func number(
+        _ text: String?, _ name: String, _ range: ClosedRange<Int>
+    ) throws(APIError) -> Int? {
+        guard let text else { return nil }
+        guard let value = Int(text), range.contains(value) else {
+            throw APIError(
+                code: "bad-request",
+                message: "\(name) must be a number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+}

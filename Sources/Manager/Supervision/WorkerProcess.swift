@@ -1,0 +1,68 @@
+import Glibc
+
+/// Starts `sluiced worker` and ends it. Nothing here waits.
+enum WorkerProcess {
+    /// The descriptor under which a worker finds its end of the socket pair.
+    static let descriptor: Int32 = 3
+    /// The lock that says that workers of this data directory still live.
+    static let lockDescriptor: Int32 = 4
+
+    struct Failure: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    /// Returns the pid and the manager's end of the socket pair.
+    static func start(
+        executable: String, number: Int, lock: Int32
+    ) throws -> (pid: pid_t, socket: Int32) {
+        var pair: [Int32] = [-1, -1]
+        guard
+            socketpair(
+                AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &pair) == 0
+        else { throw Failure(description: "socketpair: \(errorText())") }
+        defer { close(pair[1]) }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        // dup2 of a descriptor onto itself would keep its close-on-exec flag: both are moved out
+        // of the way first.
+        posix_spawn_file_actions_adddup2(&actions, pair[1], 100)
+        posix_spawn_file_actions_adddup2(&actions, lock, 101)
+        posix_spawn_file_actions_adddup2(&actions, 100, descriptor)
+        posix_spawn_file_actions_adddup2(&actions, 101, lockDescriptor)
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        // A group of its own: Ctrl-C at a terminal reaches the manager, which ends its workers in
+        // order, and not the workers beside it.
+        posix_spawnattr_setpgroup(&attributes, 0)
+        var empty = sigset_t()
+        sigemptyset(&empty)
+        posix_spawnattr_setsigmask(&attributes, &empty)
+        posix_spawnattr_setflags(
+            &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK))
+        let arguments = ["sluiced", "worker", "--number", String(number)]
+        var pointers = arguments.map { strdup($0) } + [nil]
+        defer { for pointer in pointers { free(pointer) } }
+        var pid: pid_t = 0
+        let result = posix_spawn(&pid, executable, &actions, &attributes, &pointers, environ)
+        guard result == 0 else {
+            close(pair[0])
+            throw Failure(
+                description: "cannot start \(executable): \(String(cString: strerror(result)))")
+        }
+        return (pid, pair[0])
+    }
+
+    /// How a process ended, in words; nil while it lives.
+    static func reap(_ pid: pid_t) -> String? {
+        var status: Int32 = 0
+        guard waitpid(pid, &status, WNOHANG) == pid else { return nil }
+        let signal = status & 0x7f
+        if signal != 0 { return "killed by signal \(signal)" }
+        let code = (status >> 8) & 0xff
+        return code == 0 ? "exited" : "exited with code \(code)"
+    }
+
+    static func errorText() -> String { String(cString: strerror(errno)) }
+}

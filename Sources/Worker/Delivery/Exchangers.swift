@@ -1,0 +1,89 @@
+import Control
+import NIOCore
+import Scheduler
+import Settings
+
+/// The routes of domains as this worker knows them, until their time to live ends.
+struct RouteCache {
+    private var routes: [String: (answer: RouteAnswer, expires: Instant)] = [:]
+    /// A worker may meet very many domains; beyond this all are asked again.
+    private static let capacity = 50_000
+
+    func route(of domain: String, at now: Instant) -> RouteAnswer? {
+        guard let known = routes[domain], now < known.expires else { return nil }
+        return known.answer
+    }
+
+    mutating func learn(_ answer: RouteAnswer, for domain: String, at now: Instant) {
+        let life: Duration
+        switch answer {
+        case .exchangers(_, let ttl): life = .seconds(min(max(ttl, 10), 3600))
+        case .nullMX, .noSuchDomain, .invalid: life = .seconds(60)
+        // Asked again with the next attempt.
+        case .temporary: return
+        }
+        if routes.count >= Self.capacity { routes = [:] }
+        routes[domain] = (answer, now + life)
+    }
+
+    mutating func forgetAll() {
+        routes = [:]
+    }
+}
+
+extension Candidate {
+    /// More addresses than this are not tried in one attempt (Postfix: smtp_mx_address_limit).
+    static let limit = 5
+
+    /// The addresses of exchangers in the order to try: by preference, at random among equals
+    /// (RFC 5321 §5.1), and one of each host before the second of any.
+    static func ordered(
+        _ exchangers: [Exchanger], using random: inout some RandomNumberGenerator
+    ) -> [Candidate] {
+        var all: [Candidate] = []
+        let preferences = Set(exchangers.map(\.preference)).sorted()
+        for preference in preferences {
+            let hosts = exchangers.filter { $0.preference == preference }
+                .shuffled(using: &random)
+            let longest = hosts.map(\.addresses.count).max() ?? 0
+            for index in 0..<longest {
+                for host in hosts where index < host.addresses.count {
+                    let text = host.addresses[index]
+                    guard let address = try? SocketAddress(ipAddress: text, port: host.port) else {
+                        continue
+                    }
+                    let shown = host.port == 25 ? text : "\(text):\(host.port)"
+                    all.append(Candidate(host: host.host, address: address, text: shown))
+                }
+            }
+        }
+        return Array(all.prefix(limit))
+    }
+}
+
+extension RouteAnswer {
+    /// What the manager is told: addresses carry their port where it is not 25.
+    var result: RouteResult {
+        switch self {
+        case .exchangers(let exchangers, let ttl):
+            .exchangers(
+                exchangers.map { exchanger in
+                    ExchangerRecord(
+                        host: exchanger.host, preference: exchanger.preference,
+                        addresses: exchanger.addresses.map {
+                            if exchanger.port == 25 { return $0 }
+                            return $0.contains(":")
+                                ? "[\($0)]:\(exchanger.port)" : "\($0):\(exchanger.port)"
+                        })
+                }, ttl: ttl)
+        case .nullMX:
+            .permanent(code: "5.1.10", text: "the domain does not accept mail (null MX)")
+        case .noSuchDomain(let reason):
+            .permanent(code: "5.1.2", text: reason)
+        case .invalid(let reason):
+            .permanent(code: "5.1.2", text: reason)
+        case .temporary(let reason):
+            .temporary(reason)
+        }
+    }
+}

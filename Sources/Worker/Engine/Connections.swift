@@ -1,0 +1,182 @@
+import Control
+import Mail
+import NIOCore
+import SMTP
+import Scheduler
+import Settings
+
+/// What connections report.
+extension Engine: ClientConnectionDelegate {
+    func ready(_ connection: ClientConnection) {
+        guard let pooled = connections[ObjectIdentifier(connection)] else { return }
+        guard let attempt = pooled.attempt else { return close(pooled) }
+        deliver(attempt, over: connection)
+    }
+
+    func finished(_ connection: ClientConnection, _ result: TransactionResult) {
+        guard let pooled = connections[ObjectIdentifier(connection)], let attempt = pooled.attempt
+        else { return }
+        pooled.attempt = nil
+        if result.unanswered, pooled.transactions > 1, !attempt.triedAgain, !isStopping,
+            let destination = destinations[attempt.destination]
+        {
+            // The server had closed the kept connection: that is nobody's failure.
+            attempt.triedAgain = true
+            attempt.connection = nil
+            return open(
+                pooled.candidate, for: attempt, of: destination, plain: pooled.withoutTLS)
+        }
+        let reports = result.outcomes.map(RecipientReport.init)
+        let (outcome, reply) = Self.decide(result)
+        let end = { [weak self] (fate: ConnectionFate) in
+            guard let self else { return }
+            report(
+                attempt, recipients: reports, result: outcome, reply: reply,
+                remote: pooled.candidate.description, fate: fate)
+            trim(pooled.destination)
+        }
+        if canKeep(pooled, after: result) {
+            keep(pooled)
+            end(.idle)
+        } else {
+            pooled.onClosed = { end(.closed) }
+            close(pooled)
+        }
+    }
+
+    /// The result for the scheduler, and the reply that explains it best: the first that deferred,
+    /// else the first that failed, else the first.
+    private static func decide(_ result: TransactionResult) -> (AttemptResult, String) {
+        var failed: String?
+        for outcome in result.outcomes {
+            switch outcome {
+            case .deferred(let reply, let stage):
+                let cause = Classification.cause(
+                    of: ClientError(stage: stage, reply: reply, text: reply.text))
+                return (.deferred(cause, reply: reply.text), reply.text)
+            case .failed(let reply, _): failed = failed ?? reply.text
+            case .delivered: break
+            }
+        }
+        if let failed { return (.settled, failed) }
+        if case .delivered(let reply)? = result.outcomes.first { return (.settled, reply.text) }
+        return (.settled, "")
+    }
+
+    private func canKeep(_ pooled: PooledConnection, after result: TransactionResult) -> Bool {
+        guard result.reusable, !isStopping, let destination = destinations[pooled.destination],
+            !destination.isSurrendering
+        else { return false }
+        if let limit = policyLimits(destination).messagesPerConnection,
+            pooled.transactions >= limit
+        {
+            return false
+        }
+        // By time and not by count alone: counts make the slowest exchanger collect connections.
+        return clocks.monotonic() - pooled.openedAt < configuration.delivery.connectionLifetime
+    }
+
+    private func policyLimits(_ destination: OwnedDestination) -> Limits {
+        configuration.policy(
+            for: DestinationNames(
+                identity: destination.identity, domains: destination.domains,
+                exchangers: destination.exchangers)
+        ).limits
+    }
+
+    func keep(_ pooled: PooledConnection) {
+        guard let destination = destinations[pooled.destination] else { return close(pooled) }
+        pooled.isIdle = true
+        destination.idle.append(pooled)
+        let delay = TimeAmount.nanoseconds(configuration.delivery.idleTime.nanoseconds)
+        pooled.idleTimer = loop.assumeIsolated().scheduleTask(in: delay) {
+            [weak self, weak pooled] in
+            guard let pooled, pooled.isIdle else { return }
+            self?.close(pooled)
+        }
+    }
+
+    /// The window may have shrunk below the connections that are kept.
+    private func trim(_ id: Int64) {
+        guard let destination = destinations[id] else { return }
+        let surplus = scheduler.surplus(DestinationID(rawValue: id), at: clocks.monotonic())
+        for _ in 0..<min(surplus, destination.idle.count) { close(destination.idle[0]) }
+    }
+
+    /// Says QUIT. The connection counts until it is closed, so that the receiver never sees more
+    /// than the limit.
+    func close(_ pooled: PooledConnection) {
+        if pooled.isIdle {
+            pooled.isIdle = false
+            pooled.leavesPool = true
+            pooled.idleTimer?.cancel()
+            destinations[pooled.destination]?.idle.removeAll { $0 === pooled }
+        }
+        pooled.connection.quit()
+    }
+
+    func closed(_ connection: ClientConnection, _ error: ClientError?) {
+        guard let pooled = connections.removeValue(forKey: ObjectIdentifier(connection)) else {
+            return
+        }
+        if pooled.isIdle { destinations[pooled.destination]?.idle.removeAll { $0 === pooled } }
+        if pooled.isIdle || pooled.leavesPool {
+            pooled.isIdle = false
+            pooled.idleTimer?.cancel()
+            scheduler.idleConnectionClosed(
+                DestinationID(rawValue: pooled.destination), at: clocks.monotonic())
+            schedulePump()
+        }
+        let destination = destinations[pooled.destination]
+        destination?.connections -= 1
+        defer {
+            if let destination, destination.isSurrendering { surrenderIfDone(destination) }
+            if isStopping { endIfDone() }
+        }
+        if let onClosed = pooled.onClosed { return onClosed() }
+        guard let attempt = pooled.attempt else { return }
+        attempt.connection = nil
+        attempt.lastError = error ?? ClientError(stage: .greeting, text: "connection closed")
+        guard let destination, !isStopping else { return release(attempt) }
+        if error?.stage == .tls, configuration.tls.mode == .opportunistic, !pooled.withoutTLS {
+            // RFC 7435: without the handshake there would have been plain text anyway.
+            withoutTLS[pooled.candidate.text] = clocks.monotonic() + .seconds(3600)
+            return open(pooled.candidate, for: attempt, of: destination, plain: true)
+        }
+        if pooled.transactions > 0 {
+            // A kept connection that died in the pool's hands.
+            attempt.candidates = [pooled.candidate] + attempt.candidates
+        }
+        openNext(attempt)
+    }
+
+    func traced(_ connection: ClientConnection, direction: TraceDirection, line: String) {
+        guard let pooled = connections[ObjectIdentifier(connection)] else { return }
+        guard traceBudget > 0 else {
+            traceDropped += 1
+            return
+        }
+        traceBudget -= 1
+        let mark: UInt8 =
+            switch direction {
+            case .sent: UInt8(ascii: ">")
+            case .received: UInt8(ascii: "<")
+            case .note: UInt8(ascii: "*")
+            }
+        link?.send(
+            .traced(
+                destination: pooled.destination, connection: pooled.number, direction: mark,
+                dropped: traceDropped, line: line))
+        traceDropped = 0
+    }
+}
+
+extension RecipientReport {
+    init(_ outcome: RecipientOutcome) {
+        switch outcome {
+        case .delivered(let reply): self.init(outcome: .delivered, reply: reply.text)
+        case .deferred(let reply, _): self.init(outcome: .deferred, reply: reply.text)
+        case .failed(let reply, _): self.init(outcome: .failed, reply: reply.text)
+        }
+    }
+}

@@ -1,0 +1,268 @@
+import Control
+import Mail
+import NIOCore
+import SMTP
+import Scheduler
+import Settings
+
+/// From a start to a connection that can take the message.
+extension Engine {
+    func begin(_ start: Start, at now: Instant) {
+        let attempt = Attempt(start: start, at: now)
+        attempts[start.delivery] = attempt
+        guard let destination = destinations[attempt.destination] else { return release(attempt) }
+        destination.running.insert(start.delivery)
+        if start.connection == .reuse {
+            // The kept one is just being closed: its slot is free in a moment.
+            guard let pooled = destination.idle.popLast() else {
+                return release(attempt, fate: .idle)
+            }
+            pooled.isIdle = false
+            pooled.idleTimer?.cancel()
+            pooled.attempt = attempt
+            attempt.connection = pooled.connection
+            attempt.candidate = pooled.candidate
+        }
+        if let job = jobs[start.delivery] {
+            attempt.job = job
+            route(attempt)
+        } else {
+            fetch(start.delivery, of: attempt.destination)
+        }
+    }
+
+    func fetched(_ id: DeliveryID, _ job: Job?) {
+        guard let attempt = attempts[id], attempt.job == nil else { return }
+        guard let job else {
+            // The message has left the spool: there is nothing to do any more.
+            _ = scheduler.withdraw(
+                id, from: attempt.start.destination, at: clocks.monotonic())
+            return release(attempt)
+        }
+        attempt.job = job
+        route(attempt)
+    }
+
+    private func route(_ attempt: Attempt) {
+        guard let domain = attempt.job?.domain else { return }
+        if let known = routes.route(of: domain, at: clocks.monotonic()) {
+            return routed(attempt, known)
+        }
+        let id = attempt.start.delivery
+        lookUp(domain) { engine, answer in
+            // It may have been given up while DNS was asked.
+            guard let current = engine.attempts[id], current === attempt else { return }
+            engine.routed(attempt, answer)
+        }
+    }
+
+    /// The exchangers of a domain: from the configuration, the cache, or DNS.
+    func lookUp(_ domain: String, _ done: @escaping (Engine, RouteAnswer) -> Void) {
+        let request: RouteRequest
+        switch configuration.route(for: domain) {
+        case .address(let address, let port):
+            let exchanger = Exchanger(
+                host: address.description, preference: 0, addresses: [address.description],
+                port: port)
+            let answer = RouteAnswer.exchangers([exchanger], ttl: 3600)
+            routes.learn(answer, for: domain, at: clocks.monotonic())
+            return done(self, answer)
+        case .host(let host, let port):
+            request = RouteRequest(domain: host, kind: .addresses, port: port)
+        case nil:
+            request = RouteRequest(domain: domain, kind: .mx, port: 25)
+        }
+        guard let resolver else { return done(self, .temporary("the worker is stopping")) }
+        let work = NIOLoopBound((self, done), eventLoop: loop)
+        resolver.resolve(request, on: loop) { answer in
+            let (engine, done) = work.value
+            engine.routes.learn(answer, for: domain, at: engine.clocks.monotonic())
+            done(engine, answer)
+            engine.schedulePump()
+        }
+    }
+
+    private func routed(_ attempt: Attempt, _ answer: RouteAnswer) {
+        switch answer {
+        case .exchangers(let exchangers, _):
+            let destination = destinations[attempt.destination]
+            destination?.exchangers = exchangers.prefix(8).map { exchanger in
+                let addresses = exchanger.addresses.prefix(4).joined(separator: ", ")
+                let port = exchanger.port == 25 ? "" : ":\(exchanger.port)"
+                return exchanger.host == addresses
+                    ? addresses + port : "\(exchanger.host) [\(addresses)]\(port)"
+            }
+            let candidates = Candidate.ordered(exchangers, using: &random)
+            attempt.candidates = candidates[...]
+            if let connection = attempt.connection {
+                // Domains of one destination usually have the same exchangers; where they do not,
+                // a kept connection may lead to the wrong one.
+                if candidates.contains(where: { $0.address == attempt.candidate?.address }) {
+                    return deliver(attempt, over: connection)
+                }
+                return replace(connection, of: attempt)
+            }
+            openNext(attempt)
+        case .temporary(let reason):
+            fail(attempt, cause: .connect, text: "4.4.3 DNS: \(reason)")
+        case .nullMX, .noSuchDomain, .invalid:
+            guard case .permanent(let code, let text) = answer.result else { return }
+            let reply = "\(code) \(text)"
+            let reports = (attempt.job?.recipients ?? []).map { _ in
+                RecipientReport(outcome: .failed, reply: reply)
+            }
+            let fate = giveBack(attempt)
+            report(
+                attempt, recipients: reports, result: .settled, reply: reply, remote: "",
+                fate: fate)
+        }
+    }
+
+    /// Opens a connection to the next address, or ends the attempt.
+    func openNext(_ attempt: Attempt) {
+        guard let destination = destinations[attempt.destination], !isStopping else {
+            return release(attempt)
+        }
+        guard let candidate = attempt.candidates.popFirst() else {
+            let error = attempt.lastError
+            let text = error?.reply?.text ?? error.map(\.text) ?? "no address to connect to"
+            let cause = Classification.cause(of: error)
+            return fail(attempt, cause: cause, text: text)
+        }
+        open(candidate, for: attempt, of: destination, plain: isPlain(candidate))
+    }
+
+    private func isPlain(_ candidate: Candidate) -> Bool {
+        guard configuration.tls.mode == .opportunistic else { return false }
+        return withoutTLS[candidate.text].map { clocks.monotonic() < $0 } ?? false
+    }
+
+    func open(
+        _ candidate: Candidate, for attempt: Attempt, of destination: OwnedDestination, plain: Bool
+    ) {
+        let mode: TLSMode =
+            switch configuration.tls.mode {
+            case .off: .off
+            case .opportunistic: plain ? .off : .opportunistic
+            case .required: .required
+            }
+        var options = ClientOptions(helo: configuration.hostname)
+        options.tls = mode
+        options.tlsContext = mode == .off ? nil : tlsContext
+        options.serverName = candidate.host
+        options.timeouts = ClientTimeouts(configuration.delivery)
+        if let text = candidate.address.ipAddress, let remote = IPAddress(text: text),
+            let local = configuration.delivery.localAddress(for: remote)
+        {
+            options.localAddress = try? SocketAddress(ipAddress: local.description, port: 0)
+        }
+        let connection = ClientConnection.open(
+            to: candidate.address, options: options, on: loop, delegate: self)
+        connection.tracing = destination.isTraced
+        let pooled = PooledConnection(
+            connection, destination: destination.id, candidate: candidate, number: nextConnection,
+            withoutTLS: plain, at: clocks.monotonic())
+        nextConnection += 1
+        pooled.attempt = attempt
+        connections[ObjectIdentifier(connection)] = pooled
+        destination.connections += 1
+        attempt.connection = connection
+        attempt.candidate = candidate
+    }
+
+    func deliver(_ attempt: Attempt, over connection: ClientConnection) {
+        guard let job = attempt.job else { return }
+        connections[ObjectIdentifier(connection)]?.transactions += 1
+        connection.deliver(ClientTransaction(job))
+    }
+
+    // MARK: Giving up
+
+    /// A temporary failure before a transaction: all recipients wait.
+    func fail(_ attempt: Attempt, cause: Cause, text: String) {
+        let reports = (attempt.job?.recipients ?? []).map { _ in
+            RecipientReport(outcome: .deferred, reply: text)
+        }
+        let remote = attempt.candidate?.description ?? ""
+        let fate = giveBack(attempt)
+        report(
+            attempt, recipients: reports, result: .deferred(cause, reply: text), reply: text,
+            remote: remote, fate: fate)
+    }
+
+    /// Ends an attempt that has said nothing to a receiver; it does not count.
+    func release(_ attempt: Attempt, fate: ConnectionFate? = nil) {
+        let fate = fate ?? giveBack(attempt)
+        report(
+            attempt, recipients: [], result: .notAttempted, reply: "", remote: "", fate: fate)
+    }
+
+    /// A kept connection that was taken and not used goes back.
+    private func giveBack(_ attempt: Attempt) -> ConnectionFate {
+        guard let connection = attempt.connection,
+            let pooled = connections[ObjectIdentifier(connection)]
+        else { return .closed }
+        pooled.attempt = nil
+        attempt.connection = nil
+        if pooled.transactions > 0, !isStopping {
+            keep(pooled)
+            return .idle
+        }
+        close(pooled)
+        return .closed
+    }
+
+    /// Closes a connection that leads elsewhere; when it is gone its slot has the new one.
+    private func replace(_ connection: ClientConnection, of attempt: Attempt) {
+        attempt.connection = nil
+        guard let pooled = connections[ObjectIdentifier(connection)] else {
+            return openNext(attempt)
+        }
+        pooled.attempt = nil
+        pooled.onClosed = { [weak self] in self?.openNext(attempt) }
+        close(pooled)
+    }
+}
+
+extension Classification {
+    /// The cause of a connection that could not be used.
+    static func cause(of error: ClientError?) -> Cause {
+        guard let error else { return .connect }
+        let stage = SchedulerStage(rawValue: error.stage.rawValue) ?? .connect
+        guard let reply = error.reply else {
+            return classify(code: 0, enhanced: nil, text: error.text, stage: stage)
+        }
+        return classify(
+            code: reply.code, enhanced: reply.enhanced.map { ($0.klass, $0.subject, $0.detail) },
+            text: reply.text, stage: stage)
+    }
+}
+
+extension ClientTransaction {
+    init(_ job: Job) {
+        self.init(
+            sender: job.sender,
+            recipients: job.recipients.map {
+                ClientRecipient(
+                    address: $0.address, notify: $0.notify,
+                    originalRecipient: $0.originalRecipient)
+            },
+            body: job.body, hasLeadingDots: job.leadingDots, eightBit: job.eightBit,
+            utf8: job.utf8, ret: job.ret, envelopeID: job.envelopeID)
+    }
+}
+
+extension ClientTimeouts {
+    init(_ settings: DeliverySettings) {
+        self.init()
+        connect = settings.connectTimeout
+        greeting = settings.greetingTimeout
+        hello = settings.commandTimeout
+        handshake = min(handshake, settings.commandTimeout)
+        mail = settings.commandTimeout
+        rcpt = settings.commandTimeout
+        data = settings.dataTimeout
+        block = settings.blockTimeout
+        finalDot = settings.dotTimeout
+    }
+}

@@ -1,0 +1,223 @@
+import Control
+import FoundationEssentials
+import Mail
+import NIOCore
+import SMTP
+import Scheduler
+import Settings
+
+/// What the manager says.
+extension Engine {
+    func received(_ frame: Frame) {
+        let now = clocks.monotonic()
+        switch frame {
+        case .configure(let worker, let buffer):
+            configure(worker: worker, buffer)
+        case .resolve(let request, let domain):
+            lookUp(domain) { engine, answer in
+                engine.link?.send(.resolved(request: request, answer.result))
+            }
+        case .assign(let assignment):
+            assign(assignment, at: now)
+        case .enqueue(let entries):
+            for entry in entries { enqueue(entry, at: now) }
+        case .deliver(let entry, let job):
+            guard destinations[entry.destination]?.isSurrendering == false else { return }
+            jobs.offer(job, for: entry.id)
+            enqueue(entry, at: now)
+        case .job(let id, _, let job):
+            fetched(id, job)
+        case .withdraw(let request, let destination, let ids):
+            withdraw(ids, of: destination, request: request, at: now)
+        case .pause(let destination, let until, let by, let reason):
+            scheduler.pause(
+                DestinationID(rawValue: destination), until: until.map(clocks.instant), by: by,
+                reason: reason, at: now)
+        case .resume(let destination):
+            scheduler.resume(DestinationID(rawValue: destination), at: now)
+        case .retryNow(let destination, let ids):
+            _ = scheduler.retryNow(
+                DestinationID(rawValue: destination), deliveries: ids.isEmpty ? nil : ids, at: now)
+        case .surrender(let destination):
+            surrender(destination, at: now)
+        case .recorded(let number):
+            outbox.recorded(upTo: number)
+            jobs.recorded(upTo: number)
+            if isStopping { endIfDone() }
+        case .recording(let possible):
+            scheduler.setRecording(possible, at: now)
+        case .trace(let destination, let on):
+            trace(destination, on: on)
+        case .shutdown(let grace):
+            shutDown(grace: grace)
+        default:
+            logger.error("the manager sent a frame that only workers send")
+        }
+    }
+
+    private func configure(worker: Int, _ buffer: ByteBuffer) {
+        number = worker
+        let isFirst = !isConfigured
+        do {
+            configuration = try JSONDecoder().decode(
+                Configuration.self, from: Data(buffer.readableBytesView))
+            if tlsContext == nil, configuration.tls.mode != .off {
+                tlsContext = try TLSContexts.opportunistic()
+            }
+            if isFirst {
+                resolver = try Resolver(settings: configuration.dns)
+                isConfigured = true
+                beat()
+                reportStatus()
+            }
+        } catch {
+            logger.critical("the worker cannot use its configuration", metadata: ["error": "\(error)"])
+            ended.succeed()
+            return
+        }
+        routes.forgetAll()
+        let now = clocks.monotonic()
+        for destination in destinations.values {
+            scheduler.configure(
+                DestinationID(rawValue: destination.id), policy: policy(of: destination), at: now)
+        }
+    }
+
+    private func policy(of destination: OwnedDestination) -> DestinationPolicy {
+        configuration.policy(
+            for: DestinationNames(
+                identity: destination.identity, domains: destination.domains,
+                exchangers: destination.exchangers))
+    }
+
+    private func assign(_ assignment: Assignment, at now: Instant) {
+        let owned = OwnedDestination(assignment)
+        destinations[owned.id] = owned
+        let id = DestinationID(rawValue: owned.id)
+        scheduler.add(
+            id, policy: policy(of: owned),
+            snapshot: DestinationSnapshot(decoding: assignment.snapshot), at: now)
+        if let by = assignment.pausedBy {
+            scheduler.pause(
+                id, until: assignment.pausedUntil.map(clocks.instant), by: by,
+                reason: assignment.pauseReason, at: now)
+        }
+    }
+
+    private func enqueue(_ entry: QueuedDelivery, at now: Instant) {
+        guard destinations[entry.destination]?.isSurrendering == false else { return }
+        scheduler.enqueue(
+            Entry(
+                id: entry.id, destination: DestinationID(rawValue: entry.destination),
+                due: clocks.instant(of: entry.due), received: clocks.instant(of: entry.received),
+                expires: clocks.instant(of: entry.expires), attempts: entry.attempts,
+                size: entry.size, sender: entry.senderHash),
+            at: now)
+    }
+
+    private func withdraw(
+        _ ids: [DeliveryID], of destination: Int64, request: UInt64, at now: Instant
+    ) {
+        var running: [DeliveryID] = []
+        for id in ids {
+            switch scheduler.withdraw(id, from: DestinationID(rawValue: destination), at: now) {
+            case .running: running.append(id)
+            case .removed: jobs.drop(id)
+            case .unknown: break
+            }
+        }
+        link?.send(.withdrawn(request: request, running: running))
+    }
+
+    // MARK: Handing over
+
+    private func surrender(_ id: Int64, at now: Instant) {
+        guard let destination = destinations[id] else {
+            link?.send(.surrendered(destination: id, snapshot: []))
+            return
+        }
+        destination.isSurrendering = true
+        scheduler.pause(
+            DestinationID(rawValue: id), until: nil, by: "sluice", reason: "moving to another worker",
+            at: now)
+        surrenderIfDone(destination)
+    }
+
+    /// When its last transaction has ended and its last connection is closed the other worker may
+    /// begin: together they never have more connections than the limit.
+    func surrenderIfDone(_ destination: OwnedDestination) {
+        guard destination.isSurrendering, destination.running.isEmpty else { return }
+        for pooled in destination.idle { close(pooled) }
+        guard destination.connections == 0 else { return }
+        let now = clocks.monotonic()
+        let snapshot = scheduler.remove(DestinationID(rawValue: destination.id), at: now)
+        destinations[destination.id] = nil
+        // Results first: the manager reads the spool for the next owner when this arrives.
+        flushResults()
+        link?.send(
+            .surrendered(destination: destination.id, snapshot: snapshot?.encoded ?? []))
+    }
+
+    private func trace(_ id: Int64, on: Bool) {
+        guard let destination = destinations[id] else { return }
+        destination.isTraced = on
+        for pooled in connections.values where pooled.destination == id {
+            pooled.connection.tracing = on
+        }
+    }
+
+    // MARK: The end
+
+    private func shutDown(grace: Duration) {
+        guard !isStopping else { return }
+        isStopping = true
+        giveUpWaiting()
+        after(grace) { engine in
+            for pooled in engine.connections.values { pooled.connection.abort() }
+        }
+        // The manager may be unable to record; what it does not confirm stays in the journal.
+        after(grace + .seconds(3)) { engine in
+            engine.journal.append(engine.outbox.allUnrecorded)
+            engine.finish()
+        }
+        endIfDone()
+    }
+
+    /// The manager is gone: running transactions end, results go to the journal, and then this
+    /// process ends too.
+    func managerGone() {
+        link?.ended()
+        guard isConfigured else { return finish() }
+        isStopping = true
+        journal.append(outbox.allUnrecorded)
+        outbox = Outbox()
+        giveUpWaiting()
+        after(configuration.supervision.shutdownTimeout) { engine in
+            for pooled in engine.connections.values { pooled.connection.abort() }
+            engine.flushResults()
+            engine.finish()
+        }
+        endIfDone()
+    }
+
+    /// Attempts that have not spoken to a receiver yet.
+    private func giveUpWaiting() {
+        for attempt in attempts.values where attempt.connection == nil { release(attempt) }
+        for pooled in connections.values where pooled.isIdle { close(pooled) }
+    }
+
+    func endIfDone() {
+        guard isStopping, attempts.isEmpty else { return }
+        flushResults()
+        if let link, link.isOpen, !outbox.isEmpty { return }
+        finish()
+    }
+
+    private func finish() {
+        flushResults()
+        resolver?.close()
+        resolver = nil
+        link?.close()
+        ended.succeed()
+    }
+}

@@ -1,0 +1,47 @@
+import ArgumentParser
+import Control
+import Glibc
+import Logging
+import Manager
+import Settings
+
+struct Run: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run the daemon in the foreground.", shouldDisplay: false)
+
+    @OptionGroup var options: ConfigurationOptions
+
+    func run() async throws {
+        // A client that hangs up must not end the daemon.
+        signal(SIGPIPE, SIG_IGN)
+        let configuration: Configuration
+        do throws(SettingsError) {
+            configuration = try Configuration.load(path: options.path)
+        } catch {
+            complain("\(error)")
+            throw ExitCode(2)
+        }
+        let log = LineLog()
+        let level = Logger.Level(rawValue: configuration.log.level.rawValue) ?? .info
+        let logger = Logger(label: "sluiced") { _ in
+            LineLogHandler(log: log, level: level, now: Clocks.system.wall)
+        }
+        do {
+            try await Manager(
+                configuration: configuration, path: options.path, log: log, logger: logger
+            ).run()
+        } catch {
+            log.flush()
+            complain("sluiced: \(Explanation.of(error))")
+            throw ExitCode.failure
+        }
+    }
+}
+
+/// To standard error, outside the log: the daemon is not running.
+func complain(_ text: String) {
+    fputs(text + "\n", stderr_)
+}
+
+/// The C library's `stderr` is a global variable that Swift 6 does not let through.
+private nonisolated(unsafe) let stderr_ = fdopen(STDERR_FILENO, "w")
