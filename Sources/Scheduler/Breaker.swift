@@ -15,8 +15,8 @@ struct Breaker: Hashable, Sendable {
     /// How long it was open the last time, in nanoseconds: the next time grows from it, and it
     /// shrinks with every success. 0 after enough of them.
     private(set) var previous: Int64 = 0
-    /// What was started before this says nothing about the time since.
-    private(set) var opened = Instant(nanoseconds: .min)
+    /// Starts with smaller numbers say nothing about the time since it opened.
+    private(set) var opened: Int64 = 0
 
     func state(at now: Instant) -> State {
         if case .open(let until) = state, until <= now { return .halfOpen }
@@ -26,20 +26,21 @@ struct Breaker: Hashable, Sendable {
     /// A failure that counts. True if the breaker is open now, which it was not before.
     ///
     /// - Parameters:
-    ///   - started: when that attempt began.
+    ///   - serial: the number of that start, and `next` the number of the next one.
     ///   - cohort: the window before this failure.
     ///   - running: what else runs at the destination.
     mutating func failed(
-        started: Instant, cohort: Int, running: Int, retry: RetryPolicy,
+        _ serial: Int64, next: Int64, cohort: Int, running: Int, retry: RetryPolicy,
         random: inout SplitMix64, at now: Instant
     ) -> Bool {
-        guard started >= opened else { return false }
+        guard serial >= opened else { return false }
         failures += 1
         switch state(at: now) {
         case .open: return false
         case .halfOpen: break
         case .closed: guard failures >= cohort || running == 0 else { return false }
         }
+        opened = next
         open(retry: retry, random: &random, at: now)
         return true
     }
@@ -53,7 +54,6 @@ struct Breaker: Hashable, Sendable {
         let last = max(first, min(.nanoseconds(previous), retry.breakerCap))
         let time = random.duration(first, max(first, min(last * 3, retry.breakerCap)))
         previous = time.nanoseconds
-        opened = now
         state = .open(until: now + time)
     }
 

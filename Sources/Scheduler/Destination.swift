@@ -26,6 +26,8 @@ struct Destination {
     var connectionTokens: Bucket?
     var running = 0
     var idle = 0
+    /// The number of its next start.
+    var serial: Int64 = 0
     /// Of the running ones: a probe.
     var isProbing = false
     var pause: Pause?

@@ -38,8 +38,13 @@ extension Scheduler {
         destinations[index].tokens?.take(at: now)
         destinations[index].running += 1
         if probe { destinations[index].isProbing = true }
+        let serial = destinations[index].serial
+        destinations[index].serial += 1
+        destinations[index].window.started(
+            serial, running: destinations[index].running, limit: destinations[index].limit)
         slots[item].place = .running
-        slots[item].mark = now.nanoseconds
+        slots[item].due = now.nanoseconds
+        slots[item].mark = serial
         slots[item].isProbe = probe
         slots[item].isWithdrawn = false
         return Start(
@@ -123,7 +128,8 @@ extension Scheduler {
     private mutating func learn(
         from result: AttemptResult, _ item: UInt32, _ index: Int, at now: Instant
     ) {
-        let started = Instant(nanoseconds: slots[item].mark)
+        let started = Instant(nanoseconds: slots[item].due)
+        let serial = slots[item].mark
         switch result {
         case .notAttempted, .deferred(.us, _):
             break
@@ -133,15 +139,13 @@ extension Scheduler {
         case .settled, .deferred(.recipient, _), .deferred(.content, _):
             timed(index, now - started)
             // What began before the breaker opened does not fill the window that is left.
-            if !worked(index, at: now) && started >= destinations[index].breaker.opened {
-                let running = destinations[index].running + 1
-                let limit = destinations[index].limit
-                destinations[index].window.succeeded(running: running, limit: limit)
+            if !worked(index, at: now) && serial >= destinations[index].breaker.opened {
+                destinations[index].window.succeeded(serial, limit: destinations[index].limit)
             }
             let pause = policies[destinations[index].policy].retry.breakerFirst
             destinations[index].queue.wake(&slots, pause: pause, at: now)
         case .deferred(let cause, let reply):
-            failed(index, cause, reply, started: started, at: now)
+            failed(index, cause, reply, serial, at: now)
         }
     }
 
@@ -149,26 +153,27 @@ extension Scheduler {
     @discardableResult
     private mutating func worked(_ index: Int, at now: Instant) -> Bool {
         guard destinations[index].breaker.succeeded(at: now) else { return false }
-        destinations[index].window.reopen()
+        destinations[index].window.reopen(next: destinations[index].serial)
         return true
     }
 
     private mutating func failed(
-        _ index: Int, _ cause: Cause, _ reply: String, started: Instant, at now: Instant
+        _ index: Int, _ cause: Cause, _ reply: String, _ serial: Int64, at now: Instant
     ) {
-        guard started >= destinations[index].breaker.opened else { return }
+        guard serial >= destinations[index].breaker.opened else { return }
         destinations[index].failure = LastFailure(cause: cause, reply: reply)
         let limit = destinations[index].limit
+        let next = destinations[index].serial
         let cohort = destinations[index].window.width(limit: limit)
         if case .closed = destinations[index].breaker.state(at: now) {
             if cause == .connect {
                 destinations[index].window.missed(limit: limit)
             } else {
-                destinations[index].window.refused(started: started, limit: limit, at: now)
+                destinations[index].window.refused(serial, next: next, limit: limit)
             }
         }
         _ = destinations[index].breaker.failed(
-            started: started, cohort: cohort, running: destinations[index].running,
+            serial, next: next, cohort: cohort, running: destinations[index].running,
             retry: policies[destinations[index].policy].retry, random: &random, at: now)
     }
 

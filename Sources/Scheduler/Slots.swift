@@ -14,11 +14,12 @@ struct Slot {
     }
 
     var id: Int64 = 0
+    /// running: when it was started.
     var due: Int64 = 0
     var received: Int64 = 0
     var expires: Int64 = 0
     /// fresh, retried: the virtual time of its turn. delayed, suspended: when it failed.
-    /// running: when it was started.
+    /// running: its number among the destination's starts.
     var mark: Int64 = 0
     var sender: UInt32 = 0
     var size: UInt32 = 0

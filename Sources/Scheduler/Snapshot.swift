@@ -59,7 +59,7 @@ extension DestinationSnapshot {
         put(Int64(window.good))
         put(Int64(window.credit))
         put(Int64(window.target))
-        put(Int64(bitPattern: window.misses.bitPattern))
+        put(Int64(window.misses))
         put(breaker.open ?? -1)
         put(Int64(breaker.failures))
         put(breaker.previous)
@@ -84,7 +84,7 @@ extension DestinationSnapshot {
         guard reader.byte() == Self.version,
             let size = reader.int(1...0xFFFF_FFFF), let good = reader.int(0...0xFFFF_FFFF),
             let credit = reader.int(0...0xFFFF_FFFF), let target = reader.int(0...0xFFFF_FFFF),
-            let misses = reader.double(0...1), let open = reader.int(-1...Int64.max),
+            let misses = reader.int(0...0xFFFF_FFFF), let open = reader.int(-1...Int64.max),
             let failures = reader.int(0...Int64.max), let previous = reader.int(0...Int64.max),
             let tokens = reader.bucket(), let connectionTokens = reader.bucket(),
             let transaction = reader.double(0...1e9), let failure = reader.failure(),
@@ -92,7 +92,7 @@ extension DestinationSnapshot {
         else { return nil }
         window = Window.Rest(
             size: Int(size), good: Int(good), credit: Int(credit), target: Int(target),
-            misses: misses)
+            misses: Int(misses))
         breaker = Breaker.Rest(
             open: open < 0 ? nil : open, failures: Int(failures), previous: previous)
         self.tokens = tokens

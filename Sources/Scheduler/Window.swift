@@ -13,10 +13,13 @@ struct Window: Hashable, Sendable {
     /// While below it, every success opens the window by one, so that it doubles with each
     /// cohort; above it, a whole window of successes does.
     private(set) var target = 0
-    /// A moving average, over about eight attempts, of "could not connect".
-    private(set) var misses = 0.0
-    /// Starts before this belong to a cohort that has been cut already.
-    private var cut = Instant(nanoseconds: .min)
+    /// Attempts in a row that found no connection.
+    private(set) var misses = 0
+    /// Starts with smaller numbers belong to a cohort that has been cut already.
+    private var cut: Int64 = 0
+    /// The last start that filled the window. What ran then counts as proof of the window's size;
+    /// a window that is not used proves nothing.
+    private var filled: Int64 = -1
 
     init(initial: Int) {
         size = max(1, initial)
@@ -24,12 +27,16 @@ struct Window: Hashable, Sendable {
 
     func width(limit: Int) -> Int { max(1, min(size, limit)) }
 
-    /// The receiver took part in a transaction. `running` counts that one too: a window that is
-    /// not full has proved nothing about its size.
-    mutating func succeeded(running: Int, limit: Int) {
-        misses -= misses / 8
+    /// A start, with which so many run.
+    mutating func started(_ serial: Int64, running: Int, limit: Int) {
+        if running >= width(limit: limit) { filled = serial }
+    }
+
+    /// The receiver took part in the transaction with this number.
+    mutating func succeeded(_ serial: Int64, limit: Int) {
+        misses = 0
+        guard serial >= cut && serial <= filled else { return }
         let width = width(limit: limit)
-        guard running >= width else { return }
         if width < min(target, limit) {
             size = width + 1
             return
@@ -41,20 +48,21 @@ struct Window: Hashable, Sendable {
         size = min(width + 1, max(1, limit))
     }
 
-    /// No connection came about. As long as two of three do, the rest is a bad machine among
-    /// good ones, which no smaller window would help.
+    /// No connection came about. Two in a row happen where one of several machines behind a name
+    /// is down, which no smaller window would help; from the third on it shrinks.
     mutating func missed(limit: Int) {
-        misses += (1 - misses) / 8
-        guard misses > 1.0 / 3 else { return }
+        misses += 1
+        guard misses >= 3 else { return }
         size = max(1, width(limit: limit) - 1)
         credit = 0
     }
 
-    /// The receiver said that it is too much.
-    mutating func refused(started: Instant, limit: Int, at now: Instant) {
-        guard started >= cut else { return }
+    /// The receiver said in the transaction with this number that it is too much. `next` is the
+    /// number of the next start.
+    mutating func refused(_ serial: Int64, next: Int64, limit: Int) {
+        guard serial >= cut else { return }
         let width = width(limit: limit)
-        cut = now
+        cut = next
         good = min(good, width - 1)
         size = max(1, width / 2)
         target = 0
@@ -63,7 +71,8 @@ struct Window: Hashable, Sendable {
 
     /// A probe got through after a time of none: 1, 2, 4 … to half of what last held, then
     /// additively.
-    mutating func reopen() {
+    mutating func reopen(next: Int64) {
+        cut = next
         size = 1
         credit = 0
         misses = 0
@@ -78,7 +87,7 @@ extension Window {
         var good: Int
         var credit: Int
         var target: Int
-        var misses: Double
+        var misses: Int
     }
 
     var rest: Rest {

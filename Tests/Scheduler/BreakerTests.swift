@@ -12,7 +12,7 @@ import Testing
         var breaker = Breaker()
         for failure in 1...5 {
             let opened = breaker.failed(
-                started: at(0), cohort: 5, running: 5, retry: retry, random: &random, at: at(1))
+                0, next: 1, cohort: 5, running: 5, retry: retry, random: &random, at: at(1))
             #expect(opened == (failure == 5))
         }
         #expect(breaker.failures == 5)
@@ -25,7 +25,7 @@ import Testing
         // Stragglers change nothing.
         #expect(
             !breaker.failed(
-                started: at(0), cohort: 5, running: 0, retry: retry, random: &random, at: at(2)))
+                0, next: 1, cohort: 5, running: 0, retry: retry, random: &random, at: at(2)))
         #expect(breaker.failures == 5 && breaker.state(at: at(2)) == .open(until: until))
     }
 
@@ -35,10 +35,10 @@ import Testing
             for _ in 0..<4 {
                 #expect(
                     !breaker.failed(
-                        started: at(0), cohort: 5, running: 5, retry: retry, random: &random,
+                        0, next: 1, cohort: 5, running: 5, retry: retry, random: &random,
                         at: at(1)))
             }
-            #expect(!breaker.succeeded(at: at(1)))
+            #expect(breaker.succeeded(at: at(1)) == false)
         }
         #expect(breaker.state(at: at(1)) == .closed)
     }
@@ -47,7 +47,7 @@ import Testing
         var breaker = Breaker()
         #expect(
             breaker.failed(
-                started: at(0), cohort: 5, running: 0, retry: retry, random: &random, at: at(1)))
+                0, next: 1, cohort: 5, running: 0, retry: retry, random: &random, at: at(1)))
     }
 
     /// Over an outage of two hours: the times grow to the cap, stay below it, and fall again.
@@ -57,7 +57,7 @@ import Testing
         var times: [Duration] = []
         while now < at(7200) {
             _ = breaker.failed(
-                started: now, cohort: 1, running: 0, retry: retry, random: &random, at: now)
+                1, next: 1, cohort: 1, running: 0, retry: retry, random: &random, at: now)
             guard case .open(let until) = breaker.state(at: now) else { break }
             times.append(until - now)
             now = until
@@ -67,7 +67,7 @@ import Testing
         #expect(times.max()! > .seconds(300))
         #expect(times.count <= 60)
         let before = breaker.previous
-        #expect(breaker.succeeded(at: now))
+        #expect(breaker.succeeded(at: now) == true)
         #expect(breaker.previous == before / 2)
         for _ in 0..<64 { _ = breaker.succeeded(at: now) }
         #expect(breaker.previous == 0)
@@ -76,17 +76,17 @@ import Testing
     @Test mutating func stragglerEndsTheWaiting() {
         var breaker = Breaker()
         _ = breaker.failed(
-            started: at(0), cohort: 1, running: 1, retry: retry, random: &random, at: at(1))
-        #expect(!breaker.succeeded(at: at(2)))
+            0, next: 1, cohort: 1, running: 1, retry: retry, random: &random, at: at(1))
+        #expect(breaker.succeeded(at: at(2)) == false)
         #expect(breaker.state(at: at(2)) == .halfOpen)
-        #expect(breaker.succeeded(at: at(3)))
+        #expect(breaker.succeeded(at: at(3)) == true)
         #expect(breaker.state(at: at(3)) == .closed)
     }
 
     @Test mutating func continuesElsewhere() {
         var breaker = Breaker()
         _ = breaker.failed(
-            started: at(0), cohort: 1, running: 0, retry: retry, random: &random, at: at(1))
+            0, next: 1, cohort: 1, running: 0, retry: retry, random: &random, at: at(1))
         guard case .open(let until) = breaker.state(at: at(1)) else { return }
         let other = Breaker(breaker.rest(at: at(11)), at: at(1000))
         #expect(other.state(at: at(1000)) == .open(until: at(1000) + (until - at(11))))
@@ -103,10 +103,11 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        (1, 300.0, 360.0), (2, 300, 900), (3, 600, 1800), (4, 1200, 3600),
-        (5, 1333, 4000), (6, 1333, 4000), (100, 1333, 4000), (65_535, 1333, 4000),
-    ])
+    @Test(
+        arguments: [
+            (1, 300.0, 360.0), (2, 300, 900), (3, 600, 1800), (4, 1200, 3600),
+            (5, 1333, 4000), (6, 1333, 4000), (100, 1333, 4000), (65_535, 1333, 4000),
+        ] as [(Int, Double, Double)])
     func recipient(attempts: Int, low: Double, high: Double) throws {
         let waits = waits(.recipient, RetryPolicy(), attempts: attempts)
         let (least, most) = (try #require(waits.min()), try #require(waits.max()))

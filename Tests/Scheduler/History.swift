@@ -161,6 +161,7 @@ struct History {
             let snapshot = scheduler.remove(id, at: now)
         else { return }
         check(scheduler.status(id, at: now) == nil, "still here after its removal")
+        log.append("moved \(id)")
         idle[id] = 0
         paused[id] = nil
         guard let decoded = DestinationSnapshot(decoding: snapshot.encoded) else {
@@ -212,6 +213,7 @@ struct History {
         check(
             delivery.entry.due <= now || (delivery.early ?? .distantFuture) <= now,
             "\(start.delivery) started early")
+        if delivery.entry.due > now { log.append("wake \(start.delivery)") }
         queued[start.delivery]!.isRunning = true
         queued[start.delivery]!.started = now
         running.append(start)
@@ -346,7 +348,9 @@ struct History {
                 settleRunning()
             }
         }
-        check(queued.isEmpty, "\(queued.count) never came out: \(queued.keys.sorted().prefix(3))")
-        check(scheduler.slots.count == 0, "\(scheduler.slots.count) left behind")
+        let left = queued.keys.sorted()
+        check(left.isEmpty, "\(left.count) never came out: \(left.prefix(3))")
+        let slots = scheduler.slots.count
+        check(slots == 0, "\(slots) left behind")
     }
 }

@@ -116,33 +116,28 @@ import Testing
 
     @Test func aSuccessWakesTheOlderMailByAndBy() {
         var bench = Bench(
-            Limits(concurrency: 20), retry: RetryPolicy(breakerFirst: .seconds(60)))
+            Limits(concurrency: 20, initialWindow: 20),
+            retry: RetryPolicy(breakerFirst: .seconds(60)))
         bench.enqueue(40)
-        // All of it fails because of the destination, among successes that keep it open.
-        var failed = 0
-        while failed < 40 {
-            let keeper = bench.enqueue(1)[0]
-            for start in bench.start() {
-                if start.delivery == keeper {
-                    bench.finish(start)
-                } else {
-                    bench.finish(start, .refused)
-                    failed += 1
-                }
+        for _ in 0..<2 {
+            for (position, start) in bench.start().enumerated() {
+                bench.finish(start, position % 2 == 0 ? .refused : .settled)
             }
-            bench.untilProbe()
         }
-        let delayed = bench.status.delayed
-        #expect(delayed >= 30)
+        #expect(bench.status.delayed == 20 && bench.status.ready == 0)
+        bench.pass(.seconds(59))
         bench.enqueue(1)
-        var starts = bench.start()
-        bench.finish(starts[0])
-        #expect(bench.status.delayed >= delayed - 2)
-        // Later, but before they are due by themselves.
+        bench.finish(bench.start()[0])
+        #expect(bench.status.delayed == 20, "they failed too short a time ago")
         bench.pass(.seconds(1))
-        starts = bench.start()
-        for start in starts { bench.finish(start) }
-        #expect(bench.status.queued < 41)
+        bench.enqueue(1)
+        bench.finish(bench.start()[0])
+        #expect(bench.status.delayed == 18)
+        // Each success wakes two more.
+        for left in [14, 6, 0] {
+            for start in bench.start() { bench.finish(start) }
+            #expect(bench.status.delayed == left)
+        }
     }
 
     @Test func wakingWaitsALittle() {

@@ -4,12 +4,13 @@ import Testing
 @testable import Scheduler
 
 @Suite struct RateTests {
-    @Test(arguments: [
-        ("100/s", 100.0, "100/s"), ("10/h", 10.0 / 3600, "10/h"), ("5/min", 5.0 / 60, "5/min"),
-        ("1000/d", 1000.0 / 86_400, "1000/d"), (" 5 / minute ", 5.0 / 60, "5/min"),
-        ("5/m", 5.0 / 60, "5/min"), ("3/10s", 0.3, "3/10s"), ("0.5/s", 0.5, "0.5/s"),
-        ("2/90min", 2.0 / 5400, "2/90min"), ("60/60s", 1.0, "60/min"),
-    ])
+    @Test(
+        arguments: [
+            ("100/s", 100.0, "100/s"), ("10/h", 10.0 / 3600, "10/h"), ("5/min", 5.0 / 60, "5/min"),
+            ("1000/d", 1000.0 / 86_400, "1000/d"), (" 5 / minute ", 5.0 / 60, "5/min"),
+            ("5/m", 5.0 / 60, "5/min"), ("3/10s", 0.3, "3/10s"), ("0.5/s", 0.5, "0.5/s"),
+            ("2/90min", 2.0 / 5400, "2/90min"), ("60/60s", 1.0, "60/min"),
+        ] as [(String, Double, String)])
     func reads(text: String, perSecond: Double, description: String) throws {
         let rate = try #require(Rate(text: text))
         #expect(abs(rate.perSecond - perSecond) < perSecond * 1e-12)
@@ -33,10 +34,11 @@ import Testing
         #expect(try #require(Rate(text: "10/h")).interval == 360_000_000_000)
     }
 
-    @Test(arguments: [
-        ("1m,5m*2,1h*3", [60, 300, 300, 3600, 3600, 3600]), ("30s", [30]),
-        (" 1 min , 2d ", [60, 172_800]),
-    ])
+    @Test(
+        arguments: [
+            ("1m,5m*2,1h*3", [60, 300, 300, 3600, 3600, 3600]), ("30s", [30]),
+            (" 1 min , 2d ", [60, 172_800]),
+        ] as [(String, [Int])])
     func schedule(text: String, seconds: [Int]) {
         #expect(RetryPolicy.parseSchedule(text) == seconds.map { Duration.seconds($0) })
     }
@@ -46,11 +48,13 @@ import Testing
         #expect(RetryPolicy.parseSchedule(text) == nil)
     }
 
-    @Test(arguments: [
-        (Duration.milliseconds(1400), "1.4 s"), (.seconds(0), "0 s"), (.milliseconds(1), "0.1 s"),
-        (.seconds(9), "9 s"), (.milliseconds(9960), "10 s"), (.seconds(48), "48 s"),
-        (.seconds(200), "3 min 20 s"), (.seconds(7500), "2 h 5 min"), (.seconds(259_200), "3 d"),
-    ])
+    @Test(
+        arguments: [
+            (.milliseconds(1400), "1.4 s"), (.seconds(0), "0 s"), (.milliseconds(1), "0.1 s"),
+            (.seconds(9), "9 s"), (.milliseconds(9960), "10 s"), (.seconds(48), "48 s"),
+            (.seconds(200), "3 min 20 s"), (.seconds(7500), "2 h 5 min"),
+            (.seconds(259_200), "3 d"),
+        ] as [(Duration, String)])
     func brief(duration: Duration, text: String) {
         #expect(duration.brief == text)
     }

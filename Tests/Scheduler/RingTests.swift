@@ -3,11 +3,12 @@ import Testing
 @testable import Scheduler
 
 @Suite struct RingTests {
-    @Test(arguments: [
-        ("123456789", 0xCBF4_3926), ("", 0), ("a,b", 0x2CD9_13DF),
-        ("192.0.2.10,198.51.100.7", 0xEAA3_4D03),
-        ("192.0.2.10,192.0.2.9,198.51.100.7,2001:db8::25,203.0.113.9", 0xB2C0_45FA),
-    ])
+    @Test(
+        arguments: [
+            ("123456789", 0xCBF4_3926), ("", 0), ("a,b", 0x2CD9_13DF),
+            ("192.0.2.10,198.51.100.7", 0xEAA3_4D03),
+            ("192.0.2.10,192.0.2.9,198.51.100.7,2001:db8::25,203.0.113.9", 0xB2C0_45FA),
+        ] as [(String, UInt32)])
     func crc(text: String, value: UInt32) {
         #expect(CRC32.checksum(text) == value)
         #expect(DestinationKey.ring(text) == value)

@@ -13,7 +13,10 @@ import Testing
         #expect(bench.status.running == 5 && bench.status.ready == 15)
         #expect(bench.finish(starts[0], .settled, .idle) == .gone)
         #expect(bench.start().map(\.connection) == [.reuse])
-        #expect(bench.drain() == 14 && bench.scheduler.slots.count == 5)
+        for start in starts.dropFirst() { bench.finish(start) }
+        bench.scheduler.configure(
+            Bench.one, policy: DestinationPolicy(limits: Limits(concurrency: 1)), at: bench.now)
+        #expect(bench.start().isEmpty, "one still runs")
     }
 
     @Test func windowGrowsToTheLimitAndNotBeyond() {

@@ -3,10 +3,12 @@ import Testing
 @testable import Scheduler
 
 @Suite struct WindowTests {
-    private func at(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds * 1_000_000_000) }
-
-    private func grow(_ window: inout Window, _ successes: Int, limit: Int = 20) {
-        for _ in 0..<successes { window.succeeded(running: window.size, limit: limit) }
+    /// Starts are numbered by hand; this many run at each.
+    private func grow(_ window: inout Window, _ successes: Int, from serial: Int64 = 0) {
+        for _ in 0..<successes {
+            window.started(serial, running: window.size, limit: 20)
+            window.succeeded(serial, limit: 20)
+        }
     }
 
     @Test func growsByOneForEachWindowOfSuccesses() {
@@ -23,26 +25,41 @@ import Testing
 
     @Test func doesNotGrowUnlessItIsFull() {
         var window = Window(initial: 5)
-        for _ in 0..<100 { window.succeeded(running: 4, limit: 20) }
+        for serial in 0..<100 {
+            window.started(Int64(serial), running: 4, limit: 20)
+            window.succeeded(Int64(serial), limit: 20)
+        }
         #expect(window.size == 5)
+    }
+
+    /// Whatever the order in which a full window ends, all of it counts.
+    @Test func aWindowThatWasFullCounts() {
+        var window = Window(initial: 5)
+        for serial in 0..<5 {
+            window.started(Int64(serial), running: serial + 1, limit: 20)
+        }
+        for serial in 0..<5 { window.succeeded(Int64(serial), limit: 20) }
+        #expect(window.size == 6)
     }
 
     @Test func oneCutForEachCohort() {
         var window = Window(initial: 16)
-        for _ in 0..<16 { window.refused(started: at(1), limit: 20, at: at(2)) }
+        for serial in 0..<16 { window.refused(Int64(serial), next: 16, limit: 20) }
         #expect(window.size == 8)
-        for _ in 0..<8 { window.refused(started: at(2), limit: 20, at: at(3)) }
+        // What ran when it was cut says nothing about the smaller window.
+        for serial in 0..<16 { window.succeeded(Int64(serial), limit: 20) }
+        #expect(window.size == 8)
+        for serial in 16..<24 { window.refused(Int64(serial), next: 24, limit: 20) }
         #expect(window.size == 4)
-        for second in 3..<20 { window.refused(started: at(Int64(second)), limit: 20, at: at(99)) }
-        #expect(window.size == 2, "one cut, at 99; the others had started before it")
-        window.refused(started: at(99), limit: 20, at: at(100))
-        window.refused(started: at(100), limit: 20, at: at(101))
+        window.refused(24, next: 25, limit: 20)
+        window.refused(25, next: 26, limit: 20)
+        window.refused(26, next: 27, limit: 20)
         #expect(window.size == 1)
     }
 
     @Test func cutsFromTheLimitThatHolds() {
         var window = Window(initial: 20)
-        window.refused(started: at(0), limit: 6, at: at(1))
+        window.refused(0, next: 1, limit: 6)
         #expect(window.size == 3)
     }
 
@@ -50,9 +67,9 @@ import Testing
         var window = Window(initial: 5)
         grow(&window, 5 + 6 + 7 + 8 + 9)
         #expect(window.size == 10 && window.good == 9)
-        window.refused(started: at(1), limit: 20, at: at(2))
+        window.refused(0, next: 1, limit: 20)
         #expect(window.size == 5 && window.good == 9)
-        window.refused(started: at(2), limit: 20, at: at(3))
+        window.refused(1, next: 2, limit: 20)
         #expect(window.size == 2 && window.good == 4)
     }
 
@@ -60,23 +77,24 @@ import Testing
         var window = Window(initial: 5)
         grow(&window, 5 + 6 + 7 + 8 + 9 + 10 + 11 + 12)
         #expect(window.good == 12)
-        window.reopen()
+        window.reopen(next: 7)
         #expect(window.size == 1)
         var sizes: [Int] = []
         for _ in 0..<4 {
-            grow(&window, window.size)
+            grow(&window, window.size, from: 7)
             sizes.append(window.size)
         }
         #expect(sizes == [2, 4, 6, 7], "doubles to half of what held, then one by one")
     }
 
-    @Test func connectFailuresCountWhenTheyAreManyOfThem() {
+    @Test func connectFailuresInARowShrinkIt() {
         var window = Window(initial: 10)
-        for _ in 0..<3 { window.missed(limit: 20) }
+        for _ in 0..<2 { window.missed(limit: 20) }
         #expect(window.size == 10)
         window.missed(limit: 20)
         #expect(window.size == 9)
-        window.missed(limit: 20)
+        window.succeeded(0, limit: 20)
+        for _ in 0..<3 { window.missed(limit: 20) }
         #expect(window.size == 8)
         for _ in 0..<50 { window.missed(limit: 20) }
         #expect(window.size == 1)
@@ -91,7 +109,7 @@ import Testing
             if Int.random(in: 0..<4, using: &random) == 0 {
                 window.missed(limit: 20)
             } else {
-                window.succeeded(running: window.size, limit: 20)
+                grow(&window, 1)
             }
             if step >= 1000 { sum += window.size }
         }
