@@ -1,1 +1,163 @@
+import Glibc
+import Synchronization
+package import Terminal
 
+/// The monitor on a terminal.
+package enum Monitor {
+    package struct Configuration: Sendable {
+        package var theme: Theme
+        package var interval: Duration
+        package var readOnly: Bool
+        /// The value of TERM.
+        package var terminal: String
+        /// NO_COLOR is set and not empty.
+        package var noColor: Bool
+        /// Instead of what the terminal can.
+        package var depth: ColorDepth?
+        /// Instead of what the locale says.
+        package var unicode: Bool?
+        package var mouse: Bool
+        package var filter: String?
+        package var input: Int32
+        package var output: Int32
+
+        package init(
+            theme: Theme, interval: Duration = .seconds(1), readOnly: Bool = false,
+            terminal: String, noColor: Bool = false, depth: ColorDepth? = nil,
+            unicode: Bool? = nil, mouse: Bool = true, filter: String? = nil,
+            input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO
+        ) {
+            self.theme = theme
+            self.interval = interval
+            self.readOnly = readOnly
+            self.terminal = terminal
+            self.noColor = noColor
+            self.depth = depth
+            self.unicode = unicode
+            self.mouse = mouse
+            self.filter = filter
+            self.input = input
+            self.output = output
+        }
+    }
+
+    /// What ended it. The terminal is restored by then.
+    package enum Ending: Hashable, Sendable {
+        case quit
+        /// The process is to end as this signal says.
+        case signal(Int32)
+        /// The terminal went away.
+        case hangup
+        /// The task that ran it was cancelled.
+        case cancelled
+    }
+
+    /// Shows the monitor until the operator or a signal ends it.
+    ///
+    /// One thread of its own owns the terminal and waits in one poll(2) for keys, signals and
+    /// data, so that nothing that the daemon does or fails to do delays a key. Requests run as
+    /// child tasks of the caller and post their answers to that thread. Throws if there is no
+    /// terminal that can show it; nothing has been changed then.
+    package static func run(
+        configuration: Configuration, source: some MonitorSource
+    ) async throws(TerminalError) -> Ending {
+        guard let waker = Waker() else { throw .failed }
+        let mailbox = Mailbox(waker: waker)
+        let (effects, requests) = AsyncStream.makeStream(of: Effect.self)
+        let outcome = Outcome()
+
+        await withTaskCancellationHandler {
+            await withDiscardingTaskGroup { group in
+                group.addTask {
+                    let result = await onThread {
+                        Self.loop(configuration, mailbox, requests)
+                    }
+                    outcome.result.withLock { $0 = result }
+                    requests.finish()
+                }
+                for await effect in effects {
+                    group.addTask {
+                        if let event = await answer(to: effect, from: source) {
+                            mailbox.post(event)
+                        }
+                    }
+                }
+                group.cancelAll()
+            }
+        } onCancel: {
+            mailbox.stop()
+        }
+        return try outcome.result.withLock { $0 }.get()
+    }
+
+    /// How the loop ended, carried out of the group.
+    private final class Outcome: Sendable {
+        let result = Mutex<Result<Ending, TerminalError>>(.success(.cancelled))
+    }
+
+    private static func loop(
+        _ configuration: Configuration, _ mailbox: Mailbox,
+        _ requests: AsyncStream<Effect>.Continuation
+    ) -> Result<Ending, TerminalError> {
+        do {
+            let terminal = try Terminal(
+                name: configuration.terminal, input: configuration.input,
+                output: configuration.output, depth: configuration.depth,
+                unicode: configuration.unicode, noColor: configuration.noColor,
+                mouse: configuration.mouse, waker: mailbox.waker)
+            defer { terminal.close() }
+            var loop = EventLoop(
+                configuration: configuration, terminal: terminal, mailbox: mailbox,
+                requests: requests)
+            return .success(loop.run())
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Asks the daemon what an effect is about.
+    private static func answer(
+        to effect: Effect, from source: some MonitorSource
+    ) async -> ModelEvent? {
+        switch effect {
+        case .fetch(let request):
+            return .fetched(request, await result { try await fetch(request, from: source) })
+        case .plan(let ticket, let request):
+            return .planned(ticket: ticket, await result { try await source.plan(request) })
+        case .apply(let ticket, let plan, let request):
+            return .applied(
+                ticket: ticket, await result { try await source.apply(plan, request) })
+        case .undo(let action):
+            return .undone(await result { try await source.undo(action) })
+        case .quit, .repaint: return nil
+        }
+    }
+
+    private static func fetch(
+        _ request: FetchRequest, from source: some MonitorSource
+    ) async throws -> Snapshot {
+        let status = try await source.status()
+        let page = try await source.destinations(
+            filter: request.query.filter, sort: request.query.sort,
+            descending: request.query.descending, limit: request.limit, offset: request.offset)
+        var snapshot = Snapshot(status: status, page: page)
+        if let id = request.destination {
+            do {
+                snapshot.destination = try await source.destination(id)
+            } catch let error where Failure(error).isAnswer {
+                // Gone since: the page says so by the age of what it shows.
+            }
+        }
+        return snapshot
+    }
+
+    private static func result<Value: Sendable>(
+        _ body: () async throws -> Value
+    ) async -> Result<Value, Failure> {
+        do {
+            return .success(try await body())
+        } catch {
+            return .failure(Failure(error))
+        }
+    }
+}

@@ -41,9 +41,11 @@ package final class Terminal {
     ///   - name: the value of TERM.
     ///   - depth: instead of what the terminal can and NO_COLOR asks for.
     ///   - unicode: instead of what the locale says.
+    ///   - waker: what other threads use to end `wait`.
     package init(
         name: String, input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO,
-        depth: ColorDepth? = nil, unicode: Bool? = nil, noColor: Bool = false, mouse: Bool = true
+        depth: ColorDepth? = nil, unicode: Bool? = nil, noColor: Bool = false, mouse: Bool = true,
+        waker: Waker
     ) throws(TerminalError) {
         guard isatty(input) == 1, isatty(output) == 1 else { throw .notATerminal }
         guard !name.isEmpty else { throw .unknown("") }
@@ -52,7 +54,6 @@ package final class Terminal {
             depth
             ?? ColorDepth(
                 terminalColors: Int(ct_terminfo_colors(name, output)), noColor: noColor)
-        guard let waker = Waker() else { throw .failed }
         // Before the screen, so that no moment is without them.
         signals = ct_signals_begin()
         guard signals >= 0 else { throw .failed }

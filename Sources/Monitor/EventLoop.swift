@@ -1,0 +1,106 @@
+import Glibc
+import Mail
+import Terminal
+
+/// Waits for what happens, hands it to the model, and shows what has changed. It belongs to the
+/// terminal's thread.
+struct EventLoop {
+    private let terminal: Terminal
+    private let mailbox: Mailbox
+    private let requests: AsyncStream<Effect>.Continuation
+    private let look: Look
+    private let period: Duration
+    private let start = ContinuousClock.now
+    private var model: Model
+    private var isDirty = true
+    private var ending: Monitor.Ending?
+
+    init(
+        configuration: Monitor.Configuration, terminal: Terminal, mailbox: Mailbox,
+        requests: AsyncStream<Effect>.Continuation
+    ) {
+        self.terminal = terminal
+        self.mailbox = mailbox
+        self.requests = requests
+        look = Look(theme: configuration.theme, capabilities: terminal.capabilities)
+        period = min(.seconds(1), max(.milliseconds(100), configuration.interval))
+        model = Model(
+            options: Model.Options(
+                interval: configuration.interval, readOnly: configuration.readOnly),
+            size: terminal.size, moment: Self.moment(since: start))
+        model.query.filter = configuration.filter
+    }
+
+    mutating func run() -> Monitor.Ending {
+        var nextTick = ContinuousClock.now
+        while true {
+            if ContinuousClock.now >= nextTick {
+                tick()
+                nextTick += period
+                // After a stop, or on a machine that is too slow, ticks are not made up for.
+                if nextTick < .now { nextTick = .now + period }
+            }
+            if let ending { return ending }
+            if isDirty {
+                terminal.present(render(model, size: terminal.size, look: look))
+                isDirty = false
+            }
+            for event in terminal.wait(until: nextTick) { handle(event) }
+            let mail = mailbox.take()
+            for event in mail.events { apply(event) }
+            if mail.isStopped, ending == nil { ending = .cancelled }
+            if let ending { return ending }
+        }
+    }
+
+    private mutating func tick() {
+        let effects = update(&model, .tick, at: Self.moment(since: start))
+        // With fresh data on their way the screen is drawn once, when they are here.
+        let awaitsData =
+            model.link == .live && effects.contains { if case .fetch = $0 { true } else { false } }
+        perform(effects)
+        if !awaitsData { isDirty = true }
+    }
+
+    private mutating func handle(_ event: Terminal.Event) {
+        switch event {
+        case .key(let key): apply(.key(key))
+        case .resize(let size): apply(.resize(size))
+        case .wake: break
+        case .terminate(let signal): ending = ending ?? .signal(signal)
+        case .hangup: ending = ending ?? .hangup
+        case .stop:
+            terminal.stop()
+            apply(.resize(terminal.size))
+        }
+    }
+
+    private mutating func apply(_ event: ModelEvent) {
+        perform(update(&model, event, at: Self.moment(since: start)))
+        isDirty = true
+    }
+
+    private mutating func perform(_ effects: [Effect]) {
+        for effect in effects {
+            switch effect {
+            case .quit: ending = ending ?? .quit
+            case .repaint:
+                terminal.repaint()
+                isDirty = true
+            case .fetch, .plan, .apply, .undo: requests.yield(effect)
+            }
+        }
+    }
+
+    private static func moment(since start: ContinuousClock.Instant) -> Moment {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        var local = tm()
+        localtime_r(&now.tv_sec, &local)
+        return Moment(
+            elapsed: ContinuousClock.now - start,
+            wall: UnixTime(
+                milliseconds: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000),
+            utcOffset: local.tm_gmtoff)
+    }
+}

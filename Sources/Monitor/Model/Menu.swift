@@ -1,0 +1,27 @@
+/// A choice among few.
+package struct Menu: Sendable {
+    package enum Purpose: Sendable {
+        case sort
+        /// Which worker gets these.
+        case worker([Model.Target])
+    }
+
+    package enum Choice: Hashable, Sendable {
+        /// nil: the daemon's own order.
+        case sort(String?)
+        /// nil: whichever the ring says.
+        case worker(Int?)
+    }
+
+    package var purpose: Purpose
+    /// Decided when it opened: what moves behind it moves nothing in it.
+    package let choices: [Choice]
+    package var selected: Int
+}
+
+/// The filter while it is typed.
+package struct FilterPrompt: Sendable {
+    package var field: TextField
+    /// nil: nothing is wrong so far.
+    package var failure: Failure?
+}

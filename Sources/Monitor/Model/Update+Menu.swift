@@ -1,0 +1,134 @@
+import Control
+import Filter
+import Terminal
+
+/// Menus and the filter prompt.
+extension Model {
+    /// What the table can be sorted by: names of the filter language, most asked for first.
+    static let sorts: [(name: String?, title: Label, help: Label)] = [
+        (nil, "default", "the daemon's own order"),
+        ("queued", "queued", "deliveries in the spool"),
+        ("age", "age", "of the oldest mail"),
+        ("next", "next", "time to the next attempt"),
+        ("state", "state", "what it is doing"),
+        ("name", "name", "of the destination"),
+        ("connections", "connections", "open now"),
+        ("window", "window", "connections it may have"),
+        ("tokens", "tokens", "left in its rate bucket"),
+        ("failures", "failures", "since it last worked"),
+        ("attempts", "attempts", "since the start"),
+        ("worker", "worker", "in charge of it"),
+        ("code", "code", "of the last reply"),
+    ]
+
+    mutating func openSortMenu() {
+        let choices = Self.sorts.map { Menu.Choice.sort($0.name) }
+        let selected = Self.sorts.firstIndex { $0.name == query.sort } ?? 0
+        overlay = .menu(Menu(purpose: .sort, choices: choices, selected: selected))
+    }
+
+    mutating func openWorkerMenu() {
+        let choices: [Menu.Choice] =
+            [.worker(nil)] + (status?.workers ?? []).map { .worker($0.id) }
+        // Begin at one that is not in charge now.
+        let now = current?.worker
+        let selected = choices.firstIndex { choice in
+            if case .worker(let id?) = choice { return id != now }
+            return false
+        }
+        overlay = .menu(
+            Menu(purpose: .worker(targets), choices: choices, selected: selected ?? 0))
+    }
+
+    mutating func handle(_ key: Key, _ menu: Menu) -> [Effect] {
+        var menu = menu
+        let last = menu.choices.count - 1
+        switch key {
+        case .escape, "q":
+            overlay = nil
+            return []
+        case .enter:
+            overlay = nil
+            return choose(menu)
+        case "j", .down, .tab: menu.selected = menu.selected == last ? 0 : menu.selected + 1
+        case "k", .up, .backTab: menu.selected = menu.selected == 0 ? last : menu.selected - 1
+        case "g", .home, .pageUp: menu.selected = 0
+        case "G", .end, .pageDown: menu.selected = last
+        case .character(let character):
+            // A worker's number chooses it.
+            if case .worker = menu.purpose, let number = character.wholeNumberValue,
+                let index = menu.choices.firstIndex(of: .worker(number))
+            {
+                menu.selected = index
+            }
+        case .mouse(let mouse) where mouse.action == .wheelDown:
+            menu.selected = min(last, menu.selected + 1)
+        case .mouse(let mouse) where mouse.action == .wheelUp:
+            menu.selected = max(0, menu.selected - 1)
+        default: return []
+        }
+        overlay = .menu(menu)
+        return []
+    }
+
+    private mutating func choose(_ menu: Menu) -> [Effect] {
+        switch (menu.choices[menu.selected], menu.purpose) {
+        case (.sort(let name), _):
+            if name == query.sort {
+                query.descending.toggle()
+            } else {
+                query.sort = name
+                // Of names the first, of numbers the largest: what one looks for.
+                query.descending = !(name == nil || name == "name" || name == "next")
+            }
+            return queryChanged()
+        case (.worker(let worker), .worker(let targets)):
+            return preview(.reassign, targets: targets, worker: worker)
+        case (.worker, .sort): return []
+        }
+    }
+
+    // MARK: Filter
+
+    mutating func handle(_ key: Key, _ prompt: FilterPrompt) -> [Effect] {
+        var prompt = prompt
+        switch key {
+        case .escape, .control("c"):
+            overlay = nil
+            return []
+        case .enter: return accept(prompt)
+        default:
+            guard prompt.field.edit(key) else { return [] }
+            prompt.failure = Self.check(prompt.field.text)
+            overlay = .filter(prompt)
+            return []
+        }
+    }
+
+    private mutating func accept(_ prompt: FilterPrompt) -> [Effect] {
+        let text = prompt.field.text
+        let isEmpty = text.allSatisfy { $0 == " " }
+        if !isEmpty, let failure = Self.check(text) {
+            var prompt = prompt
+            prompt.failure = failure
+            if let position = failure.position { prompt.field.move(to: position) }
+            overlay = .filter(prompt)
+            return []
+        }
+        overlay = nil
+        let filter = isEmpty ? nil : text
+        if filter == query.filter { return [] }
+        query.filter = filter
+        return queryChanged()
+    }
+
+    private static func check(_ text: String) -> Failure? {
+        if text.allSatisfy({ $0 == " " }) { return nil }
+        do {
+            _ = try FilterExpression.parse(text, fields: .destinations)
+            return nil
+        } catch {
+            return Failure(code: "bad-filter", message: error.message, position: error.position)
+        }
+    }
+}

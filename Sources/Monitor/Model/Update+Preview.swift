@@ -1,0 +1,169 @@
+import Control
+import Mail
+import Terminal
+
+/// Acting: plan, look, confirm, apply, report.
+extension Model {
+    mutating func preview(
+        _ action: ActionKind, targets: [Target]? = nil, worker: Int? = nil
+    ) -> [Effect] {
+        let targets = targets ?? self.targets
+        guard !targets.isEmpty else { return [] }
+        lastTicket += 1
+        let preview = Preview(
+            action: action, targets: targets, worker: worker,
+            phase: .planning(ticket: lastTicket))
+        overlay = .preview(preview)
+        return [.plan(ticket: lastTicket, preview.request)]
+    }
+
+    mutating func planned(_ ticket: Int, _ result: Result<Plan, Failure>) -> [Effect] {
+        guard case .preview(var preview)? = overlay, case .planning(ticket) = preview.phase
+        else { return [] }
+        switch result {
+        case .success(let plan):
+            preview.phase = .ready(plan)
+            if !preview.focusIsChosen {
+                preview.focus =
+                    preview.isDangerous || obstacle(preview) != nil ? .cancel : .confirm
+            }
+        case .failure(let failure):
+            preview.phase = .failed(failure)
+            preview.focus = .cancel
+        }
+        overlay = .preview(preview)
+        return []
+    }
+
+    /// Why the confirming button does nothing now; nil if it would act.
+    func obstacle(_ preview: Preview) -> Label? {
+        switch preview.phase {
+        case .planning: return "the daemon is counting"
+        case .applying: return "under way"
+        // The button asks for another plan.
+        case .failed: return nil
+        case .ready(let plan):
+            let touched =
+                preview.action.actsOnDeliveries
+                ? plan.counts.deliveries : plan.counts.destinations
+            if touched == 0 { return "nothing to act on" }
+            if secondsLeft(plan) == nil { return "this preview is too old: Esc, and again" }
+            if plan.mustTypeCount, preview.typedCount != plan.counts.deliveries {
+                return "type \(Format.exact(plan.counts.deliveries)) to confirm"
+            }
+            return nil
+        }
+    }
+
+    /// How long a plan can still be applied.
+    func secondsLeft(_ plan: Plan) -> Double? {
+        guard let daemonAt, let receivedAt else { return .infinity }
+        let now = daemonAt + (moment.elapsed - receivedAt)
+        let left = (plan.expiresAt - now).inSeconds
+        return left > 0 ? left : nil
+    }
+
+    mutating func handle(_ key: Key, _ preview: Preview) -> [Effect] {
+        var preview = preview
+        if key == .escape {
+            // Once sent it cannot be called back; its result is still reported.
+            if case .applying = preview.phase {
+                say(.hint, "still under way; its result will be shown here")
+            }
+            overlay = nil
+            return []
+        }
+        if case .applying = preview.phase { return [] }
+        let focuses = preview.focuses
+        let place = focuses.firstIndex(of: preview.focus) ?? 0
+        switch (key, preview.focus) {
+        case (.tab, _), (.down, _):
+            preview.focus = focuses[(place + 1) % focuses.count]
+            preview.focusIsChosen = true
+        case (.backTab, _), (.up, _):
+            preview.focus = focuses[(place + focuses.count - 1) % focuses.count]
+            preview.focusIsChosen = true
+        case (.enter, .reason), (.enter, .count):
+            // On to the next; only a button acts.
+            preview.focus = focuses[place + 1]
+            preview.focusIsChosen = true
+        case (.enter, .cancel):
+            overlay = nil
+            return []
+        case (.enter, .confirm): return confirm(preview)
+        case (.left, .confirm), (.right, .cancel), (.left, .cancel), (.right, .confirm):
+            preview.focus = preview.focus == .cancel ? .confirm : .cancel
+            preview.focusIsChosen = true
+        case (_, .reason): guard preview.reason.edit(key) else { return [] }
+        case (_, .count): guard preview.count.edit(key) else { return [] }
+        default: return []
+        }
+        overlay = .preview(preview)
+        return []
+    }
+
+    private mutating func confirm(_ preview: Preview) -> [Effect] {
+        var preview = preview
+        guard obstacle(preview) == nil else { return [] }
+        lastTicket += 1
+        let effect: Effect
+        switch preview.phase {
+        case .planning, .applying: return []
+        case .failed:
+            preview.phase = .planning(ticket: lastTicket)
+            preview.focusIsChosen = false
+            preview.count = TextField()
+            effect = .plan(ticket: lastTicket, preview.request)
+        case .ready(let plan):
+            preview.phase = .applying(ticket: lastTicket, plan)
+            let reason = preview.reason.text
+            effect = .apply(
+                ticket: lastTicket, plan: plan.id,
+                ApplyRequest(
+                    count: plan.mustTypeCount ? plan.counts.deliveries : nil,
+                    reason: reason.isEmpty ? nil : reason))
+        }
+        overlay = .preview(preview)
+        return [effect]
+    }
+
+    mutating func applied(_ ticket: Int, _ result: Result<ActionRow, Failure>) -> [Effect] {
+        var isShown = false
+        if case .preview(var preview)? = overlay, case .applying(ticket, _) = preview.phase {
+            isShown = true
+            if case .failure(let failure) = result {
+                preview.phase = .failed(failure)
+                preview.focus = .cancel
+                overlay = .preview(preview)
+            } else {
+                overlay = nil
+            }
+        }
+        switch result {
+        case .success(let action):
+            report(action)
+            if action.state == .undoable { undoable = action }
+            tags.removeAll()
+        case .failure(let failure):
+            if !isShown { say(.failed, "not done: \(safe(failure.message))") }
+        }
+        return fetchNow()
+    }
+
+    mutating func undone(_ result: Result<ActionRow, Failure>) -> [Effect] {
+        isUndoing = false
+        switch result {
+        case .success(let action):
+            undoable = nil
+            report(action)
+        case .failure(let failure):
+            if failure.isAnswer { undoable = nil }
+            say(.failed, "not undone: \(safe(failure.message))")
+        }
+        return fetchNow()
+    }
+
+    private mutating func report(_ action: ActionRow) {
+        say(action.state == .failed ? .failed : .done, safe(action.result))
+    }
+}

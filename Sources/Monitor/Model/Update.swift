@@ -1,0 +1,155 @@
+import Control
+import Terminal
+
+/// The model after an event, and what is to be done about it.
+package func update(_ model: inout Model, _ event: ModelEvent, at moment: Moment) -> [Effect] {
+    model.moment = moment
+    switch event {
+    case .key(let key): return model.handle(key)
+    case .tick: return model.tick()
+    case .resize(let size): return model.resize(size)
+    case .fetched(let request, let result): return model.fetched(request, result)
+    case .planned(let ticket, let result): return model.planned(ticket, result)
+    case .applied(let ticket, let result): return model.applied(ticket, result)
+    case .undone(let result): return model.undone(result)
+    }
+}
+
+extension Model {
+    /// How long what was done stays in the footer.
+    static let feedbackTime = Duration.seconds(12)
+
+    mutating func tick() -> [Effect] {
+        if let feedback, moment.elapsed - feedback.at >= Self.feedbackTime { self.feedback = nil }
+        if undoable != nil, undoSeconds == nil { undoable = nil }
+        return fetchIfDue()
+    }
+
+    mutating func resize(_ size: Size) -> [Effect] {
+        self.size = size
+        scrollToCursor()
+        return fetchIfUncovered()
+    }
+
+    mutating func handle(_ key: Key) -> [Effect] {
+        switch overlay {
+        case .help(let scroll)?: return handleHelp(key, scroll)
+        case .menu(let menu)?: return handle(key, menu)
+        case .filter(let prompt)?: return handle(key, prompt)
+        case .preview(let preview)?: return handle(key, preview)
+        case nil: break
+        }
+        switch key {
+        case .mouse(let mouse): return handle(mouse)
+        // Pasted text never acts.
+        case .paste: return []
+        default: break
+        }
+        guard let command = Command.bound(to: key) else { return [] }
+        if case .no(let reason) = command.availability(self) {
+            say(.hint, reason)
+            return []
+        }
+        return perform(command.id)
+    }
+
+    private mutating func perform(_ command: Command.ID) -> [Effect] {
+        switch command {
+        case .help: overlay = .help(scroll: 0)
+        case .quit:
+            if places.isEmpty { return [.quit] }
+            places.removeLast()
+            detail = nil
+        case .cancel: return cancel()
+        case .redraw: return [.repaint]
+        case .up: return move(by: -1)
+        case .down: return move(by: 1)
+        case .pageUp: return move(by: -max(1, layout.tableRows - 1))
+        case .pageDown: return move(by: max(1, layout.tableRows - 1))
+        case .first: return move(by: -.max / 2)
+        case .last: return move(by: .max / 2)
+        case .open: return open()
+        case .filter:
+            overlay = .filter(FilterPrompt(field: TextField(query.filter ?? "")))
+        case .sort: openSortMenu()
+        case .invert:
+            query.descending.toggle()
+            return queryChanged()
+        case .freeze: return freeze()
+        case .tag: return tag()
+        case .untag: tags.removeAll()
+        case .retry: return preview(.retry)
+        case .purge: return preview(.purge)
+        case .pause: return preview(isPaused ? .resume : .pause)
+        case .reassign: openWorkerMenu()
+        case .undo:
+            guard let action = undoable else { return [] }
+            isUndoing = true
+            return [.undo(action: action.id)]
+        }
+        return []
+    }
+
+    private mutating func cancel() -> [Effect] {
+        if feedback != nil {
+            feedback = nil
+        } else if !places.isEmpty {
+            places.removeLast()
+            detail = nil
+        } else if !tags.isEmpty {
+            tags.removeAll()
+        } else if query.filter != nil {
+            query.filter = nil
+            return queryChanged()
+        }
+        return []
+    }
+
+    private mutating func open() -> [Effect] {
+        guard let row = current else { return [] }
+        places.append(.destination(Target(id: row.id, name: row.name), scroll: 0))
+        detail = (row, receivedAt ?? moment.elapsed)
+        return fetchNow()
+    }
+
+    private mutating func freeze() -> [Effect] {
+        if frozenAt != nil {
+            frozenAt = nil
+            return fetchNow()
+        }
+        frozenAt = moment.elapsed
+        return []
+    }
+
+    private mutating func tag() -> [Effect] {
+        guard let row = current else { return [] }
+        if let index = tags.firstIndex(where: { $0.id == row.id }) {
+            tags.remove(at: index)
+        } else {
+            tags.append(Target(id: row.id, name: row.name))
+        }
+        return move(by: 1)
+    }
+
+    private mutating func handleHelp(_ key: Key, _ scroll: Int) -> [Effect] {
+        let page = max(1, size.rows - 4)
+        switch key {
+        case .escape, "q", "?", .function(1), .enter: overlay = nil
+        case "j", .down: overlay = .help(scroll: scroll + 1)
+        case "k", .up: overlay = .help(scroll: max(0, scroll - 1))
+        case .pageDown, " ": overlay = .help(scroll: scroll + page)
+        case .pageUp: overlay = .help(scroll: max(0, scroll - page))
+        case "g", .home: overlay = .help(scroll: 0)
+        case .mouse(let mouse) where mouse.action == .wheelDown:
+            overlay = .help(scroll: scroll + 3)
+        case .mouse(let mouse) where mouse.action == .wheelUp:
+            overlay = .help(scroll: max(0, scroll - 3))
+        default: break
+        }
+        // The view knows how long it is; the model keeps it from running away.
+        if case .help(let scroll)? = overlay {
+            overlay = .help(scroll: min(scroll, HelpText.lineCount(columns: size.columns) - 1))
+        }
+        return []
+    }
+}

@@ -1,0 +1,44 @@
+package import Terminal
+
+/// How each role looks, at each depth of colour.
+package struct Theme: Sendable {
+    package enum Variant: String, CaseIterable, Sendable { case dark, light, any }
+
+    package let name: String
+    package let variant: Variant
+    /// The least contrast of text that the theme promises; nil where the user's palette decides.
+    package let contrast: Double?
+
+    private let inks: [ColorDepth: [Role: Ink]]
+
+    init(
+        name: String, variant: Variant, contrast: Double?, inks: [ColorDepth: [Role: Ink]]
+    ) {
+        self.name = name
+        self.variant = variant
+        self.contrast = contrast
+        self.inks = inks
+    }
+
+    package func ink(_ role: Role, _ depth: ColorDepth) -> Ink {
+        inks[depth]?[role] ?? .none
+    }
+
+    /// The style of an empty screen.
+    package func ground(_ depth: ColorDepth) -> Style { ink(.text, depth).over(Style()) }
+}
+
+/// Everything that draws needs besides what is drawn.
+package struct Look: Sendable {
+    package var theme: Theme
+    package var capabilities: Capabilities
+
+    package init(theme: Theme, capabilities: Capabilities) {
+        self.theme = theme
+        self.capabilities = capabilities
+    }
+
+    var glyphs: Glyphs { capabilities.unicode ? .unicode : .ascii }
+
+    func ink(_ role: Role) -> Ink { theme.ink(role, capabilities.depth) }
+}

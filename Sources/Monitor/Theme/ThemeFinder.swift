@@ -1,0 +1,92 @@
+import Glibc
+package import Settings
+
+/// Finds a theme by its name or by the path of its file.
+package struct ThemeFinder: Sendable {
+    package static let defaultName = "dark"
+
+    /// Searched in this order, for `NAME.toml`.
+    package var folders: [String]
+
+    package init(folders: [String]) {
+        self.folders = folders
+    }
+
+    /// The user's, then beside the executable, then of the tree that it was built in (the
+    /// executable lies some folders below), then the system's.
+    package init(executable: String?, environment: (String) -> String?) {
+        folders = []
+        if let config = environment("XDG_CONFIG_HOME"), config.hasPrefix("/") {
+            folders.append(config + "/sluice/themes")
+        } else if let home = environment("HOME"), home.hasPrefix("/") {
+            folders.append(home + "/.config/sluice/themes")
+        }
+        var folder = (executable ?? "")[...]
+        for _ in 0..<4 {
+            guard let slash = folder.lastIndex(of: "/") else { break }
+            folder = folder[..<slash]
+            folders.append(folder + "/themes")
+        }
+        folders += ["/usr/local/share/sluice/themes", "/usr/share/sluice/themes"]
+    }
+
+    /// The path of this process's executable.
+    package static func executable() -> String? {
+        withUnsafeTemporaryAllocation(byteCount: Int(PATH_MAX), alignment: 1) { buffer in
+            let bytes = buffer.bindMemory(to: CChar.self)
+            let count = readlink("/proc/self/exe", bytes.baseAddress!, bytes.count)
+            guard count > 0 else { return nil }
+            return String(decoding: buffer[..<count], as: UTF8.self)
+        }
+    }
+
+    /// nil is the default, which needs no file. A name with a slash or ending in `.toml` is a
+    /// path.
+    package func theme(named name: String?) throws(SettingsError) -> Theme {
+        guard let name else {
+            return try Theme(text: Theme.defaultText, file: Self.defaultName + ".toml")
+        }
+        if name.contains("/") || name.hasSuffix(".toml") {
+            guard let text = Self.read(name) else {
+                throw SettingsError(file: name, line: nil, message: "no such theme can be read")
+            }
+            return try Theme(text: text, file: name)
+        }
+        for folder in folders {
+            let path = "\(folder)/\(name).toml"
+            if let text = Self.read(path) { return try Theme(text: text, file: path) }
+        }
+        if name == Self.defaultName { return try theme(named: nil) }
+        let known = names()
+        throw SettingsError(
+            file: name, line: nil,
+            message: "no theme of that name; there are \(known.joined(separator: ", "))")
+    }
+
+    /// All that are found, sorted.
+    package func names() -> [String] {
+        var names: Set<String> = [Self.defaultName]
+        for folder in folders {
+            guard let directory = opendir(folder) else { continue }
+            defer { closedir(directory) }
+            while let entry = readdir(directory) {
+                let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+                }
+                if name.hasSuffix(".toml") { names.insert(String(name.dropLast(5))) }
+            }
+        }
+        return names.sorted()
+    }
+
+    private static func read(_ path: String) -> String? {
+        guard let file = fopen(path, "r") else { return nil }
+        defer { fclose(file) }
+        // No theme is larger; a device or a wrong file may be.
+        let limit = 256 * 1024
+        return withUnsafeTemporaryAllocation(byteCount: limit, alignment: 1) { buffer in
+            let count = fread(buffer.baseAddress, 1, limit, file)
+            return ferror(file) == 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+        }
+    }
+}

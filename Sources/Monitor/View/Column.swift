@@ -1,0 +1,199 @@
+import Control
+import Mail
+import Terminal
+
+/// A column of the table of destinations.
+enum Column: String, CaseIterable, Sendable {
+    case state, name, queued, connections, tokens, retry, tries, oldest, worker, rate, why
+
+    var title: Label {
+        switch self {
+        case .state: "STATE"
+        case .name: "DESTINATION"
+        case .queued: "QUEUED"
+        case .connections: "CONN/WIN"
+        case .tokens: "TOKENS"
+        case .retry: "RETRY"
+        case .tries: "TRY/FAIL"
+        case .oldest: "AGE"
+        case .worker: "W"
+        case .rate: "OUT/S"
+        case .why: "WHY IT WAITS"
+        }
+    }
+
+    /// Where the whole title does not fit.
+    var shortTitle: Label {
+        switch self {
+        case .state: ""
+        case .connections: "CONN"
+        case .tokens: "TOK"
+        default: title
+        }
+    }
+
+    /// The field that sorts by it.
+    var sort: String? {
+        switch self {
+        case .state: "state"
+        case .name: "name"
+        case .queued: "queued"
+        case .connections: "connections"
+        case .tokens: "tokens"
+        case .retry: "next"
+        case .tries: "failures"
+        case .oldest: "age"
+        case .worker: "worker"
+        case .rate, .why: nil
+        }
+    }
+
+    var alignment: Grid.Alignment {
+        switch self {
+        case .queued, .retry, .oldest, .worker, .tries: .right
+        default: .left
+        }
+    }
+
+    /// Which columns there are, and how wide, on a screen of that many columns: what is asked
+    /// most comes first, and grows before the next one comes.
+    static func fitted(_ width: Int) -> [(column: Column, width: Int)] {
+        // In the order of importance: a column's first step brings it, others widen it.
+        let steps: [(Column, Int)] = [
+            (.name, 12), (.state, 1), (.queued, 6), (.retry, 5), (.connections, 5), (.oldest, 4),
+            (.rate, 4), (.state, 12), (.connections, 11), (.tokens, 4), (.name, 16),
+            (.worker, 1), (.rate, 10), (.name, 18), (.tokens, 10), (.why, 18), (.name, 22),
+            (.tries, 8), (.why, 24), (.connections, 16), (.rate, 15), (.why, 40), (.name, 30),
+            (.tokens, 13), (.rate, 35), (.worker, 2), (.oldest, 5),
+        ]
+        var widths: [Column: Int] = [:]
+        var used = -1
+        for (column, wanted) in steps {
+            let more = wanted - (widths[column] ?? -1)
+            if used + more > width { break }
+            widths[column] = wanted
+            used += more
+        }
+        if widths.isEmpty { return [(.name, max(1, width))] }
+        let rest = max(0, width - used)
+        widths[widths[.why] == nil ? .name : .why, default: 0] += rest
+        return allCases.compactMap { column in widths[column].map { (column, $0) } }
+    }
+}
+
+/// What a cell of the table says, as wide as it may be.
+struct CellText {
+    let model: Model
+    let glyphs: Glyphs
+
+    func line(_ column: Column, _ row: DestinationRow, width: Int) -> Line {
+        switch column {
+        case .state:
+            let glyph = Span(glyphs.glyph(row.state), row.state.role)
+            return width < 12 ? [glyph] : [glyph, Span(" \(row.state.word)", row.state.role)]
+        case .name: return name(row)
+        case .queued: return [number(row.queued, row.state == .idle ? .dim : nil)]
+        case .connections: return connections(row, width)
+        case .tokens: return tokens(row, width)
+        case .retry: return retry(row)
+        case .tries:
+            return [
+                number(row.attempts, nil), Span("/", .dim), number(row.failures, .warning),
+            ]
+        case .oldest:
+            return row.oldestAt.map { [Span(Format.age(model.secondsSince($0)))] } ?? none
+        case .worker:
+            guard let worker = row.worker else { return none }
+            return [Span(Label(worker), row.pin == nil ? nil : .tag)]
+        case .rate: return rate(row, width)
+        case .why: return [Span(why(row))]
+        }
+    }
+
+    private var none: Line { [Span(glyphs.dash, .dim)] }
+
+    private func number(_ value: Int, _ role: Role?) -> Span {
+        value == 0 ? Span("0", .dim) : Span(Format.count(value), role)
+    }
+
+    private func name(_ row: DestinationRow) -> Line {
+        [Span(safe(row.name), row.state == .idle ? .dim : nil)]
+    }
+
+    private func connections(_ row: DestinationRow, _ width: Int) -> Line {
+        let idle = row.connections == 0
+        let text: Line = [
+            Span(Format.count(row.connections), idle ? .dim : nil),
+            Span("/\(Format.count(row.window))", idle ? .dim : nil),
+        ]
+        let columns = width - max(5, text.columns) - 1
+        if columns < 3 { return text }
+        return Gauge(glyphs: glyphs).window(
+            connections: row.connections, window: row.window, limit: row.limit,
+            columns: columns) + [Span(" ")] + text
+    }
+
+    private func tokens(_ row: DestinationRow, _ width: Int) -> Line {
+        guard let tokens = row.tokens, let burst = row.burst else { return none }
+        let role: Role = tokens < 1 ? .tokensLow : .tokens
+        let left = Format.count(Self.whole(tokens))
+        if width < 10 { return [Span(left, tokens < 1 ? .tokensLow : nil)] }
+        let text: Line =
+            width < 13
+            ? [Span(left, tokens < 1 ? .tokensLow : nil)]
+            : [
+                Span(left, tokens < 1 ? .tokensLow : nil),
+                Span("/\(Format.count(Self.whole(burst)))", .dim),
+            ]
+        return Gauge(glyphs: glyphs).bar(
+            burst > 0 ? tokens / burst : 0, columns: 5, role) + [Span(" ")] + text
+    }
+
+    /// Tokens are spent whole.
+    static func whole(_ tokens: Double) -> Int {
+        tokens.isFinite ? Int(min(max(tokens, 0), 1e15)) : 0
+    }
+
+    /// The next thing that time brings: the end of a pause or of the backoff, of what it waits
+    /// for, or the next delivery due.
+    func retryAt(_ row: DestinationRow) -> UnixTime? {
+        switch row.state {
+        case .paused: row.pausedUntil
+        case .backoff: row.breakerUntil
+        case .probing, .delivering, .idle: nil
+        case .waiting: row.why.until
+        case .scheduled: row.nextAttemptAt
+        }
+    }
+
+    private func retry(_ row: DestinationRow) -> Line {
+        guard let at = retryAt(row) else {
+            return row.state == .probing ? [Span("now", .probing)] : none
+        }
+        let role: Role? = row.state == .scheduled ? nil : row.state.role
+        guard let seconds = model.secondsUntil(at) else { return [Span("now", role)] }
+        return [Span(Format.countdown(seconds), role)]
+    }
+
+    private func rate(_ row: DestinationRow, _ width: Int) -> Line {
+        let number = Format.rate(row.deliveredPerSecond)
+        let padded: Line = [
+            Span(Label(repeating: " ", count: 4 - number.columns)),
+            Span(number, number == "0" ? .dim : nil),
+        ]
+        if width < 8 { return padded }
+        return padded + [Span(" ")]
+            + Gauge(glyphs: glyphs).spark(row.history, columns: min(30, width - 5))
+    }
+
+    /// Why it waits, with the last reply where that says more.
+    func why(_ row: DestinationRow) -> Label {
+        let why = row.why.kind == "nothing" ? "" : row.why.text
+        guard let reply = row.lastReply, !reply.isEmpty, !why.contains(reply) else {
+            return safe(why)
+        }
+        // A reply that is long past explains nothing.
+        if why.isEmpty, row.failures == 0 { return "" }
+        return why.isEmpty ? safe(reply) : "\(safe(why)) \(glyphs.dash) \(safe(reply))"
+    }
+}

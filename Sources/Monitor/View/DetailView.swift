@@ -1,0 +1,207 @@
+import Control
+import Mail
+import Terminal
+
+/// All about one destination.
+struct DetailText {
+    let row: DestinationRow
+    let model: Model
+    let glyphs: Glyphs
+
+    func lines(columns: Int) -> [Line] {
+        let gauge = Gauge(glyphs: glyphs)
+        let wide = min(40, max(8, columns - 44))
+        var lines: [Line] = []
+        func head(_ title: Label) {
+            if !lines.isEmpty { lines.append([]) }
+            lines.append([Span(title, .strong)])
+        }
+        func fact(_ name: Label, _ value: Line) {
+            lines.append(
+                [
+                    Span("  "), Span(name, .dim),
+                    Span(Label(repeating: " ", count: max(1, 14 - name.columns))),
+                ] + value)
+        }
+
+        lines.append(state)
+        if row.why.kind != "nothing", !row.why.text.isEmpty { fact("why", why) }
+        if let reply = row.lastReply {
+            let when: Label =
+                row.lastReplyAt.map { "\(Format.age(model.secondsSince($0))) ago" } ?? ""
+            fact("last reply", [Span("\(safe(reply))  "), Span(when, .dim)])
+        }
+
+        head("Queue")
+        fact(
+            "queued",
+            [
+                Span(Format.exact(row.queued), .strong), Span("  ready ", .dim), number(row.ready),
+                Span("  delivering ", .dim), number(row.delivering), Span("  delayed ", .dim),
+                number(row.delayed), Span("  held ", .dim), number(row.held),
+            ])
+        if let oldest = row.oldestAt {
+            fact("oldest", [Span(Format.age(model.secondsSince(oldest)))])
+        }
+        if let next = row.nextAttemptAt {
+            fact(
+                "next attempt",
+                [Span(model.secondsUntil(next).map { "in \(Format.countdown($0))" } ?? "now")])
+        }
+
+        head("Limits")
+        fact(
+            "connections",
+            gauge.window(
+                connections: row.connections, window: row.window, limit: row.limit, columns: wide)
+                + [
+                    Span("  \(Format.exact(row.connections))"),
+                    Span(" of window ", .dim), Span(Format.exact(row.window)),
+                    Span(" of limit ", .dim), Span(Format.exact(row.limit)),
+                ])
+        fact("tokens", tokens(gauge, wide))
+        fact("breaker", breaker)
+        fact("worker", worker)
+        if let by = row.pausedBy { fact("paused by", [Span(safe(by), .paused)]) }
+
+        head("Since the daemon started")
+        fact(
+            "attempts",
+            [
+                Span(Format.exact(row.attempts)), Span("  delivered ", .dim),
+                Span(Format.exact(row.delivered), .good), Span("  deferred ", .dim),
+                number(row.deferred, .warning), Span("  bounced ", .dim), number(row.bounced, .bad),
+            ])
+        fact(
+            "now",
+            [Span("\(Format.rate(row.deliveredPerSecond))/s ")]
+                + gauge.spark(row.history, columns: min(30, wide)))
+
+        head("Exchangers")
+        lines += list(row.exchangers, columns)
+        head("Domains")
+        lines += list(row.domains, columns)
+        lines.append([])
+        lines.append([
+            Span("id \(safe(row.id))  key \(Label(ascii: Self.hex(row.key).utf8))", .dim)
+        ])
+        return lines
+    }
+
+    private static func hex(_ key: UInt32) -> String {
+        let digits = String(key, radix: 16)
+        return String(repeating: "0", count: 8 - digits.utf8.count) + digits
+    }
+
+    private func number(_ value: Int, _ role: Role? = nil) -> Span {
+        value == 0 ? Span("0", .dim) : Span(Format.exact(value), role)
+    }
+
+    private var state: Line {
+        [
+            Span("\(glyphs.glyph(row.state)) \(row.state.word)", row.state.role), Span("  "),
+            Span(safe(row.name), .strong),
+        ]
+    }
+
+    private var why: Line {
+        var line: Line = [Span(safe(row.why.text))]
+        if let seconds = model.secondsUntil(row.why.until) {
+            line.append(Span("  \(Format.countdown(seconds)) left", .warning))
+        }
+        return line
+    }
+
+    private func tokens(_ gauge: Gauge, _ columns: Int) -> Line {
+        guard let tokens = row.tokens, let burst = row.burst else {
+            return [Span("no rate is set", .dim)]
+        }
+        var line = gauge.bar(
+            burst > 0 ? tokens / burst : 0, columns: columns, tokens < 1 ? .tokensLow : .tokens)
+        line += [
+            Span("  \(Format.exact(CellText.whole(tokens)))"), Span(" of ", .dim),
+            Span(Format.exact(CellText.whole(burst))),
+        ]
+        if let rate = row.rate { line += [Span(" at ", .dim), Span("\(Format.rate(rate))/s")] }
+        return line
+    }
+
+    private var breaker: Line {
+        var line: Line
+        switch row.breaker {
+        case .closed: line = [Span("closed", .good)]
+        case .open:
+            line = [Span("open", .backoff)]
+            if let seconds = model.secondsUntil(row.breakerUntil) {
+                line.append(Span(", next probe in \(Format.countdown(seconds))", .backoff))
+            }
+        case .halfOpen: line = [Span("half-open: one probe decides", .probing)]
+        }
+        if row.failures > 0 {
+            line.append(
+                Span("  \(Format.counted(row.failures, "failure", "failures")) in a row", .warning))
+        }
+        return line
+    }
+
+    private var worker: Line {
+        guard let worker = row.worker else { return [Span("none has it now", .warning)] }
+        var line: Line = [Span("\(worker)")]
+        if row.pin != nil { line.append(Span("  pinned by an operator", .tag)) }
+        return line
+    }
+
+    private func list(_ items: [String], _ columns: Int) -> [Line] {
+        if items.isEmpty { return [[Span("  \(glyphs.dash)", .dim)]] }
+        // In columns as wide as the widest.
+        let labels = items.map(safe)
+        let width = min(columns, (labels.map(\.columns).max() ?? 0) + 2)
+        let perLine = max(1, (columns - 2) / max(1, width))
+        return stride(from: 0, to: labels.count, by: perLine).map { start in
+            [Span("  ")]
+                + labels[start..<min(start + perLine, labels.count)].map {
+                    Span("\($0)\(Label(repeating: " ", count: width - $0.columns))")
+                }
+        }
+    }
+}
+
+extension Model {
+    /// For scrolling the page that is open.
+    var detailLineCount: Int {
+        guard let current else { return 0 }
+        return DetailText(row: current, model: self, glyphs: .ascii).lines(
+            columns: size.columns - 2
+        ).count
+    }
+}
+
+extension Painter {
+    mutating func drawDetail(_ target: Model.Target, scroll: Int) {
+        let body = layout.body
+        let rows = body.rows + layout.strip.rows
+        guard rows > 0 else { return }
+        fill(line(body.row), .heading)
+        var crumbs: Line = [
+            Span("destinations", .heading), Span(" \(glyphs.into) "),
+            Span(safe(target.name), .headingSorted),
+        ]
+        if let detail = model.detail, model.moment.elapsed - detail.at > .seconds(3),
+            model.frozenAt == nil
+        {
+            let age = Format.age((model.moment.elapsed - detail.at).inSeconds)
+            crumbs.append(Span("  as it was \(age) ago", .warning))
+        }
+        put(crumbs, row: body.row, column: 1, width: grid.size.columns - 2)
+        guard let row = model.current else {
+            put("it is no longer there", .dim, row: body.row + 1, column: 1, width: 40)
+            return
+        }
+        let width = grid.size.columns - 2
+        let lines = DetailText(row: row, model: model, glyphs: glyphs).lines(columns: width)
+        let start = min(scroll, max(0, lines.count - (rows - 1)))
+        for (index, line) in lines.dropFirst(start).prefix(rows - 1).enumerated() {
+            put(line, row: body.row + 1 + index, column: 1, width: width)
+        }
+    }
+}

@@ -1,0 +1,195 @@
+import Control
+import Mail
+import Terminal
+
+extension Painter {
+    // MARK: The status line
+
+    mutating func drawStatus() {
+        let width = grid.size.columns - 2
+        let news = self.news
+        guard let row = layout.statusRow else {
+            // No line of its own: what is new goes before what can wait.
+            let shared = layout.strip
+            guard !news.isEmpty, shared.rows > 0 else { return }
+            grid.clear(shared, look.theme.ground(look.capabilities.depth))
+            put(news, row: shared.row, column: 1, width: width)
+            return
+        }
+        let position = self.position
+        let left = news.isEmpty ? tagged : news
+        let gap = left.isEmpty ? 0 : 2
+        // What was done is said whole; the position can wait.
+        let room = max(0, width - left.columns - gap)
+        let right = position.fitted(room, gap: 2)
+        put(left, row: row, column: 1, width: width)
+        put(right, row: row, column: 1 + width - right.columns, width: right.columns)
+    }
+
+    /// What was done, else what is wrong.
+    private var news: Line {
+        if let feedback = model.feedback {
+            let role: Role =
+                switch feedback.kind {
+                case .done: .good
+                case .hint: .warning
+                case .failed: .bad
+                }
+            return [Span(feedback.text, role)] + undoHint
+        }
+        if case .lost(_, _, _, let reason) = model.link { return [Span(safe(reason), .bad)] }
+        if let error = model.status?.spoolError {
+            return [Span("\(glyphs.lost) the spool cannot record: \(safe(error))", .bad)]
+        }
+        if let undoable = model.undoable, let left = model.undoSeconds, left.isFinite {
+            return [Span("\(safe(undoable.action.rawValue)): \(safe(undoable.target))", .dim)]
+                + undoHint
+        }
+        return []
+    }
+
+    private var undoHint: Line {
+        guard model.mayNotOperate == nil, let left = model.undoSeconds else { return [] }
+        let time: Label = left.isFinite ? ", \(Format.countdown(left)) left" : ""
+        return [Span("  "), Span("u", .key), Span(" undoes\(time)", .dim)]
+    }
+
+    private var tagged: Line {
+        model.tags.isEmpty
+            ? [] : [Span("\(glyphs.tag) \(Format.exact(model.tags.count)) tagged", .tag)]
+    }
+
+    /// Where in what: rows, then the order, then the filter.
+    private var position: [Line] {
+        guard model.places.isEmpty, model.receivedAt != nil else { return [] }
+        let query = model.query
+        var parts: [Line] = []
+        let last = min(model.top + layout.tableRows, model.total)
+        parts.append([
+            Span(
+                model.total == 0
+                    ? "none"
+                    : "\(model.top + 1)\(glyphs.dash)\(last) of \(Format.exact(model.total))",
+                .dim)
+        ])
+        if query != model.shownQuery { parts.append([Span("asking", .warning)]) }
+        if let sort = query.sort {
+            let arrow = query.descending ? glyphs.descending : glyphs.ascending
+            parts.append([Span("by \(safe(sort)) \(arrow)", .dim)])
+        } else if query.descending {
+            parts.append([Span("inverted", .dim)])
+        }
+        if let filter = query.filter {
+            parts.insert([Span("/ ", .key), Span(safe(filter), .strong)], at: 0)
+        }
+        return parts
+    }
+
+    // MARK: Hints
+
+    mutating func drawHints() {
+        guard let row = layout.hintRow else { return }
+        let width = grid.size.columns - 2
+        let commands = Command.all.filter { command in
+            guard command.rank != nil else { return false }
+            if command.operates, model.mayNotOperate != nil { return false }
+            // On a page only what works there.
+            if !model.places.isEmpty, case .no = command.availability(model) {
+                return command.operates
+            }
+            return true
+        }
+        var shown: [Command] = []
+        var used = 0
+        for command in commands.sorted(by: { ($0.rank ?? 0) < ($1.rank ?? 0) }) {
+            let needed = hint(command).columns + 2
+            if used + needed > width + 2 { break }
+            used += needed
+            shown.append(command)
+        }
+        let ids = Set(shown.map(\.id))
+        put(
+            Command.all.filter { ids.contains($0.id) }.map(hint).fitted(width), row: row,
+            column: 1, width: width)
+    }
+
+    private func hint(_ command: Command) -> Line {
+        let isOff = command.availability(model) != .yes
+        return [
+            Span(command.keyNames[0], isOff ? .disabled : .key),
+            Span(" \(title(command))", isOff ? .disabled : .dim),
+        ]
+    }
+
+    private func title(_ command: Command) -> Label {
+        switch command.id {
+        case .pause where model.isPaused: "resume"
+        case .freeze where model.frozenAt != nil: "go on"
+        case .quit where !model.places.isEmpty: "back"
+        default: command.title
+        }
+    }
+
+    // MARK: The filter prompt
+
+    mutating func drawPrompt(_ prompt: FilterPrompt) {
+        let ground = look.theme.ground(look.capabilities.depth)
+        let row =
+            layout.statusRow ?? (layout.strip.rows > 0 ? layout.strip.row : grid.size.rows - 1)
+        let width = grid.size.columns
+        grid.clear(line(row), ground)
+        put("/", .key, row: row, column: 1, width: 1)
+        drawField(
+            prompt.field, row: row, column: 3, width: width - 4,
+            wrong: prompt.failure?.position, isFocused: true)
+        guard let hintRow = layout.hintRow, hintRow != row else { return }
+        grid.clear(line(hintRow), ground)
+        if let failure = prompt.failure {
+            let place: Label = failure.position.map { "at \($0 + 1): " } ?? ""
+            put(
+                "\(place)\(safe(failure.message))", .bad, row: hintRow, column: 1,
+                width: width - 2)
+        } else {
+            let hints: [Line] = [
+                [Span("Enter", .key), Span(" applies", .dim)],
+                [Span("Esc", .key), Span(" cancels", .dim)],
+                [Span("state = backoff and age > 1h", .dim)],
+                [Span("queued > 100 or tokens = 0", .dim)],
+            ]
+            put(hints.fitted(width - 2), row: hintRow, column: 1, width: width - 2)
+        }
+    }
+
+    /// A line that is edited; the part around the cursor where it is too long.
+    mutating func drawField(
+        _ field: TextField, row: Int, column: Int, width: Int, wrong: Int? = nil,
+        isFocused: Bool, placeholder: Label = ""
+    ) {
+        guard width > 0, row >= 0, row < grid.size.rows else { return }
+        let rect = Rect(row: row, column: column, rows: 1, columns: width)
+        fill(rect, .field)
+        if field.characters.isEmpty, !isFocused {
+            put(placeholder, .placeholder, row: row, column: column, width: width)
+        }
+        let labels = field.characters.map { safe(String($0)) }
+        var start = 0
+        while labels[start..<field.cursor].reduce(0, { $0 + $1.columns }) > width - 1 { start += 1 }
+        var x = column
+        for index in start..<labels.count {
+            let columns = labels[index].columns
+            if x + columns > column + width { break }
+            put(
+                labels[index], index == wrong ? .bad : nil, row: row, column: x, width: columns)
+            if index == field.cursor, isFocused { grid.cursor = (row, x) }
+            x += columns
+        }
+        if field.cursor == labels.count, isFocused {
+            grid.cursor = (row, min(x, column + width - 1))
+        }
+    }
+}
+
+extension Model {
+    /// What keys act on is paused: `P` lets it go on.
+    var isPaused: Bool { current?.state == .paused || current?.pausedBy != nil }
+}

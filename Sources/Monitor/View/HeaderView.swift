@@ -1,0 +1,208 @@
+import Control
+import Mail
+import Terminal
+
+extension Painter {
+    mutating func drawHeader() {
+        guard layout.headerRows > 0 else { return }
+        drawBar()
+        guard let status = model.status else { return }
+        let width = grid.size.columns - 2
+        if layout.headerRows == 2 {
+            put(
+                totals(status, width: width, extra: [rate("out", status.rates.delivered)]),
+                row: 1, column: 1, width: width)
+        }
+        guard layout.headerRows == 4 else { return }
+        put(totals(status, width: width), row: 1, column: 1, width: width)
+        put(rates(status, width: width), row: 2, column: 1, width: width)
+        put(workers(status, width: width), row: 3, column: 1, width: width)
+    }
+
+    // MARK: The bar
+
+    private mutating func drawBar() {
+        let width = grid.size.columns
+        fill(line(0), .bar)
+        var right = link
+        if width >= 56 {
+            right += [
+                Span("  "), Span(Format.clock(model.moment.wall, offset: model.moment.utcOffset)),
+            ]
+        }
+        let start = max(1, width - 1 - right.columns)
+        put(right, row: 0, column: start, width: width - start)
+
+        var parts: [Line] = [[Span("sluice", .title)]]
+        if let status = model.status {
+            parts.append([Span(safe(status.hostname), .strong)])
+            if layout.headerRows == 1 {
+                parts.append([
+                    Span("queued ", .dim), Span(Format.count(status.totals.deliveries), .strong),
+                ])
+                parts.append([
+                    Span("out ", .dim), Span("\(Format.rate(status.rates.delivered))/s"),
+                ])
+            } else {
+                let up = (model.daemonNow - status.startedAt).inSeconds
+                parts.append([Span("up ", .dim), Span(Format.uptime(up), .dim)])
+                parts.append([Span("pid \(status.pid)", .dim)])
+            }
+        }
+        let room = start - 3
+        // On a narrow screen what there is to do says more than where.
+        if layout.headerRows == 1, parts.count == 4, parts.map(\.columns).reduce(6, +) > room {
+            parts.remove(at: 1)
+        }
+        put(parts.fitted(room), row: 0, column: 1, width: max(0, room))
+    }
+
+    /// How fresh the numbers are.
+    private var link: Line {
+        let age = model.age.map { Format.age($0.inSeconds) }
+        let wide = grid.size.columns >= 70
+        switch model.link {
+        case .lost(_, let attempts, let retryAt, _):
+            let retry = Format.countdown(max(0, (retryAt - model.moment.elapsed).inSeconds))
+            let trying: Label =
+                model.fetching.isEmpty
+                ? "attempt \(attempts + 1) in \(retry)" : "attempt \(attempts + 1)"
+            guard let age else {
+                return [
+                    Span("\(glyphs.lost) no daemon", .bad), Span(wide ? ", \(trying)" : "", .bad),
+                ]
+            }
+            return wide
+                ? [Span("\(glyphs.lost) daemon gone, data \(age) old, \(trying)", .bad)]
+                : [Span("\(glyphs.lost) data \(age) old", .bad)]
+        case .connecting: return [Span("\(glyphs.starting) connecting", .warning)]
+        case .live: break
+        }
+        if let frozenAt = model.frozenAt {
+            let since = Format.age((model.moment.elapsed - frozenAt).inSeconds)
+            return [Span("\(glyphs.frozen) frozen for \(since)", .warning)]
+        }
+        if model.isStale, let age {
+            return [Span("\(glyphs.silent) no answer, data \(age) old", .warning)]
+        }
+        let mode: Label = model.mayNotOperate == nil ? "live" : "live, read only"
+        return [Span(glyphs.live, .good), Span(" \(grid.size.columns >= 50 ? mode : "live")")]
+    }
+
+    // MARK: Totals and rates
+
+    private struct Figure {
+        var name: Label
+        var value: Int
+        var digits: Int
+        /// Where there are any.
+        var role: Role
+    }
+
+    private func totals(_ status: Status, width: Int, extra: [Line] = []) -> Line {
+        let totals = status.totals
+        var figures = [
+            Figure(name: "queued", value: totals.deliveries, digits: 6, role: .strong),
+            Figure(name: "delivering", value: totals.delivering, digits: 3, role: .delivering),
+            Figure(name: "delayed", value: totals.delayed, digits: 6, role: .text),
+            Figure(name: "held", value: totals.held, digits: 2, role: .warning),
+            Figure(name: "backoff", value: totals.backoff, digits: 2, role: .backoff),
+            Figure(name: "paused", value: totals.paused, digits: 2, role: .paused),
+            Figure(name: "connections", value: totals.connections, digits: 4, role: .text),
+            Figure(name: "routing", value: totals.routing, digits: 3, role: .text),
+            Figure(name: "purging", value: totals.purging, digits: 3, role: .warning),
+        ]
+        func line(_ figure: Figure) -> Line {
+            let value = Format.count(figure.value)
+            return [
+                Span("\(figure.name) ", .dim), Span(value, figure.value == 0 ? .dim : figure.role),
+                Span(Label(repeating: " ", count: figure.digits - value.columns)),
+            ]
+        }
+        func needed() -> Int {
+            (extra + figures.map(line)).reduce(-2) { $0 + $1.columns + 2 }
+        }
+        // What is nought goes first, from the end; then whatever is left.
+        while needed() > width + 2, let index = figures.lastIndex(where: { $0.value == 0 }),
+            index > 0
+        {
+            figures.remove(at: index)
+        }
+        let lines = figures.map(line)
+        return (Array(lines.prefix(1)) + extra + lines.dropFirst()).fitted(width + 2)
+    }
+
+    private func rate(_ name: Label, _ value: Double, _ role: Role = .text) -> Line {
+        let number = Format.rate(value)
+        return [
+            Span("\(name) ", .dim), Span("\(number)/s", number == "0" ? .dim : role),
+            Span(Label(repeating: " ", count: 4 - number.columns)),
+        ]
+    }
+
+    private func rates(_ status: Status, width: Int) -> Line {
+        let rates = status.rates
+        let left =
+            rate("in", rates.accepted) + [Span("  ")]
+            + rate("out", rates.delivered, .strong)
+        let right =
+            rate("deferred", rates.deferred, .warning) + [Span("  ")]
+            + rate("bounced", rates.bounced, .bad)
+        let room = width - left.columns - right.columns - 3
+        var line = left
+        if room >= 8 { line += [Span(" ")] + gauge.spark(rates.history, columns: min(60, room)) }
+        return line + [Span("  ")] + right
+    }
+
+    // MARK: Workers
+
+    private func workers(_ status: Status, width: Int) -> Line {
+        let head: Line = [
+            Span(status.workers.count == 1 ? "worker  " : "workers ", .dim)
+        ]
+        let room = width - head.columns
+        for detail in WorkerDetail.allCases {
+            let parts = status.workers.map { worker($0, detail) }
+            if parts.reduce(-3, { $0 + $1.columns + 3 }) <= room {
+                return head + parts.fitted(room, gap: 3)
+            }
+        }
+        // Too many even so: those in trouble first.
+        let sorted =
+            status.workers.filter { $0.state != .running }
+            + status.workers.filter { $0.state == .running }
+        return head + sorted.map { worker($0, .least) }.fitted(room, gap: 1)
+    }
+
+    private enum WorkerDetail: CaseIterable { case all, more, some, least }
+
+    private func worker(_ worker: WorkerRow, _ detail: WorkerDetail) -> Line {
+        var line: Line = [
+            Span("\(worker.id) ", .strong), Span(glyphs.glyph(worker.state), worker.state.role),
+        ]
+        if detail == .least { return line }
+        if worker.state == .dead {
+            line.append(Span(" dead", .bad))
+            if let seconds = model.secondsUntil(worker.restartAt) {
+                line.append(Span(", again in \(Format.countdown(seconds))", .bad))
+            }
+            return line
+        }
+        if worker.state != .running {
+            line.append(Span(" \(worker.state.word)", worker.state.role))
+        }
+        if let pid = worker.pid, detail != .some { line.append(Span(" \(pid)", .dim)) }
+        line.append(
+            Span(" \(Format.count(worker.connections))\(detail == .some ? "c" : " conn")"))
+        line.append(Span(" \(Format.rate(worker.deliveredPerSecond))/s"))
+        if detail == .all {
+            line.append(Span(" \(Format.percent(worker.cpu)) cpu", .dim))
+            line.append(Span(" \(Format.bytes(worker.memory))", .dim))
+        }
+        if worker.restarts > 0, detail != .some {
+            line.append(
+                Span(" \(worker.restarts) restart\(worker.restarts == 1 ? "" : "s")", .warning))
+        }
+        return line
+    }
+}

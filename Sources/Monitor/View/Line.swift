@@ -1,0 +1,38 @@
+import Terminal
+
+/// Text with a meaning.
+struct Span: Hashable, Sendable {
+    var label: Label
+    var role: Role?
+
+    /// - Parameter role: nil looks like what it is drawn on.
+    init(_ label: Label, _ role: Role? = nil) {
+        self.label = label
+        self.role = role
+    }
+}
+
+typealias Line = [Span]
+
+extension [Span] {
+    var columns: Int { reduce(0) { $0 + $1.label.columns } }
+
+    /// Without roles.
+    var label: Label { reduce(into: "") { $0 += $1.label } }
+}
+
+extension [Line] {
+    /// As many as fit, in order, with `gap` blanks between them.
+    func fitted(_ width: Int, gap: Int = 2) -> Line {
+        var line: Line = []
+        var used = 0
+        for part in self {
+            let needed = part.columns + (line.isEmpty ? 0 : gap)
+            if used + needed > width { break }
+            if !line.isEmpty { line.append(Span(Label(repeating: " ", count: gap))) }
+            line += part
+            used += needed
+        }
+        return line
+    }
+}

@@ -1,0 +1,61 @@
+import Control
+import Terminal
+
+extension Painter {
+    mutating func drawMenu(_ menu: Menu) {
+        let title: Line
+        switch menu.purpose {
+        case .sort: title = [Span("Sort by", .dialogTitle)]
+        case .worker(let targets):
+            let what: Label =
+                targets.count == 1
+                ? safe(targets[0].name) : "\(Format.exact(targets.count)) destinations"
+            title = [Span("Reassign \(what) to", .dialogTitle)]
+        }
+        let lines = menu.choices.map(line)
+        let columns = max(lines.map(\.columns).max() ?? 0, title.columns + 2, 26) + 6
+        let inside = box(
+            centered(rows: lines.count + 2, columns: columns), title: title,
+            footer: [
+                Span("Enter", .key), Span(" takes  ", .dim), Span("Esc", .key),
+                Span(" cancels", .dim),
+            ])
+        guard inside.rows > 0 else { return }
+        let start = max(0, min(menu.selected - inside.rows / 2, lines.count - inside.rows))
+        for (index, line) in lines.dropFirst(start).prefix(inside.rows).enumerated() {
+            let row = inside.row + index
+            put(line, row: row, column: inside.column + 2, width: inside.columns - 2)
+            if start + index == menu.selected {
+                put(glyphs.cursor, .tag, row: row, column: inside.column, width: 1)
+                grid.tint(
+                    Rect(row: row, column: inside.column, rows: 1, columns: inside.columns),
+                    ink(.selection))
+            }
+        }
+    }
+
+    private func line(_ choice: Menu.Choice) -> Line {
+        switch choice {
+        case .sort(let name):
+            guard let sort = Model.sorts.first(where: { $0.name == name }) else { return [] }
+            let isNow = name == model.query.sort
+            let arrow = model.query.descending ? glyphs.descending : glyphs.ascending
+            return [
+                Span(sort.title, isNow ? .strong : nil), Span(isNow ? " \(arrow)" : "  ", .tag),
+                Span(Label(repeating: " ", count: 12 - sort.title.columns)), Span(sort.help, .dim),
+            ]
+        case .worker(nil): return [Span("ring"), Span("  unpinned: the ring decides", .dim)]
+        case .worker(let id?):
+            guard let worker = model.status?.workers.first(where: { $0.id == id }) else {
+                return [Span("worker \(id)"), Span("  gone", .bad)]
+            }
+            return [
+                Span("worker \(id) "), Span(glyphs.glyph(worker.state), worker.state.role),
+                Span(" \(worker.state.word)  ", worker.state.role),
+                Span(
+                    "\(Format.count(worker.destinations)) destinations, "
+                        + "\(Format.rate(worker.deliveredPerSecond))/s", .dim),
+            ]
+        }
+    }
+}
