@@ -13,6 +13,7 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(
@@ -59,18 +60,22 @@ let package = Package(
         .target(
             name: "CTerminal",
             linkerSettings: [.linkedLibrary("ncursesw"), .linkedLibrary("tinfo")]),
-        .systemLibrary(
-            name: "CUnbound", pkgConfig: "libunbound", providers: [.apt(["libunbound-dev"])]),
+        // No pkgConfig: the .pc file requires the -dev packages of libunbound's own libraries.
+        .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
 
         library("Mail", []),
         library("Filter", ["Mail"]),
         library("Scheduler", ["Mail", deque, heap]),
-        library("SMTP", ["Mail", nioCore, nioSSL]),
+        library("SMTP", ["Mail", nioCore, nioPosix, nioTLS, nioSSL]),
         library("Settings", ["Mail", "Scheduler", .product(name: "TOMLKit", package: "TOMLKit")]),
         library("Control", ["Mail", "Filter", "Scheduler", nioCore, nioPosix, nioHTTP1]),
         library(
             "Spool",
-            ["Mail", "Filter", nioCore, .product(name: "GRDB", package: "GRDB.swift")]),
+            [
+                "Mail", "Filter", nioCore, deque,
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ]),
         library(
             "Manager",
             [
@@ -85,7 +90,7 @@ let package = Package(
                 "Mail", "Scheduler", "SMTP", "Settings", "Control", "CUnbound", deque, nioCore,
                 nioPosix, nioSSL, logging,
             ]),
-        library("Terminal", ["CTerminal"]),
+        library("Terminal", ["CTerminal", "Mail"]),
         library("Monitor", ["Mail", "Filter", "Settings", "Control", "Terminal"]),
         library("Testbed", ["Mail", nioCore, nioPosix, nioSSL]),
 
@@ -104,15 +109,20 @@ let package = Package(
         tests("Mail", ["Mail"]),
         tests("Filter", ["Filter", "Mail"]),
         tests("Scheduler", ["Scheduler", "Mail"]),
-        tests("SMTP", ["SMTP", "Mail", nioCore, nioEmbedded]),
+        tests("SMTP", ["SMTP", "Mail", nioCore, nioEmbedded, nioPosix, nioSSL]),
         tests("Settings", ["Settings", "Scheduler"]),
-        tests("Control", ["Control", "Mail", "Filter", nioCore, nioEmbedded]),
-        tests("Spool", ["Spool", "Mail", "Filter", nioCore]),
+        tests("Control", ["Control", "Mail", "Filter", nioCore, nioEmbedded, nioPosix]),
+        tests(
+            "Spool",
+            [
+                "Spool", "Mail", "Filter", nioCore, nioPosix,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
         tests(
             "Manager",
             ["Manager", "Spool", "Control", "Mail", "Settings", nioCore, nioEmbedded]),
         tests("Worker", ["Worker", "SMTP", "Scheduler", "Mail", "Control", nioCore, nioPosix]),
-        tests("Terminal", ["Terminal"]),
+        tests("Terminal", ["Terminal", "Mail"]),
         tests("Monitor", ["Monitor", "Terminal", "Control", "Mail", "Settings"]),
         tests("Testbed", ["Testbed", "Mail", nioCore, nioPosix, nioSSL]),
         tests("Integration", ["Testbed", "Control", "Mail", "Settings", nioCore, nioPosix]),

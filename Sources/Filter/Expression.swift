@@ -25,7 +25,7 @@ package struct FilterComparison: Hashable, Sendable {
         case number(Double)
         /// Seconds, for ages and times to go.
         case duration(Double)
-        /// `4xx`: any code from 400 to 499.
+        /// `4xx` is `codeClass(4)`: any code from 400 to 499.
         case codeClass(Int)
         case flag(Bool)
     }

@@ -21,17 +21,20 @@ package protocol Spool: Sendable {
 
     func message(_ id: MessageID) throws(SpoolError) -> MessageRecord?
 
-    /// Deliveries in the order of their ids, `after` excluded: of one destination, or all.
+    /// Deliveries in the order of their ids, `after` excluded: of one destination, or all. Fewer
+    /// than `limit` only at the end.
     func deliveries(
         destination: Int64?, after: DeliveryID?, limit: Int
     ) throws(SpoolError) -> [StoredDelivery]
 
+    /// In the order of `ids`; those that have left are left out.
     func deliveries(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredDelivery]
 
     /// A page for `GET /v1/messages`, rows and total of the same instant.
     func page(_ query: DeliveryQuery) throws(SpoolError) -> DeliveryPage
 
-    /// The ids that a filter selects, ascending: what a plan is bound to.
+    /// All ids that a filter selects, ascending: what a plan is bound to. Sort, limit and offset
+    /// do not count.
     func select(_ query: DeliveryQuery) throws(SpoolError) -> [DeliveryID]
 
     /// Per destination: the deliveries by state and the oldest; for start-up.
@@ -60,8 +63,11 @@ package struct SpoolError: Error, Sendable, CustomStringConvertible {
         case tooNew = "spool-too-new"
         /// Not a spool, or damaged.
         case damaged = "spool-damaged"
-        /// The directory is missing or may not be used.
+        /// The directory is missing or may not be used, or the spool has been closed.
         case unusable = "spool-unusable"
+        /// The write or the query itself is at fault (an id that exists already, a filter too
+        /// deep): alone it fails again, others do not fail with it.
+        case refused = "spool-refused"
     }
 
     package var code: Code
@@ -79,21 +85,29 @@ package struct SpoolError: Error, Sendable, CustomStringConvertible {
 
 /// One change. A batch of them is one transaction.
 package enum SpoolWrite: Sendable {
+    /// A message and its deliveries, at least one. Those with a destination are queued.
     case accept(NewMessage)
-    /// A delivery that had no destination is replaced by deliveries that have one.
+    /// A delivery that had no destination is replaced by deliveries of the same message that have
+    /// one; one of them may keep its id. Attempts and the last reply are carried over, and so is
+    /// a hold or a purge. Into none: it leaves, as with `remove`. Nothing happens if it has left.
     case route(DeliveryID, into: [NewDelivery])
     /// All recipients of the delivery have their final outcome: it leaves, and with the last
     /// delivery of a message the message and its body.
     case remove(DeliveryID)
     /// An attempt (or part of it) failed for now.
     case update(DeliveryUpdate)
-    /// Operators' bulk changes: only deliveries in one of the states `from` change.
+    /// Operators' bulk changes: only deliveries in one of the states `from` change. `at` is the
+    /// end of the undo window. What has no destination yet becomes `routing` where `to` says
+    /// `queued`.
     case mark([DeliveryID], from: Set<StoredState>, to: StoredState, at: UnixTime?)
     case removeAll([DeliveryID], in: StoredState)
     /// Makes deliveries due at a time; attempts stay.
     case reschedule([DeliveryID], at: UnixTime)
+    /// New, or in place of the one with the same id.
     case destination(DestinationRecord)
+    /// Does nothing while mail is queued for it.
     case forgetDestination(Int64)
+    /// New, or in place of the one with the same id.
     case action(ActionRecord)
 }
 
@@ -217,7 +231,7 @@ package struct DeliveryUpdate: Sendable {
     }
 }
 
-package struct StoredDelivery: Sendable {
+package struct StoredDelivery: Hashable, Sendable {
     package var id: DeliveryID
     package var message: MessageRecord
     package var destination: Int64?
@@ -258,13 +272,17 @@ package struct DeliveryQuery: Sendable {
     /// The present time, for ages.
     package var now: UnixTime
     /// For fields that live outside the spool (a destination's worker, state, …): the ids of the
-    /// destinations for which the comparison holds.
+    /// destinations for which the comparison holds. It is asked without negation: for `!=` and
+    /// `!~` it gets `=` and `~`, and deliveries without a destination match the negation.
     package var destinationsMatching: @Sendable (FilterComparison) -> [Int64]
+    /// The deliveries of which a transaction runs now: state `delivering`.
+    package var running: @Sendable () -> [DeliveryID]
 
     package init(
         filter: FilterExpression?, sort: String? = nil, descending: Bool = false,
         limit: Int = 100, offset: Int = 0, now: UnixTime,
-        destinationsMatching: @escaping @Sendable (FilterComparison) -> [Int64] = { _ in [] }
+        destinationsMatching: @escaping @Sendable (FilterComparison) -> [Int64] = { _ in [] },
+        running: @escaping @Sendable () -> [DeliveryID] = { [] }
     ) {
         self.filter = filter
         self.sort = sort
@@ -273,6 +291,7 @@ package struct DeliveryQuery: Sendable {
         self.offset = offset
         self.now = now
         self.destinationsMatching = destinationsMatching
+        self.running = running
     }
 }
 
@@ -286,7 +305,7 @@ package struct DeliveryPage: Sendable {
     }
 }
 
-package struct DestinationTally: Sendable {
+package struct DestinationTally: Hashable, Sendable {
     /// nil: those not routed yet.
     package var destination: Int64?
     package var state: StoredState
@@ -333,7 +352,7 @@ package struct DestinationRecord: Hashable, Sendable {
     }
 }
 
-package struct ActionRecord: Sendable {
+package struct ActionRecord: Hashable, Sendable {
     package var id: Int64
     /// `ActionKind`'s raw value.
     package var kind: String

@@ -1,0 +1,139 @@
+#define _GNU_SOURCE
+
+#include "CTerminal.h"
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+static const int NOTED[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT};
+static const int FATAL[] = {SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV};
+enum {
+    NOTED_COUNT = sizeof NOTED / sizeof *NOTED,
+    FATAL_COUNT = sizeof FATAL / sizeof *FATAL,
+    STACK_BYTES = 64 * 1024,
+};
+
+static struct sigaction noted_before[NOTED_COUNT];
+static struct sigaction fatal_before[FATAL_COUNT];
+static int pipe_read = -1;
+static volatile int pipe_write = -1;
+static void *stack;
+
+static volatile sig_atomic_t armed;
+static int restore_input = -1;
+static int restore_output = -1;
+static struct termios restore_modes;
+static char restore_bytes[256];
+static size_t restore_count;
+
+void ct_restore_arm(int input, int output, const char *bytes, size_t count) {
+    static int registered;
+    if (!armed && tcgetattr(input, &restore_modes) != 0) return;
+    restore_input = input;
+    restore_output = output;
+    restore_count = count < sizeof restore_bytes ? count : sizeof restore_bytes;
+    memcpy(restore_bytes, bytes, restore_count);
+    armed = 1;
+    if (!registered) {
+        registered = 1;
+        /* For an exit() from anywhere. */
+        atexit(ct_restore);
+    }
+}
+
+void ct_restore_disarm(void) {
+    armed = 0;
+}
+
+void ct_restore(void) {
+    if (!armed) return;
+    armed = 0;
+    ssize_t ignored = write(restore_output, restore_bytes, restore_count);
+    (void)ignored;
+    tcsetattr(restore_input, TCSANOW, &restore_modes);
+}
+
+static void note(int number) {
+    int error = errno;
+    unsigned char byte = (unsigned char)number;
+    /* The pipe does not block; when it is full the reader is awake anyway. */
+    ssize_t ignored = write(pipe_write, &byte, 1);
+    (void)ignored;
+    errno = error;
+}
+
+static void crash(int number) {
+    ct_restore();
+    /* Whoever had the signal before gets it when this handler returns: the signal is blocked
+     * until then. */
+    for (int i = 0; i < FATAL_COUNT; i++)
+        if (FATAL[i] == number) sigaction(number, &fatal_before[i], NULL);
+    raise(number);
+}
+
+int ct_signals_begin(void) {
+    int ends[2];
+    if (pipe_read >= 0) return -1;
+    if (pipe(ends) != 0) return -1;
+    for (int i = 0; i < 2; i++) {
+        fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+        fcntl(ends[i], F_SETFL, O_NONBLOCK);
+    }
+    pipe_read = ends[0];
+    pipe_write = ends[1];
+
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    sigemptyset(&action.sa_mask);
+    action.sa_handler = note;
+    action.sa_flags = SA_RESTART;
+    for (int i = 0; i < NOTED_COUNT; i++) sigaction(NOTED[i], &action, &noted_before[i]);
+
+    /* A stack of its own, or an overflowing one could not be reported. It serves this thread;
+     * on others the handlers run where they are, which suffices for everything else. */
+    stack = malloc(STACK_BYTES);
+    if (stack != NULL) {
+        stack_t alternate = {.ss_sp = stack, .ss_size = STACK_BYTES, .ss_flags = 0};
+        sigaltstack(&alternate, NULL);
+    }
+    action.sa_handler = crash;
+    action.sa_flags = SA_ONSTACK;
+    for (int i = 0; i < FATAL_COUNT; i++) sigaction(FATAL[i], &action, &fatal_before[i]);
+    return pipe_read;
+}
+
+void ct_signals_end(void) {
+    if (pipe_read < 0) return;
+    for (int i = 0; i < FATAL_COUNT; i++) sigaction(FATAL[i], &fatal_before[i], NULL);
+    for (int i = 0; i < NOTED_COUNT; i++) sigaction(NOTED[i], &noted_before[i], NULL);
+    if (stack != NULL) {
+        stack_t none = {.ss_sp = NULL, .ss_size = 0, .ss_flags = SS_DISABLE};
+        sigaltstack(&none, NULL);
+        free(stack);
+        stack = NULL;
+    }
+    int reading = pipe_read;
+    int writing = pipe_write;
+    pipe_read = -1;
+    pipe_write = -1;
+    close(reading);
+    close(writing);
+}
+
+void ct_signals_stop_now(void) {
+    struct sigaction noting;
+    struct sigaction stopping;
+    memset(&stopping, 0, sizeof stopping);
+    sigemptyset(&stopping.sa_mask);
+    stopping.sa_handler = SIG_DFL;
+    sigaction(SIGTSTP, &stopping, &noting);
+    /* To this thread, so that it has happened when the call returns; it stops them all. */
+    raise(SIGTSTP);
+    sigaction(SIGTSTP, &noting, NULL);
+}

@@ -1,0 +1,123 @@
+package import NIOCore
+import NIOHTTP1
+
+/// The requests of the control API, one method each.
+extension ControlClient {
+    package func status() async throws -> Status { try await get(RequestTarget("v1", "status")) }
+
+    /// - Parameters:
+    ///   - filter: in the filter language; nil for all.
+    ///   - sort: the name of a field; nil for the daemon's own order.
+    ///   - limit: nil for the daemon's own.
+    package func destinations(
+        filter: String? = nil, sort: String? = nil, descending: Bool = false, limit: Int? = nil,
+        offset: Int = 0
+    ) async throws -> Page<DestinationRow> {
+        try await get(
+            Self.page(
+                RequestTarget("v1", "destinations"), filter, sort, descending, limit, offset))
+    }
+
+    package func destination(_ id: String) async throws -> DestinationRow {
+        try await get(RequestTarget("v1", "destinations", id))
+    }
+
+    package func messages(
+        filter: String? = nil, sort: String? = nil, descending: Bool = false, limit: Int? = nil,
+        offset: Int = 0
+    ) async throws -> Page<MessageRow> {
+        try await get(
+            Self.page(RequestTarget("v1", "messages"), filter, sort, descending, limit, offset))
+    }
+
+    /// - Parameter id: of a message or of one of its deliveries.
+    package func message(_ id: String) async throws -> MessageDetail {
+        try await get(RequestTarget("v1", "messages", id))
+    }
+
+    package func workers() async throws -> Page<WorkerRow> {
+        try await get(RequestTarget("v1", "workers"))
+    }
+
+    /// The latest first.
+    package func actions(limit: Int? = nil) async throws -> Page<ActionRow> {
+        try await get(
+            RequestTarget("v1", "actions").adding("limit", limit.map { String($0) }))
+    }
+
+    package func plan(_ request: PlanRequest) async throws -> Plan {
+        try await post(RequestTarget("v1", "plans"), request)
+    }
+
+    package func apply(_ plan: String, _ request: ApplyRequest) async throws -> ActionRow {
+        try await post(RequestTarget("v1", "plans", plan, "apply"), request)
+    }
+
+    package func undo(_ action: String) async throws -> ActionRow {
+        try await post(RequestTarget("v1", "actions", action, "undo"), nil as ApplyRequest?)
+    }
+
+    /// Reads the configuration again. Throws what is wrong with it; then the old one stays.
+    package func reload() async throws {
+        try await answer(.POST, RequestTarget("v1", "reload").text, body: nil)
+    }
+
+    package func events() -> ControlStream<Event> {
+        ControlStream(client: self, target: RequestTarget("v1", "events").text)
+    }
+
+    package func trace(destination: String) -> ControlStream<TraceLine> {
+        ControlStream(
+            client: self,
+            target: RequestTarget("v1", "trace").adding("destination", destination).text)
+    }
+
+    /// Hands a message in. Returns its id, once it is on disk.
+    ///
+    /// - Parameters:
+    ///   - message: with CRLF line ends.
+    ///   - sender: empty for the null sender.
+    /// - Throws: also `SubmissionRefused`.
+    package func submit(
+        _ message: ByteBuffer, from sender: String, to recipients: [String]
+    ) async throws -> String {
+        var target = RequestTarget("v1", "messages").adding("from", sender)
+        for recipient in recipients { target.add("rcpt", recipient) }
+        let answer = try await exchange(.POST, target.text, body: message, type: "message/rfc822")
+        guard (200..<300).contains(answer.status) else {
+            guard let error = refusal(answer, "/v1/messages") as? APIError else {
+                throw refusal(answer, "/v1/messages")
+            }
+            throw SubmissionRefused(status: answer.status, error: error)
+        }
+        let accepted: AcceptedMessage = try decoded(answer.body, "/v1/messages")
+        return accepted.id
+    }
+
+    private static func page(
+        _ target: RequestTarget, _ filter: String?, _ sort: String?, _ descending: Bool,
+        _ limit: Int?, _ offset: Int
+    ) -> RequestTarget {
+        target.adding("filter", filter)
+            .adding("sort", sort.map { (descending ? "-" : "") + $0 })
+            .adding("limit", limit.map { String($0) })
+            .adding("offset", offset == 0 ? nil : String(offset))
+    }
+}
+
+/// The answer to `POST /v1/messages`.
+package struct AcceptedMessage: Codable, Sendable {
+    package var id: String
+
+    package init(id: String) {
+        self.id = id
+    }
+}
+
+/// The daemon did not take a message.
+package struct SubmissionRefused: Error {
+    /// The HTTP status: 4xx for a message that will never be taken, 5xx for one that may be taken
+    /// later.
+    package var status: Int
+    package var error: APIError
+}

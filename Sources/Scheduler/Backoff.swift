@@ -1,0 +1,45 @@
+/// How long one delivery waits after a failed attempt.
+enum Backoff {
+    /// The wait after the `attempts`-th attempt (1 or more).
+    ///
+    /// Where the recipient or the content is the cause it starts at `first`, where the
+    /// destination is, at `breakerFirst`: then it is the destination that waits, not the
+    /// delivery. A fixed schedule goes before both.
+    static func wait(
+        attempts: Int, cause: Cause, retry: RetryPolicy, random: inout SplitMix64
+    ) -> Duration {
+        if let schedule = retry.schedule, let last = schedule.last {
+            return attempts <= schedule.count ? schedule[max(0, attempts - 1)] : last
+        }
+        switch cause {
+        case .recipient, .content, .handshake:
+            return wait(attempts, first: retry.first, cap: retry.cap, random: &random)
+        case .connect, .destination, .us:
+            return wait(
+                attempts, first: retry.breakerFirst, cap: retry.breakerCap, random: &random)
+        }
+    }
+
+    /// The first wait lies soon after `first`, because greylisting lets a retry through from a
+    /// fixed time on. Later ones are spread over half to one and a half times a mean that
+    /// doubles: over a range as wide as itself, so that what failed together comes back apart.
+    /// At the cap they are spread over its upper two thirds.
+    private static func wait(
+        _ attempts: Int, first: Duration, cap: Duration, random: inout SplitMix64
+    ) -> Duration {
+        let cap = max(.seconds(1), cap)
+        let first = min(max(.seconds(1), first), cap)
+        guard attempts > 1 else { return min(cap, random.duration(first, first * 6 / 5)) }
+        let ceiling = cap * 2 / 3
+        var mean = first
+        for _ in 1..<min(attempts, 64) where mean < ceiling { mean = mean * 2 }
+        mean = min(mean, ceiling)
+        return min(cap, random.duration(mean / 2, mean * 3 / 2))
+    }
+
+    /// After nothing was attempted: soon, but not at once, so that a cause that lasts (a body
+    /// that cannot be fetched) does not spin.
+    static func breather(random: inout SplitMix64) -> Duration {
+        random.duration(.seconds(1), .seconds(5))
+    }
+}

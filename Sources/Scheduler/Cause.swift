@@ -1,0 +1,23 @@
+/// Whose fault a temporary failure is, which decides who waits.
+package enum Cause: String, Hashable, Sendable, Codable, CaseIterable {
+    /// Refused, unreachable, no greeting in time: the destination waits.
+    case connect
+    /// TLS could not be agreed. Never slows the destination down.
+    case handshake
+    /// The receiver as a whole: overload, rate limits, policy (421, 4.7.x, 4.3.2, 4.4.5).
+    case destination
+    /// One mailbox: full, greylisted, unknown for now (4.2.x). Only the delivery waits.
+    case recipient
+    /// This message or its sender.
+    case content
+    /// Ourselves.
+    case us
+
+    /// Only these two slow a destination down.
+    var isDestination: Bool { self == .connect || self == .destination }
+}
+
+/// Where in the SMTP dialogue something happened.
+package enum Stage: String, Hashable, Sendable, Codable, CaseIterable {
+    case connect, greeting, tls, ehlo, mail, rcpt, data, dot, quit
+}

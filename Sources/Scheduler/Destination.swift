@@ -1,0 +1,122 @@
+/// Whether an operator keeps a destination back.
+package struct Pause: Hashable, Sendable {
+    /// nil: until resumed.
+    package let until: Instant?
+    package let by: String
+    package let reason: String
+}
+
+/// What the receiver said when it last failed as a whole.
+struct LastFailure: Hashable, Sendable {
+    var cause: Cause
+    var reply: String
+}
+
+/// Everything known about a destination that has been added.
+struct Destination {
+    let id: DestinationID
+    /// In the scheduler's table.
+    var policy: Int32
+    /// The policy's concurrency, at least 1.
+    var limit: Int
+    var queue = DueQueue()
+    var window: Window
+    var breaker = Breaker()
+    var tokens: Bucket?
+    var connectionTokens: Bucket?
+    var running = 0
+    var idle = 0
+    /// Of the running ones: a probe.
+    var isProbing = false
+    var pause: Pause?
+    var failure: LastFailure?
+    /// Seconds a transaction takes: a moving average over about eight; 0 before the first.
+    var transaction = 0.0
+    /// Its number stands in the ring of those that may start something. Outlives the
+    /// destination, because the number may.
+    var isRunnable = false
+    /// Its number stands in the list of changed ones; outlives the destination too.
+    var isChanged = false
+    /// Removed, with transactions still running; kept until they end, so that their
+    /// verdicts are right, and that they count if the destination comes back before.
+    var isLeaving = false
+    /// Its number is free.
+    var isVacant = false
+
+    init(id: DestinationID, policy number: Int32, _ policy: DestinationPolicy, at now: Instant) {
+        self.id = id
+        self.policy = number
+        limit = max(1, policy.limits.concurrency)
+        window = Window(initial: min(policy.limits.initialWindow, limit))
+        configure(number, policy, at: now)
+    }
+
+    mutating func configure(_ number: Int32, _ policy: DestinationPolicy, at now: Instant) {
+        self.policy = number
+        let limits = policy.limits
+        limit = max(1, limits.concurrency)
+        Self.configure(&tokens, rate: limits.rate, burst: limits.burst, at: now)
+        Self.configure(&connectionTokens, rate: limits.connectionRate, burst: nil, at: now)
+    }
+
+    private static func configure(
+        _ bucket: inout Bucket?, rate: Rate?, burst: Double?, at now: Instant
+    ) {
+        guard let rate else {
+            bucket = nil
+            return
+        }
+        if bucket == nil {
+            bucket = Bucket(rate: rate, burst: burst, at: now)
+        } else {
+            bucket?.configure(rate: rate, burst: burst, at: now)
+        }
+    }
+
+    func pause(at now: Instant) -> Pause? {
+        guard let pause, pause.until.map({ $0 > now }) ?? true else { return nil }
+        return pause
+    }
+
+    /// How many connections it may have now.
+    func width(at now: Instant) -> Int {
+        switch breaker.state(at: now) {
+        case .closed: window.width(limit: limit)
+        case .open: 0
+        case .halfOpen: 1
+        }
+    }
+
+    /// Why nothing more can be started now, the most lasting reason first; nil if it can.
+    func obstacle(at now: Instant) -> Obstacle? {
+        if let pause = pause(at: now) { return .paused(pause) }
+        if case .open(let until) = breaker.state(at: now) { return .open(until) }
+        guard queue.ready > 0 else { return .empty }
+        if isProbing, case .halfOpen = breaker.state(at: now) { return .probing }
+        if let time = tokens?.available(from: now), time > now { return .tokens(time) }
+        if running >= width(at: now) { return .window }
+        if idle == 0, let time = connectionTokens?.available(from: now), time > now {
+            return .connectionTokens(time)
+        }
+        return nil
+    }
+}
+
+enum Obstacle {
+    case paused(Pause)
+    case open(Instant)
+    case empty
+    case probing
+    case tokens(Instant)
+    case window
+    case connectionTokens(Instant)
+
+    /// When it ends by itself.
+    var until: Instant? {
+        switch self {
+        case .paused(let pause): pause.until
+        case .open(let time), .tokens(let time), .connectionTokens(let time): time
+        case .empty, .probing, .window: nil
+        }
+    }
+}

@@ -1,0 +1,73 @@
+package import Mail
+
+/// What comes into the queue, and what leaves it without having been tried.
+extension Scheduler {
+    /// Nothing happens if its destination has not been added, or if this delivery is here.
+    package mutating func enqueue(_ entry: Entry, at now: Instant) {
+        guard let index = number(of: entry.destination) else { return }
+        if let item = slots.number(of: entry.id.rawValue) {
+            // Withdrawn while it runs, and given back: it stays after all.
+            if slots[item].destination == UInt32(index) { slots[item].isWithdrawn = false }
+            return
+        }
+        let item = slots.insert(
+            Slot(
+                id: entry.id.rawValue, due: entry.due.nanoseconds,
+                received: entry.received.nanoseconds, expires: entry.expires.nanoseconds,
+                mark: now.nanoseconds, sender: entry.sender,
+                size: UInt32(clamping: entry.size), destination: UInt32(index),
+                attempts: UInt16(clamping: entry.attempts), priority: entry.priority))
+        // It failed at an unknown time before now; half its wait ago is the middle.
+        if entry.isSuspended {
+            let wait = max(0, entry.due.nanoseconds - now.nanoseconds)
+            slots[item].mark = now.nanoseconds - wait / 2
+        }
+        expiry.push(item, &slots.storage)
+        destinations[index].queue.add(
+            item, isSuspended: entry.isSuspended, &slots, at: now)
+        review(UInt32(index), at: now)
+    }
+
+    /// Takes a delivery out of the queue. One that runs is not stopped, but not queued again
+    /// either, unless `enqueue` brings it back before it ends.
+    package mutating func withdraw(
+        _ id: DeliveryID, from destination: DestinationID, at now: Instant
+    ) -> Withdrawal {
+        guard let index = number(of: destination), let item = slots.number(of: id.rawValue),
+            slots[item].destination == UInt32(index)
+        else { return .unknown }
+        if slots[item].place == .running {
+            slots[item].isWithdrawn = true
+            return .running
+        }
+        destinations[index].queue.remove(item, &slots)
+        forget(item)
+        review(UInt32(index), at: now)
+        return .removed
+    }
+
+    /// The next delivery that waited too long and does not run; it is out of the queue then.
+    /// Poll until nil.
+    package mutating func nextExpired(at now: Instant) -> (DeliveryID, DestinationID)? {
+        while let item = expiry.first, slots[item].expires <= now.nanoseconds {
+            if slots[item].place == .running {
+                // How it ends decides; `finished` looks at the time.
+                expiry.remove(item, &slots.storage)
+                continue
+            }
+            let index = Int(slots[item].destination)
+            let id = DeliveryID(rawValue: slots[item].id)
+            destinations[index].queue.remove(item, &slots)
+            forget(item)
+            review(UInt32(index), at: now)
+            return (id, destinations[index].id)
+        }
+        return nil
+    }
+
+    /// Frees the slot of a delivery that is in no queue any more.
+    mutating func forget(_ item: UInt32) {
+        if slots[item].expiryPosition != nowhere { expiry.remove(item, &slots.storage) }
+        slots.remove(item)
+    }
+}

@@ -1,0 +1,198 @@
+import DequeModule
+package import Mail
+
+/// Starting deliveries, and learning from how they end.
+extension Scheduler {
+    /// A delivery to start now; nil if nothing can be. Poll until nil, after every event and when
+    /// `nextWake` says so. Destinations take turns, one delivery each.
+    package mutating func next(at now: Instant) -> Start? {
+        // Also while nothing can be recorded, or the time of `nextWake` would stay in the past.
+        ring(at: now)
+        guard isRecording else { return nil }
+        while let number = runnable.popFirst() {
+            destinations[Int(number)].isRunnable = false
+            guard isKnown(number) else { continue }
+            let start = begin(number, at: now)
+            review(number, at: now)
+            if let start { return start }
+        }
+        return nil
+    }
+
+    private mutating func begin(_ number: UInt32, at now: Instant) -> Start? {
+        let index = Int(number)
+        destinations[index].queue.mature(&slots, at: now)
+        guard destinations[index].obstacle(at: now) == nil else { return nil }
+        let probe = destinations[index].breaker.state(at: now) == .halfOpen
+        let popped =
+            probe
+            ? destinations[index].queue.popProbe(&slots)
+            : destinations[index].queue.popFirst(&slots)
+        guard let item = popped else { return nil }
+
+        let connection: Start.Connection = destinations[index].idle > 0 ? .reuse : .open
+        switch connection {
+        case .reuse: destinations[index].idle -= 1
+        case .open: destinations[index].connectionTokens?.take(at: now)
+        }
+        destinations[index].tokens?.take(at: now)
+        destinations[index].running += 1
+        if probe { destinations[index].isProbing = true }
+        slots[item].place = .running
+        slots[item].mark = now.nanoseconds
+        slots[item].isProbe = probe
+        slots[item].isWithdrawn = false
+        return Start(
+            delivery: DeliveryID(rawValue: slots[item].id), destination: destinations[index].id,
+            connection: connection, probe: probe, attempts: Int(slots[item].attempts))
+    }
+
+    /// A started delivery ended. What is not running is `.gone`, and nothing changes.
+    package mutating func finished(
+        _ id: DeliveryID, of destination: DestinationID, _ result: AttemptResult,
+        connection: ConnectionFate, at now: Instant
+    ) -> Verdict {
+        guard let number = numbers[destination], let item = slots.number(of: id.rawValue),
+            slots[item].destination == number, slots[item].place == .running
+        else { return .gone }
+        let index = Int(number)
+        destinations[index].running -= 1
+        if slots[item].isProbe { destinations[index].isProbing = false }
+        if connection == .idle && !destinations[index].isLeaving { destinations[index].idle += 1 }
+        learn(from: result, item, index, at: now)
+        let verdict = verdict(on: item, result, index, at: now)
+
+        switch verdict {
+        case .gone, .expired:
+            destinations[index].queue.remove(item, &slots)
+            forget(item)
+        case .retry(let due, let attempts):
+            slots[item].due = due.nanoseconds
+            slots[item].attempts = UInt16(clamping: attempts)
+            slots[item].mark = now.nanoseconds
+            slots[item].isProbe = false
+            if slots[item].isWithdrawn || destinations[index].isLeaving {
+                destinations[index].queue.remove(item, &slots)
+                forget(item)
+            } else {
+                requeue(item, result, index, at: now)
+            }
+        }
+        vacate(number)
+        review(number, at: now)
+        return verdict
+    }
+
+    private mutating func verdict(
+        on item: UInt32, _ result: AttemptResult, _ index: Int, at now: Instant
+    ) -> Verdict {
+        let attempts = Int(slots[item].attempts)
+        let isOver = slots[item].expires <= now.nanoseconds
+        switch result {
+        case .settled:
+            return .gone
+        case .notAttempted:
+            // Whatever kept us from trying, it is not the receiver's answer: `nextExpired` says
+            // so if it is too late.
+            return .retry(at: now + Backoff.breather(random: &random), attempts: attempts)
+        case .deferred(let cause, _):
+            if isOver { return .expired }
+            let wait = Backoff.wait(
+                attempts: attempts + 1, cause: cause,
+                retry: policies[destinations[index].policy].retry, random: &random)
+            return .retry(at: now + wait, attempts: attempts + 1)
+        }
+    }
+
+    private mutating func requeue(
+        _ item: UInt32, _ result: AttemptResult, _ index: Int, at now: Instant
+    ) {
+        var isSuspended = false
+        // A fixed schedule is a promise; nothing is tried before its time then.
+        if case .deferred(let cause, _) = result {
+            isSuspended =
+                cause.isDestination
+                && policies[destinations[index].policy].retry.schedule == nil
+        }
+        if slots[item].expiryPosition == nowhere { expiry.push(item, &slots.storage) }
+        destinations[index].queue.put(item, isSuspended: isSuspended, &slots, at: now)
+    }
+
+    // MARK: Learning
+
+    private mutating func learn(
+        from result: AttemptResult, _ item: UInt32, _ index: Int, at now: Instant
+    ) {
+        let started = Instant(nanoseconds: slots[item].mark)
+        switch result {
+        case .notAttempted, .deferred(.us, _):
+            break
+        case .deferred(.handshake, _):
+            // The machine is up; whether TLS works says nothing about its load.
+            if slots[item].isProbe { worked(index, at: now) }
+        case .settled, .deferred(.recipient, _), .deferred(.content, _):
+            timed(index, now - started)
+            // What began before the breaker opened does not fill the window that is left.
+            if !worked(index, at: now) && started >= destinations[index].breaker.opened {
+                let running = destinations[index].running + 1
+                let limit = destinations[index].limit
+                destinations[index].window.succeeded(running: running, limit: limit)
+            }
+            let pause = policies[destinations[index].policy].retry.breakerFirst
+            destinations[index].queue.wake(&slots, pause: pause, at: now)
+        case .deferred(let cause, let reply):
+            failed(index, cause, reply, started: started, at: now)
+        }
+    }
+
+    /// The destination works. True if it did not before.
+    @discardableResult
+    private mutating func worked(_ index: Int, at now: Instant) -> Bool {
+        guard destinations[index].breaker.succeeded(at: now) else { return false }
+        destinations[index].window.reopen()
+        return true
+    }
+
+    private mutating func failed(
+        _ index: Int, _ cause: Cause, _ reply: String, started: Instant, at now: Instant
+    ) {
+        guard started >= destinations[index].breaker.opened else { return }
+        destinations[index].failure = LastFailure(cause: cause, reply: reply)
+        let limit = destinations[index].limit
+        let cohort = destinations[index].window.width(limit: limit)
+        if case .closed = destinations[index].breaker.state(at: now) {
+            if cause == .connect {
+                destinations[index].window.missed(limit: limit)
+            } else {
+                destinations[index].window.refused(started: started, limit: limit, at: now)
+            }
+        }
+        _ = destinations[index].breaker.failed(
+            started: started, cohort: cohort, running: destinations[index].running,
+            retry: policies[destinations[index].policy].retry, random: &random, at: now)
+    }
+
+    private mutating func timed(_ index: Int, _ duration: Duration) {
+        let seconds = duration.inSeconds
+        let mean = destinations[index].transaction
+        destinations[index].transaction = mean == 0 ? seconds : mean + (seconds - mean) / 8
+    }
+
+    // MARK: Connections
+
+    /// An idle connection went away, by whoever closed it.
+    package mutating func idleConnectionClosed(_ id: DestinationID, at now: Instant) {
+        guard let index = number(of: id), destinations[index].idle > 0 else { return }
+        destinations[index].idle -= 1
+        review(UInt32(index), at: now)
+    }
+
+    /// How many idle connections the destination has beyond its window: close these, and report
+    /// each with `idleConnectionClosed`.
+    package func surplus(_ id: DestinationID, at now: Instant) -> Int {
+        guard let index = number(of: id) else { return 0 }
+        let idle = destinations[index].idle
+        let over = destinations[index].running + idle - destinations[index].width(at: now)
+        return max(0, min(idle, over))
+    }
+}

@@ -1,0 +1,161 @@
+/// What a destination has learned and owes, without its queue: to be stored, or handed to another
+/// process. Times are relative to the moment it was taken, because monotonic clocks differ.
+package struct DestinationSnapshot: Sendable, Hashable {
+    var window: Window.Rest
+    var breaker: Breaker.Rest
+    var tokens: Bucket.Rest?
+    var connectionTokens: Bucket.Rest?
+    /// Seconds; 0 if unknown.
+    var transaction: Double
+    var failure: LastFailure?
+
+    /// The same, this much later: for what lay stored in between.
+    package func advanced(by time: Duration) -> DestinationSnapshot {
+        let time = max(0, time.nanoseconds)
+        var copy = self
+        if let open = breaker.open { copy.breaker.open = max(0, open - time) }
+        if let debt = tokens?.debt { copy.tokens?.debt = max(0, debt - time) }
+        if let debt = connectionTokens?.debt {
+            copy.connectionTokens?.debt = max(0, debt - time)
+        }
+        return copy
+    }
+
+    /// The same with empty buckets: for when its last owner died, and nobody knows what it took
+    /// after this was written.
+    package var drained: DestinationSnapshot {
+        func drain(_ rest: inout Bucket.Rest?) {
+            guard let bucket = rest else { return }
+            let debt = (bucket.burst * Double(bucket.interval)).rounded(.up)
+            rest?.debt = max(bucket.debt, debt < 9e18 ? Int64(debt) : .max)
+        }
+        var copy = self
+        drain(&copy.tokens)
+        drain(&copy.connectionTokens)
+        return copy
+    }
+}
+
+/// The encoding: a version, then fixed-width little-endian fields in the order below; an optional
+/// one has a byte 0 or 1 before it. Below 120 bytes and the reply.
+extension DestinationSnapshot {
+    private static let version: UInt8 = 1
+    /// Bytes of the last reply that are kept.
+    static let replyLimit = 400
+
+    package var encoded: [UInt8] {
+        var bytes = [Self.version]
+        func put(_ value: Int64) {
+            withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+        }
+        func put(_ bucket: Bucket.Rest?) {
+            bytes.append(bucket == nil ? 0 : 1)
+            guard let bucket else { return }
+            put(bucket.debt)
+            put(bucket.interval)
+            put(Int64(bitPattern: bucket.burst.bitPattern))
+        }
+        put(Int64(window.size))
+        put(Int64(window.good))
+        put(Int64(window.credit))
+        put(Int64(window.target))
+        put(Int64(bitPattern: window.misses.bitPattern))
+        put(breaker.open ?? -1)
+        put(Int64(breaker.failures))
+        put(breaker.previous)
+        put(tokens)
+        put(connectionTokens)
+        put(Int64(bitPattern: transaction.bitPattern))
+        bytes.append(failure == nil ? 0 : 1)
+        if let failure {
+            let cause = Cause.allCases.firstIndex(of: failure.cause) ?? 0
+            let reply = failure.reply.utf8.prefix(Self.replyLimit)
+            bytes.append(UInt8(cause))
+            bytes.append(UInt8(reply.count & 0xFF))
+            bytes.append(UInt8(reply.count >> 8))
+            bytes.append(contentsOf: reply)
+        }
+        return bytes
+    }
+
+    /// nil if it is damaged, of another version, or has a value that no snapshot has.
+    package init?(decoding bytes: some Sequence<UInt8>) {
+        var reader = SnapshotReader(bytes)
+        guard reader.byte() == Self.version,
+            let size = reader.int(1...0xFFFF_FFFF), let good = reader.int(0...0xFFFF_FFFF),
+            let credit = reader.int(0...0xFFFF_FFFF), let target = reader.int(0...0xFFFF_FFFF),
+            let misses = reader.double(0...1), let open = reader.int(-1...Int64.max),
+            let failures = reader.int(0...Int64.max), let previous = reader.int(0...Int64.max),
+            let tokens = reader.bucket(), let connectionTokens = reader.bucket(),
+            let transaction = reader.double(0...1e9), let failure = reader.failure(),
+            reader.isAtEnd
+        else { return nil }
+        window = Window.Rest(
+            size: Int(size), good: Int(good), credit: Int(credit), target: Int(target),
+            misses: misses)
+        breaker = Breaker.Rest(
+            open: open < 0 ? nil : open, failures: Int(failures), previous: previous)
+        self.tokens = tokens
+        self.connectionTokens = connectionTokens
+        self.transaction = transaction
+        self.failure = failure
+    }
+}
+
+/// Reads the fields of a snapshot; each gives nil where the bytes end or the value is out of range.
+private struct SnapshotReader {
+    private var bytes: ArraySlice<UInt8>
+
+    init(_ bytes: some Sequence<UInt8>) {
+        self.bytes = Array(bytes)[...]
+    }
+
+    var isAtEnd: Bool { bytes.isEmpty }
+
+    mutating func byte() -> UInt8? { bytes.popFirst() }
+
+    mutating func int(_ range: ClosedRange<Int64>) -> Int64? {
+        guard bytes.count >= 8 else { return nil }
+        let value = bytes.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        bytes.removeFirst(8)
+        let signed = Int64(bitPattern: value)
+        return range.contains(signed) ? signed : nil
+    }
+
+    mutating func double(_ range: ClosedRange<Double>) -> Double? {
+        guard let bits = int(Int64.min...Int64.max) else { return nil }
+        let value = Double(bitPattern: UInt64(bitPattern: bits))
+        return range.contains(value) ? value : nil
+    }
+
+    /// A flag, and whether it is set.
+    private mutating func flag() -> Bool? {
+        switch byte() {
+        case 0: false
+        case 1: true
+        default: nil
+        }
+    }
+
+    mutating func bucket() -> Bucket.Rest?? {
+        guard let isThere = flag() else { return nil }
+        guard isThere else { return .some(nil) }
+        guard let debt = int(0...Int64.max), let interval = int(1...Int64.max),
+            let burst = double(1...1e9)
+        else { return nil }
+        return Bucket.Rest(debt: debt, interval: interval, burst: burst)
+    }
+
+    mutating func failure() -> LastFailure?? {
+        guard let isThere = flag() else { return nil }
+        guard isThere else { return .some(nil) }
+        guard let cause = byte(), Int(cause) < Cause.allCases.count, let low = byte(),
+            let high = byte()
+        else { return nil }
+        let length = Int(low) | Int(high) << 8
+        guard bytes.count >= length else { return nil }
+        let reply = String(decoding: bytes.prefix(length), as: UTF8.self)
+        bytes.removeFirst(length)
+        return LastFailure(cause: Cause.allCases[Int(cause)], reply: reply)
+    }
+}

@@ -1,0 +1,65 @@
+package import Scheduler
+
+/// The keys that limit a destination: `[limits]` sets them for all, `[[shaping]]` for some. nil:
+/// not set here.
+package struct LimitKeys: Hashable, Sendable, Codable {
+    /// Connections at once, at most.
+    package var concurrency: Int?
+    /// Messages.
+    package var rate: Switchable<Rate>?
+    /// Messages that may go at once after a pause.
+    package var burst: Int?
+    /// New connections.
+    package var connectionRate: Switchable<Rate>?
+    package var messagesPerConnection: Switchable<Int>?
+    /// Connections at once to begin with.
+    package var initialWindow: Int?
+
+    package init() {}
+
+    mutating func read(_ reader: TableReader) {
+        reader.read("concurrency", .integer(1...10_000), into: &concurrency)
+        reader.read("rate", Switchable.kind(.rate), into: &rate)
+        reader.read("burst", .integer(1...1_000_000), into: &burst)
+        reader.read("connection_rate", Switchable.kind(.rate), into: &connectionRate)
+        reader.read(
+            "messages_per_connection", Switchable.kind(.integer(1...1_000_000)),
+            into: &messagesPerConnection)
+        reader.read("initial_window", .integer(1...10_000), into: &initialWindow)
+    }
+
+    /// Reports keys that contradict each other. `base`: what holds where this sets nothing.
+    func check(_ reader: TableReader, base: Limits) {
+        let limits = applied(to: base)
+        if burst != nil && limits.rate == nil {
+            reader.error("burst", "has no meaning without rate; set rate too")
+        }
+        if let initialWindow, initialWindow > limits.concurrency {
+            reader.error(
+                "initial_window", "\(initialWindow) is above concurrency, \(limits.concurrency)")
+        }
+    }
+
+    package func applied(to base: Limits) -> Limits {
+        var limits = base
+        if let concurrency { limits.concurrency = concurrency }
+        if let rate {
+            limits.rate = rate.value
+            // A bucket made for another rate means nothing for this one.
+            limits.burst = nil
+        }
+        if let burst { limits.burst = Double(burst) }
+        if let connectionRate { limits.connectionRate = connectionRate.value }
+        if let messagesPerConnection {
+            limits.messagesPerConnection = messagesPerConnection.value
+        }
+        limits.initialWindow = min(initialWindow ?? limits.initialWindow, limits.concurrency)
+        return limits
+    }
+}
+
+extension ValueKind where Value == Rate {
+    static var rate: ValueKind {
+        ValueKind("a rate such as \"100/s\", \"30/min\" or \"500/h\"") { Rate(text: $0) }
+    }
+}

@@ -1,0 +1,94 @@
+import Glibc
+
+/// The directory that the spool lives in, held by this process alone for as long as the value's
+/// lock is not released.
+///
+/// The lock is an advisory one on a file of its own (`flock`, LOCK_EX), so that it ends with the
+/// process however that ends. The descriptor is close-on-exec: a worker that is spawned does not
+/// inherit it and cannot keep the spool locked when the manager has died.
+final class DataDirectory: Sendable {
+    let path: String
+    private let lock: Int32
+
+    var databasePath: String { path + "/spool.db" }
+
+    /// - Throws: `unusable` for a directory that is missing, not a directory or not writable;
+    ///   `inUse` with the pid of the holder.
+    init(path: String) throws(SpoolError) {
+        self.path = path
+        try Self.check(path)
+        lock = try Self.acquire(path + "/spool.lock")
+    }
+
+    func release() {
+        // Emptied, so that nobody is told the pid of a process that has gone.
+        _ = ftruncate(lock, 0)
+        close(lock)
+    }
+
+    /// Makes the database file before SQLite does, which would make it readable for everybody;
+    /// its companions (-wal, -shm) get the mode of the database.
+    func createDatabaseFile() throws(SpoolError) {
+        let file = open(databasePath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw Self.unusable(databasePath, "cannot be opened", errno) }
+        close(file)
+    }
+
+    private static func check(_ path: String) throws(SpoolError) {
+        let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else {
+            let remedy =
+                switch errno {
+                case ENOENT: "create it for the user that sluiced runs as, or change data_dir"
+                case ENOTDIR: "set data_dir to a directory"
+                default: "let the user that sluiced runs as read and write it"
+                }
+            throw unusable(path, remedy, errno)
+        }
+        close(directory)
+        guard access(path, W_OK | X_OK) == 0 else {
+            throw unusable(
+                path, "let the user that sluiced runs as write it, or change data_dir", errno)
+        }
+    }
+
+    private static func acquire(_ path: String) throws(SpoolError) -> Int32 {
+        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard file >= 0 else {
+            throw unusable(path, "let the user that sluiced runs as write it", errno)
+        }
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            let reason = errno
+            let holder = reason == EWOULDBLOCK ? readPID(file) : nil
+            close(file)
+            guard reason == EWOULDBLOCK else { throw unusable(path, "cannot be locked", reason) }
+            let who = holder.map { "the process with pid \($0)" } ?? "another process"
+            throw SpoolError(
+                code: .inUse,
+                cause: "\(who) uses this spool; stop it, or give this daemon another data_dir",
+                context: path)
+        }
+        let pid = Array("\(getpid())\n".utf8)
+        guard ftruncate(file, 0) == 0, pwrite(file, pid, pid.count, 0) == pid.count else {
+            let reason = errno
+            close(file)
+            throw unusable(path, "cannot be written", reason)
+        }
+        return file
+    }
+
+    private static func readPID(_ file: Int32) -> Int? {
+        var bytes = [UInt8](repeating: 0, count: 20)
+        let count = pread(file, &bytes, bytes.count, 0)
+        guard count > 0 else { return nil }
+        return Int(String(decoding: bytes[..<count].prefix { $0 != 0x0A }, as: UTF8.self))
+    }
+
+    private static func unusable(
+        _ path: String, _ remedy: String, _ error: Int32
+    ) -> SpoolError {
+        SpoolError(
+            code: .unusable, cause: "\(String(cString: strerror(error))); \(remedy)",
+            context: path)
+    }
+}

@@ -1,0 +1,66 @@
+import Mail
+
+/// A row of the table `deliveries` as values.
+enum DeliveryRow {
+    /// In the order in which `decode` reads them.
+    static let columns = """
+        id, destination, state, attempts, next_attempt, purge_at, received_at, expires_at, size, \
+        flags, domain, sender, recipients, attributes, ret, envelope_id, client, last_reply
+        """
+
+    /// - Throws: `damaged` for a row that no version of this program has written.
+    static func decode(_ row: RawStatement) throws(SpoolError) -> StoredDelivery {
+        let id = DeliveryID(rawValue: row.int(0))
+        guard id.message.rawValue > 0 else {
+            throw .damaged("delivery \(id.rawValue): no such id")
+        }
+        guard let state = UInt8(exactly: row.int(2)).flatMap(StoredState.init(rawValue:)) else {
+            throw .damaged("delivery \(id): state \(row.int(2)) is unknown")
+        }
+        guard
+            let recipients = TextCoding.recipients(
+                addresses: row.text(12), attributes: row.text(13))
+        else { throw .damaged("delivery \(id): its recipients cannot be read") }
+        return StoredDelivery(
+            id: id, message: message(row, id: id.message), destination: row.optionalInt(1),
+            domain: row.text(10), recipients: recipients, state: state,
+            attempts: Int(row.int(3)), nextAttemptAt: UnixTime(milliseconds: row.int(4)),
+            purgeAt: row.optionalInt(5).map(UnixTime.init(milliseconds:)),
+            lastReply: row.text(17))
+    }
+
+    static func message(_ row: RawStatement, id: MessageID) -> MessageRecord {
+        let flags = row.int(9)
+        return MessageRecord(
+            id: id, sender: row.text(11), receivedAt: UnixTime(milliseconds: row.int(6)),
+            expiresAt: UnixTime(milliseconds: row.int(7)), size: Int(row.int(8)),
+            eightBit: flags & eightBit != 0, utf8: flags & utf8 != 0,
+            leadingDots: flags & leadingDots != 0, ret: row.text(14), envelopeID: row.text(15),
+            client: row.text(16))
+    }
+
+    private static let eightBit: Int64 = 1
+    private static let utf8: Int64 = 2
+    private static let leadingDots: Int64 = 4
+
+    static func flags(of message: MessageRecord) -> Int64 {
+        (message.eightBit ? eightBit : 0) | (message.utf8 ? utf8 : 0)
+            | (message.leadingDots ? leadingDots : 0)
+    }
+
+    /// The code that a reply begins with (RFC 5321 §4.2: three digits, then a space, a hyphen or
+    /// nothing); 0 for what is not a reply, such as a failed connection.
+    static func code(ofReply reply: String) -> Int64 {
+        var code: Int64 = 0
+        var digits = 0
+        for byte in reply.utf8 {
+            if digits == 3 {
+                return byte == UInt8(ascii: " ") || byte == UInt8(ascii: "-") ? code : 0
+            }
+            guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return 0 }
+            code = code * 10 + Int64(byte - UInt8(ascii: "0"))
+            digits += 1
+        }
+        return digits == 3 ? code : 0
+    }
+}

@@ -1,0 +1,416 @@
+import Filter
+import GRDB
+import Mail
+
+/// A filter as a condition over the table `deliveries`.
+///
+/// Every part of it is 0 or 1, never NULL, so that `not` means what it says. Whatever comes from
+/// outside is bound; the text of the statement holds only what stands in this file. Text is
+/// compared without regard to case (of ASCII letters). A comparison that makes no sense for its
+/// field, such as a size with a code class, holds for nothing.
+struct FilterSQL {
+    enum Argument: Hashable {
+        case integer(Int64)
+        case real(Double)
+        case text(String)
+    }
+
+    private(set) var sql = ""
+    private(set) var arguments: [Argument] = []
+    private let now: UnixTime
+    /// The ids of the running deliveries as a JSON array; nil if there are none.
+    private let running: String?
+    private let destinationsMatching: @Sendable (FilterComparison) -> [Int64]
+
+    /// What SQLite accepts is 1000 (SQLITE_LIMIT_EXPR_DEPTH), counting the levels within one
+    /// comparison too.
+    private static let maximumDepth = 500
+    /// In bytes. SQLite accepts 50,000 (SQLITE_LIMIT_LIKE_PATTERN_LENGTH); escapes may double it.
+    private static let maximumPattern = 20_000
+
+    init(_ query: DeliveryQuery) throws(SpoolError) {
+        now = query.now
+        destinationsMatching = query.destinationsMatching
+        let ids = query.running()
+        running = ids.isEmpty ? nil : Self.json(ids.map(\.rawValue))
+        if let filter = query.filter {
+            sql = " WHERE "
+            try append(filter, depth: 0)
+        }
+    }
+
+    private mutating func append(
+        _ expression: FilterExpression, depth: Int
+    ) throws(SpoolError) {
+        guard depth < Self.maximumDepth else { throw .refused("the filter is nested too deeply") }
+        switch expression {
+        case .comparison(let comparison): try append(comparison)
+        case .not(let part):
+            sql += "(NOT "
+            try append(part, depth: depth + 1)
+            sql += ")"
+        case .and(let a, let b): try append(a, "AND", b, depth: depth)
+        case .or(let a, let b): try append(a, "OR", b, depth: depth)
+        }
+    }
+
+    private mutating func append(
+        _ a: FilterExpression, _ junction: String, _ b: FilterExpression, depth: Int
+    ) throws(SpoolError) {
+        sql += "("
+        try append(a, depth: depth + 1)
+        sql += " \(junction) "
+        try append(b, depth: depth + 1)
+        sql += ")"
+    }
+
+    // MARK: Comparisons
+
+    private mutating func append(_ comparison: FilterComparison) throws(SpoolError) {
+        var comparison = comparison
+        switch comparison.op {
+        case .notEqual:
+            comparison.op = .equal
+            sql += "(NOT "
+        case .notContains:
+            comparison.op = .contains
+            sql += "(NOT "
+        default: sql += "("
+        }
+        if case .text(let text) = comparison.value, text.utf8.count > Self.maximumPattern {
+            throw .refused("the filter holds a text of more than \(Self.maximumPattern) bytes")
+        }
+        switch comparison.field.name {
+        case "id":
+            identifier(comparison, text: "printf('%llx.%d', id >> 16, id & 65535)")
+        case "message":
+            identifier(comparison, text: "printf('%llx', id >> 16)")
+        case "domain": text(comparison, column: "domain")
+        case "sender": text(comparison, column: "sender")
+        case "reply": text(comparison, column: "last_reply")
+        case "recipient": recipient(comparison)
+        case "size": number(comparison, column: "size")
+        case "attempts": number(comparison, column: "attempts")
+        case "age":
+            duration(comparison) { filter in
+                filter.sql += "("
+                filter.bind(.integer(filter.now.milliseconds))
+                filter.sql += " - received_at)"
+            }
+        case "next":
+            duration(comparison) { filter in
+                filter.sql += "max(next_attempt - "
+                filter.bind(.integer(filter.now.milliseconds))
+                filter.sql += ", 0)"
+            }
+        case "code": code(comparison)
+        case "state": state(comparison)
+        default: destinations(comparison)
+        }
+        sql += ")"
+    }
+
+    private mutating func bind(_ argument: Argument) {
+        sql += "?"
+        arguments.append(argument)
+    }
+
+    private mutating func never() { sql += "0" }
+
+    /// SQL has the same signs as the filter language; nil for `~`.
+    private static func sign(_ op: FilterComparison.Operator) -> String? {
+        switch op {
+        case .equal, .less, .lessOrEqual, .greater, .greaterOrEqual: op.rawValue
+        case .notEqual, .contains, .notContains: nil
+        }
+    }
+
+    private mutating func text(_ comparison: FilterComparison, column: String) {
+        guard case .text(var value) = comparison.value else { return never() }
+        if comparison.field.name == "sender", value == "<>" { value = "" }
+        if comparison.op == .contains {
+            sql += "\(column) LIKE "
+            bind(.text("%" + Self.escaped(value) + "%"))
+            sql += " ESCAPE '\\'"
+        } else if comparison.op == .equal, Self.hasWildcards(value) {
+            sql += "\(column) LIKE "
+            bind(.text(Self.like(value)))
+            sql += " ESCAPE '\\'"
+        } else if let sign = Self.sign(comparison.op) {
+            sql += "\(column) \(sign) "
+            bind(.text(value))
+            sql += " COLLATE NOCASE"
+        } else {
+            never()
+        }
+    }
+
+    /// Holds if it holds for one of the recipients.
+    private mutating func recipient(_ comparison: FilterComparison) {
+        guard case .text(let value) = comparison.value,
+            comparison.op == .equal || comparison.op == .contains,
+            !value.utf8.contains(TextCoding.lineEnd)
+        else { return never() }
+        sql += "recipients LIKE "
+        guard comparison.op == .equal else {
+            bind(.text("%" + Self.escaped(value) + "%"))
+            sql += " ESCAPE '\\'"
+            return
+        }
+        bind(.text("%\n" + Self.like(value) + "\n%"))
+        sql += " ESCAPE '\\'"
+        // A wildcard of LIKE runs over the ends of lines. That does not matter to one `*` at
+        // either end of the pattern; with any other the lines must be looked at one by one.
+        let wildcards = value.utf8.filter { $0 == UInt8(ascii: "*") || $0 == UInt8(ascii: "?") }
+        let exact =
+            wildcards.isEmpty
+            || wildcards.elementsEqual("*".utf8) && (value.hasPrefix("*") || value.hasSuffix("*"))
+        if !exact {
+            sql += " AND sluice_any_line_matches(recipients, "
+            bind(.text(value))
+            sql += ")"
+        }
+    }
+
+    /// `id` and `message`: by their text, but a whole id through the key of the table.
+    private mutating func identifier(_ comparison: FilterComparison, text: String) {
+        guard case .text(let value) = comparison.value else { return never() }
+        if comparison.op == .contains {
+            sql += "\(text) LIKE "
+            bind(.text("%" + Self.escaped(value) + "%"))
+            sql += " ESCAPE '\\'"
+        } else if comparison.op == .equal, Self.hasWildcards(value) {
+            sql += "\(text) LIKE "
+            bind(.text(Self.like(value)))
+            sql += " ESCAPE '\\'"
+        } else if comparison.field.name == "id", let id = DeliveryID(text: value) {
+            guard let sign = Self.sign(comparison.op) else { return never() }
+            sql += "id \(sign) "
+            bind(.integer(id.rawValue))
+        } else if let message = MessageID(text: value) {
+            let first = DeliveryID(message: message, ordinal: 0).rawValue
+            let last = DeliveryID(message: message, ordinal: .max).rawValue
+            switch comparison.op {
+            case .equal:
+                sql += "id BETWEEN "
+                bind(.integer(first))
+                sql += " AND "
+                bind(.integer(last))
+            case .less, .greaterOrEqual:
+                sql += "id \(comparison.op.rawValue) "
+                bind(.integer(first))
+            case .lessOrEqual, .greater:
+                sql += "id \(comparison.op.rawValue) "
+                bind(.integer(last))
+            case .notEqual, .contains, .notContains: never()
+            }
+        } else {
+            never()
+        }
+    }
+
+    private mutating func number(_ comparison: FilterComparison, column: String) {
+        guard case .number(let value) = comparison.value, !value.isNaN,
+            let sign = Self.sign(comparison.op)
+        else { return never() }
+        sql += "\(column) \(sign) "
+        bind(.real(value))
+    }
+
+    /// `expression` is in milliseconds. Equality is that of whole seconds: nobody types
+    /// milliseconds.
+    private mutating func duration(
+        _ comparison: FilterComparison, expression: (inout FilterSQL) -> Void
+    ) {
+        let seconds: Double
+        switch comparison.value {
+        case .duration(let value), .number(let value): seconds = value
+        case .text, .codeClass, .flag: return never()
+        }
+        guard !seconds.isNaN, let sign = Self.sign(comparison.op) else { return never() }
+        expression(&self)
+        if comparison.op == .equal {
+            sql += " / 1000 = "
+            bind(.real(seconds.rounded(.towardZero)))
+        } else {
+            sql += " \(sign) "
+            bind(.real(seconds * 1000))
+        }
+    }
+
+    /// What has no code (0) compares with nothing.
+    private mutating func code(_ comparison: FilterComparison) {
+        guard let sign = Self.sign(comparison.op) else { return never() }
+        switch comparison.value {
+        case .number(let value) where !value.isNaN:
+            sql += "code <> 0 AND code \(sign) "
+            bind(.real(value))
+        case .codeClass(let digit) where (1...9).contains(digit):
+            let first = Int64(digit * 100)
+            switch comparison.op {
+            case .equal:
+                sql += "code BETWEEN "
+                bind(.integer(first))
+                sql += " AND "
+                bind(.integer(first + 99))
+            case .less, .greaterOrEqual:
+                sql += "code <> 0 AND code \(sign) "
+                bind(.integer(first))
+            default:
+                sql += "code <> 0 AND code \(sign) "
+                bind(.integer(first + 99))
+            }
+        default: never()
+        }
+    }
+
+    private mutating func destinations(_ comparison: FilterComparison) {
+        let ids = destinationsMatching(comparison)
+        guard !ids.isEmpty else { return never() }
+        // The first half keeps the second from being NULL.
+        sql += "destination IS NOT NULL AND destination IN (SELECT value FROM json_each("
+        bind(.text(Self.json(ids)))
+        sql += "))"
+    }
+
+    // MARK: States
+
+    /// The states of the API, in the order of its `DeliveryState`, which is the order of sorting.
+    private static let states = ["routing", "ready", "delivering", "delayed", "held", "purging"]
+
+    private mutating func state(_ comparison: FilterComparison) {
+        guard case .text(let value) = comparison.value else { return never() }
+        let pattern = comparison.op == .contains ? "*" + value + "*" : value
+        guard comparison.op == .equal || comparison.op == .contains else { return never() }
+        let states = Self.states.filter { Glob.matches(pattern, $0) }
+        guard !states.isEmpty else { return never() }
+        for (index, state) in states.enumerated() {
+            sql += index == 0 ? "(" : " OR ("
+            condition(of: state)
+            sql += ")"
+        }
+    }
+
+    private mutating func condition(of state: String) {
+        switch state {
+        case "routing": sql += "state = 0"
+        case "ready":
+            sql += "state = 1 AND next_attempt <= "
+            bind(.integer(now.milliseconds))
+        case "delayed":
+            sql += "state = 1 AND next_attempt > "
+            bind(.integer(now.milliseconds))
+        case "held": sql += "state = 2"
+        case "purging": sql += "state IN (3, 4)"
+        default:
+            guard let running else { return never() }
+            sql += "id IN (SELECT value FROM json_each("
+            bind(.text(running))
+            return sql += "))"
+        }
+        if let running {
+            sql += " AND id NOT IN (SELECT value FROM json_each("
+            bind(.text(running))
+            sql += "))"
+        }
+    }
+
+    // MARK: Order
+
+    /// Adds ORDER BY for a field of the filter language; one that the spool does not know, or
+    /// none, is the order of ids, which is that of arrival. Equal rows are in the order of ids.
+    mutating func order(by field: String?, descending: Bool) {
+        sql += " ORDER BY "
+        var descending = descending
+        switch field {
+        case "domain": sql += "domain COLLATE NOCASE"
+        case "sender": sql += "sender COLLATE NOCASE"
+        case "recipient": sql += "recipients COLLATE NOCASE"
+        case "reply": sql += "last_reply COLLATE NOCASE"
+        case "size": sql += "size"
+        case "attempts": sql += "attempts"
+        case "next": sql += "next_attempt"
+        case "code": sql += "code"
+        case "age":
+            // The youngest came last.
+            sql += "received_at"
+            descending.toggle()
+        case "state":
+            sql += "CASE"
+            for (rank, state) in Self.states.enumerated() {
+                sql += " WHEN "
+                condition(of: state)
+                sql += " THEN \(rank)"
+            }
+            sql += " END"
+        case "destination":
+            sql += """
+                (SELECT name FROM destinations WHERE destinations.id = deliveries.destination) \
+                COLLATE NOCASE
+                """
+        default:
+            sql += descending ? "id DESC" : "id"
+            return
+        }
+        sql += descending ? " DESC, id" : ", id"
+    }
+
+    mutating func page(limit: Int, offset: Int) {
+        sql += " LIMIT "
+        bind(.integer(Int64(max(0, limit))))
+        sql += " OFFSET "
+        bind(.integer(Int64(max(0, offset))))
+    }
+
+    // MARK: Patterns
+
+    private static func hasWildcards(_ text: String) -> Bool {
+        text.utf8.contains { $0 == UInt8(ascii: "*") || $0 == UInt8(ascii: "?") }
+    }
+
+    /// A text that stands for itself in a pattern of LIKE.
+    private static func escaped(_ text: String) -> String {
+        var pattern = ""
+        for scalar in text.unicodeScalars {
+            if scalar == "%" || scalar == "_" || scalar == "\\" { pattern += "\\" }
+            pattern.unicodeScalars.append(scalar)
+        }
+        return pattern
+    }
+
+    private static func like(_ glob: String) -> String {
+        var pattern = ""
+        for scalar in glob.unicodeScalars {
+            switch scalar {
+            case "*": pattern += "%"
+            case "?": pattern += "_"
+            case "%", "_", "\\":
+                pattern += "\\"
+                pattern.unicodeScalars.append(scalar)
+            default: pattern.unicodeScalars.append(scalar)
+            }
+        }
+        return pattern
+    }
+
+    private static func json(_ ids: [Int64]) -> String {
+        var text = "["
+        for (index, id) in ids.enumerated() {
+            if index > 0 { text += "," }
+            text += String(id)
+        }
+        return text + "]"
+    }
+
+    /// `sluice_any_line_matches(lines, glob)`.
+    static let anyLineMatches = DatabaseFunction(
+        "sluice_any_line_matches", argumentCount: 2, pure: true
+    ) { values in
+        guard let lines = String.fromDatabaseValue(values[0]),
+            let glob = String.fromDatabaseValue(values[1])
+        else { return false }
+        return Substring(lines).utf8.split(separator: TextCoding.lineEnd).contains {
+            Glob.matches(glob, String(Substring($0)))
+        }
+    }
+}

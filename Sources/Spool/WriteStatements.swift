@@ -1,0 +1,294 @@
+import GRDB
+import Mail
+import NIOCore
+
+/// The prepared statements behind `SpoolWrite`, and how each write is made of them.
+///
+/// Not Sendable: it belongs to the writing connection and is used only in accesses to that.
+final class WriteStatements {
+    private let insertDelivery: RawStatement
+    private let insertBody: RawStatement
+    private let deleteDelivery: RawStatement
+    private let deleteDeliveryInState: RawStatement
+    private let deleteBody: RawStatement
+    private let copyDelivery: RawStatement
+    private let replaceDelivery: RawStatement
+    private let update: RawStatement
+    private let updateRecipients: RawStatement
+    private let mark: RawStatement
+    private let reschedule: RawStatement
+    private let upsertDestination: RawStatement
+    private let deleteDestination: RawStatement
+    private let upsertAction: RawStatement
+    private var texts = RowTexts()
+
+    init(_ database: Database) throws {
+        func prepare(_ sql: String) throws -> RawStatement { try RawStatement(database, sql) }
+        insertDelivery = try prepare(
+            """
+            INSERT INTO deliveries (
+                id, destination, state, attempts, next_attempt, received_at, expires_at, size,
+                flags, domain, sender, recipients, attributes, ret, envelope_id, client)
+            VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """)
+        insertBody = try prepare("INSERT INTO bodies (message, data) VALUES (?, ?)")
+        deleteDelivery = try prepare("DELETE FROM deliveries WHERE id = ?")
+        deleteDeliveryInState = try prepare("DELETE FROM deliveries WHERE id = ? AND state = ?")
+        deleteBody = try prepare(
+            """
+            DELETE FROM bodies WHERE message = ?1 AND NOT EXISTS (
+                SELECT 1 FROM deliveries WHERE id BETWEEN ?1 << 16 AND ?1 << 16 | 65535)
+            """)
+        // A delivery that gets a destination leaves the state `routing` (0) for `queued` (1).
+        copyDelivery = try prepare(
+            """
+            INSERT INTO deliveries (
+                id, destination, state, attempts, next_attempt, purge_at, received_at, expires_at,
+                size, flags, code, domain, sender, recipients, attributes, ret, envelope_id,
+                client, last_reply)
+            SELECT ?2, ?3, CASE WHEN state = 0 AND ?3 IS NOT NULL THEN 1 ELSE state END, attempts,
+                ?4, purge_at, received_at, expires_at, size, flags, code, ?5, sender, ?6, ?7, ret,
+                envelope_id, client, last_reply
+            FROM deliveries WHERE id = ?1
+            """)
+        replaceDelivery = try prepare(
+            """
+            UPDATE deliveries SET destination = ?2,
+                state = CASE WHEN state = 0 AND ?2 IS NOT NULL THEN 1 ELSE state END,
+                next_attempt = ?3, domain = ?4, recipients = ?5, attributes = ?6
+            WHERE id = ?1
+            """)
+        update = try prepare(
+            """
+            UPDATE deliveries SET attempts = ?2, next_attempt = ?3, code = ?4, last_reply = ?5
+            WHERE id = ?1
+            """)
+        updateRecipients = try prepare(
+            "UPDATE deliveries SET recipients = ?2, attributes = ?3 WHERE id = ?1")
+        mark = try prepare(
+            """
+            UPDATE deliveries SET
+                state = CASE WHEN ?2 = 1 AND destination IS NULL THEN 0 ELSE ?2 END, purge_at = ?3
+            WHERE id = ?1 AND 1 << state & ?4
+            """)
+        reschedule = try prepare("UPDATE deliveries SET next_attempt = ?2 WHERE id = ?1")
+        upsertDestination = try prepare(
+            """
+            INSERT INTO destinations (
+                id, identity, name, domains, pin, paused_by, paused_until, pause_reason, scheduler)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (id) DO UPDATE SET identity = excluded.identity, name = excluded.name,
+                domains = excluded.domains, pin = excluded.pin, paused_by = excluded.paused_by,
+                paused_until = excluded.paused_until, pause_reason = excluded.pause_reason,
+                scheduler = excluded.scheduler
+            """)
+        deleteDestination = try prepare(
+            """
+            DELETE FROM destinations WHERE id = ?1
+                AND NOT EXISTS (SELECT 1 FROM deliveries WHERE destination = ?1)
+            """)
+        upsertAction = try prepare(
+            """
+            INSERT INTO actions (
+                id, kind, at, by, reason, target, state, undo_until, result, details)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, at = excluded.at,
+                by = excluded.by, reason = excluded.reason, target = excluded.target,
+                state = excluded.state, undo_until = excluded.undo_until,
+                result = excluded.result, details = excluded.details
+            """)
+    }
+
+    func apply(_ write: SpoolWrite) throws(SpoolError) {
+        switch write {
+        case .accept(let message): try accept(message)
+        case .route(let id, let deliveries): try route(id, into: deliveries)
+        case .remove(let id):
+            try deleteDelivery.bind(id.rawValue, at: 1)
+            if try deleteDelivery.run() > 0 { try removeBodyIfLast(id.message) }
+        case .update(let update): try apply(update)
+        case .mark(let ids, let from, let to, let at):
+            let mask = from.reduce(Int64(0)) { $0 | 1 << Int64($1.rawValue) }
+            for id in ids {
+                try mark.bind(id.rawValue, at: 1)
+                try mark.bind(Int64(to.rawValue), at: 2)
+                try mark.bind(at?.milliseconds, at: 3)
+                try mark.bind(mask, at: 4)
+                try mark.run()
+            }
+        case .removeAll(let ids, let state):
+            for id in ids {
+                try deleteDeliveryInState.bind(id.rawValue, at: 1)
+                try deleteDeliveryInState.bind(Int64(state.rawValue), at: 2)
+                if try deleteDeliveryInState.run() > 0 { try removeBodyIfLast(id.message) }
+            }
+        case .reschedule(let ids, let time):
+            for id in ids {
+                try reschedule.bind(id.rawValue, at: 1)
+                try reschedule.bind(time.milliseconds, at: 2)
+                try reschedule.run()
+            }
+        case .destination(let record): try apply(record)
+        case .forgetDestination(let id):
+            try deleteDestination.bind(id, at: 1)
+            try deleteDestination.run()
+        case .action(let record): try apply(record)
+        }
+    }
+
+    // MARK: Messages
+
+    private func accept(_ message: NewMessage) throws(SpoolError) {
+        let record = message.record
+        guard record.id.rawValue > 0, record.id.rawValue < 1 << 47 else {
+            throw .refused("message id \(record.id.rawValue) is out of range")
+        }
+        guard !message.deliveries.isEmpty else {
+            throw .refused("message \(record.id) has no delivery")
+        }
+        for delivery in message.deliveries {
+            try check(delivery, belongsTo: record.id)
+            let statement = insertDelivery
+            try statement.bind(delivery.id.rawValue, at: 1)
+            try statement.bind(delivery.destination, at: 2)
+            let state: StoredState = delivery.destination == nil ? .routing : .queued
+            try statement.bind(Int64(state.rawValue), at: 3)
+            try statement.bind(delivery.nextAttemptAt.milliseconds, at: 4)
+            try statement.bind(record.receivedAt.milliseconds, at: 5)
+            try statement.bind(record.expiresAt.milliseconds, at: 6)
+            try statement.bind(record.size, at: 7)
+            try statement.bind(DeliveryRow.flags(of: record), at: 8)
+            texts.removeAll()
+            texts.append(delivery.domain)
+            texts.append(record.sender)
+            texts.appendAddresses(delivery.recipients)
+            texts.appendAttributes(delivery.recipients)
+            texts.append(record.ret)
+            texts.append(record.envelopeID)
+            texts.append(record.client)
+            try texts.run(statement, firstAt: 9)
+        }
+        try insertBody.bind(record.id.rawValue, at: 1)
+        let result = message.body.withUnsafeReadableBytes {
+            (bytes) -> Result<Void, SpoolError> in
+            do throws(SpoolError) {
+                try insertBody.bindBlob(borrowing: bytes, at: 2)
+                try insertBody.run()
+                return .success(())
+            } catch {
+                insertBody.reset()
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+
+    private func check(
+        _ delivery: NewDelivery, belongsTo message: MessageID
+    ) throws(SpoolError) {
+        guard delivery.id.message == message else {
+            throw .refused("delivery \(delivery.id) is not one of message \(message)")
+        }
+    }
+
+    private func removeBodyIfLast(_ message: MessageID) throws(SpoolError) {
+        try deleteBody.bind(message.rawValue, at: 1)
+        try deleteBody.run()
+    }
+
+    private func route(
+        _ id: DeliveryID, into deliveries: [NewDelivery]
+    ) throws(SpoolError) {
+        guard !deliveries.isEmpty else { return try apply(.remove(id)) }
+        // The one that keeps the id comes last: the others are copied from it.
+        for delivery in deliveries where delivery.id != id {
+            try check(delivery, belongsTo: id.message)
+            try copyDelivery.bind(id.rawValue, at: 1)
+            try copyDelivery.bind(delivery.id.rawValue, at: 2)
+            try copyDelivery.bind(delivery.destination, at: 3)
+            try copyDelivery.bind(delivery.nextAttemptAt.milliseconds, at: 4)
+            gatherTexts(of: delivery)
+            // Nothing was copied: the delivery has left.
+            guard try texts.run(copyDelivery, firstAt: 5) > 0 else { return }
+        }
+        if let delivery = deliveries.last(where: { $0.id == id }) {
+            try replaceDelivery.bind(id.rawValue, at: 1)
+            try replaceDelivery.bind(delivery.destination, at: 2)
+            try replaceDelivery.bind(delivery.nextAttemptAt.milliseconds, at: 3)
+            gatherTexts(of: delivery)
+            try texts.run(replaceDelivery, firstAt: 4)
+        } else {
+            try deleteDelivery.bind(id.rawValue, at: 1)
+            try deleteDelivery.run()
+        }
+    }
+
+    private func gatherTexts(of delivery: NewDelivery) {
+        texts.removeAll()
+        texts.append(delivery.domain)
+        texts.appendAddresses(delivery.recipients)
+        texts.appendAttributes(delivery.recipients)
+    }
+
+    private func apply(_ change: DeliveryUpdate) throws(SpoolError) {
+        try update.bind(change.id.rawValue, at: 1)
+        try update.bind(change.attempts, at: 2)
+        try update.bind(change.nextAttemptAt.milliseconds, at: 3)
+        try update.bind(DeliveryRow.code(ofReply: change.lastReply), at: 4)
+        texts.removeAll()
+        texts.append(change.lastReply)
+        guard try texts.run(update, firstAt: 5) > 0, let recipients = change.recipients else {
+            return
+        }
+        try updateRecipients.bind(change.id.rawValue, at: 1)
+        texts.removeAll()
+        texts.appendAddresses(recipients)
+        texts.appendAttributes(recipients)
+        try texts.run(updateRecipients, firstAt: 2)
+    }
+
+    // MARK: Destinations and actions
+
+    private func apply(_ record: DestinationRecord) throws(SpoolError) {
+        let statement = upsertDestination
+        try statement.bind(record.id, at: 1)
+        try statement.bind(record.identity, at: 2)
+        try statement.bind(record.name, at: 3)
+        try statement.bind(TextCoding.lines(record.domains), at: 4)
+        try statement.bind(record.pin.map(Int64.init), at: 5)
+        try statement.bind(record.pausedBy, at: 6)
+        try statement.bind(record.pausedUntil?.milliseconds, at: 7)
+        try statement.bind(record.pauseReason, at: 8)
+        try run(statement, withBlob: record.scheduler, at: 9)
+    }
+
+    private func apply(_ record: ActionRecord) throws(SpoolError) {
+        let statement = upsertAction
+        try statement.bind(record.id, at: 1)
+        try statement.bind(record.kind, at: 2)
+        try statement.bind(record.at.milliseconds, at: 3)
+        try statement.bind(record.by, at: 4)
+        try statement.bind(record.reason, at: 5)
+        try statement.bind(record.target, at: 6)
+        try statement.bind(record.state, at: 7)
+        try statement.bind(record.undoUntil?.milliseconds, at: 8)
+        try statement.bind(record.result, at: 9)
+        try run(statement, withBlob: record.details, at: 10)
+    }
+
+    private func run(
+        _ statement: RawStatement, withBlob bytes: [UInt8], at index: Int32
+    ) throws(SpoolError) {
+        let result = bytes.withUnsafeBytes { (bytes) -> Result<Void, SpoolError> in
+            do throws(SpoolError) {
+                try statement.bindBlob(borrowing: bytes, at: index)
+                try statement.run()
+                return .success(())
+            } catch {
+                statement.reset()
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+}

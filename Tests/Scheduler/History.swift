@@ -1,0 +1,352 @@
+import Mail
+
+@testable import Scheduler
+
+/// A random history of a scheduler beside a simple model of what must hold; differences are
+/// collected as problems.
+struct History {
+    private struct Delivery {
+        var entry: Entry
+        var isRunning = false
+        var started = Instant(nanoseconds: 0)
+        /// May start before its due time: by retry now, or since then by a success.
+        var early: Instant?
+    }
+
+    private(set) var scheduler: Scheduler
+    private(set) var now = Instant(nanoseconds: 3_600_000_000_000)
+    private(set) var problems: [String] = []
+    /// Everything that was decided.
+    private(set) var log: [String] = []
+    private(set) var policies: [DestinationID: DestinationPolicy] = [:]
+    let destinations = (1...4).map { DestinationID(rawValue: $0) }
+
+    private var random: SplitMix64
+    private var queued: [DeliveryID: Delivery] = [:]
+    private var running: [Start] = []
+    private var idle: [DestinationID: Int] = [:]
+    private var paused: [DestinationID: Instant] = [:]
+    private var starts: [DestinationID: [Instant]] = [:]
+    private var opens: [DestinationID: [Instant]] = [:]
+    private var isRecording = true
+    private var lastMessage: Int64 = 0
+
+    init(seed: UInt64) {
+        random = SplitMix64(seed: seed &* 0x9E37_79B9 &+ 17)
+        scheduler = Scheduler(seed: seed)
+        for id in destinations { add(id) }
+    }
+
+    private mutating func pick(_ range: ClosedRange<Int>) -> Int {
+        Int.random(in: range, using: &random)
+    }
+
+    private mutating func check(_ holds: Bool, _ problem: @autoclosure () -> String) {
+        if !holds { problems.append(problem()) }
+    }
+
+    // MARK: Steps
+
+    mutating func run(steps: Int) {
+        for _ in 0..<steps {
+            step()
+            poll()
+            audit()
+        }
+    }
+
+    private mutating func step() {
+        let id = destinations[pick(0...3)]
+        switch pick(0...99) {
+        case 0..<25: for _ in 0..<pick(1...8) { enqueue(to: id) }
+        case 25..<55: for _ in 0..<pick(1...5) where !running.isEmpty { finishOne() }
+        case 55..<75: pass(.milliseconds(pick(1...5000)))
+        case 75..<82: pass(.seconds(pick(10...1500)))
+        case 82: pass(.seconds(pick(3600...86_400)))
+        case 83..<85:
+            let until = Bool.random(using: &random) ? now + .seconds(pick(1...600)) : nil
+            scheduler.pause(id, until: until, by: "ann", reason: "", at: now)
+            paused[id] = until ?? .distantFuture
+        case 85..<87:
+            scheduler.resume(id, at: now)
+            paused[id] = nil
+        case 87..<89: retryNow(id)
+        case 89..<91: withdraw()
+        case 91:
+            isRecording.toggle()
+            scheduler.setRecording(isRecording, at: now)
+        case 92..<94: configure(id)
+        case 94..<97:
+            if idle[id, default: 0] > 0 {
+                idle[id]! -= 1
+                scheduler.idleConnectionClosed(id, at: now)
+            }
+        case 97..<99: handOver(id)
+        default: log.append("changed \(scheduler.drainChanged(limit: 2))")
+        }
+    }
+
+    private mutating func pass(_ time: Duration) {
+        now = now + time
+    }
+
+    private mutating func makePolicy() -> DestinationPolicy {
+        let rates = [nil, "1/s", "5/min", "10/h", "100/s", "0.3/s"]
+        var limits = Limits(concurrency: pick(1...9))
+        limits.rate = rates[pick(0...5)].flatMap { Rate(text: $0) }
+        limits.burst = Bool.random(using: &random) ? nil : Double(pick(2...12)) / 2
+        limits.connectionRate = rates[pick(0...5)].flatMap { Rate(text: $0) }
+        var retry = RetryPolicy()
+        if pick(0...4) == 0 { retry.schedule = [.seconds(60), .seconds(300)] }
+        return DestinationPolicy(limits: limits, retry: retry)
+    }
+
+    private mutating func add(_ id: DestinationID, snapshot: DestinationSnapshot? = nil) {
+        let policy = policies[id] ?? makePolicy()
+        policies[id] = policy
+        scheduler.add(id, policy: policy, snapshot: snapshot, at: now)
+    }
+
+    private mutating func configure(_ id: DestinationID) {
+        policies[id] = makePolicy()
+        scheduler.configure(id, policy: policies[id]!, at: now)
+        // The bounds of the new rate are checked from here on.
+        starts[id] = []
+        opens[id] = []
+    }
+
+    private mutating func enqueue(to id: DestinationID) {
+        lastMessage += 1
+        let delivery = DeliveryID(message: MessageID(rawValue: lastMessage), ordinal: 0)
+        let received = Instant(nanoseconds: now.nanoseconds - Int64(pick(0...9)) * 1_000_000_000)
+        let isOld = pick(0...3) == 0
+        let entry = Entry(
+            id: delivery, destination: id,
+            due: isOld ? now + .seconds(pick(-5...900)) : now, received: received,
+            expires: received + .seconds(pick(0...9) == 0 ? pick(20...4000) : 400_000),
+            attempts: isOld ? pick(0...5) : 0, size: pick(100...200_000),
+            sender: UInt32(pick(1...5)), priority: UInt8(pick(0...2)))
+        queued[delivery] = Delivery(entry: entry)
+        scheduler.enqueue(entry, at: now)
+        if pick(0...9) == 0 { scheduler.enqueue(entry, at: now) }
+    }
+
+    private mutating func withdraw() {
+        guard lastMessage > 0 else { return }
+        let message = MessageID(rawValue: Int64(pick(1...Int(lastMessage))))
+        let id = DeliveryID(message: message, ordinal: 0)
+        guard let delivery = queued[id] else {
+            for destination in destinations {
+                let found = scheduler.withdraw(id, from: destination, at: now)
+                check(found == .unknown, "\(id) is gone, but \(found)")
+            }
+            return
+        }
+        guard !delivery.isRunning else { return }
+        let found = scheduler.withdraw(id, from: delivery.entry.destination, at: now)
+        check(found == .removed, "\(id) waits, but \(found)")
+        queued[id] = nil
+    }
+
+    private mutating func retryNow(_ id: DestinationID) {
+        let waiting = queued.values.filter { $0.entry.destination == id && !$0.isRunning }
+        let count = scheduler.retryNow(id, deliveries: nil, at: now)
+        check(count == waiting.count, "retry now: \(count) of \(waiting.count)")
+        for delivery in waiting { queued[delivery.entry.id]!.early = now }
+    }
+
+    /// Away and back, as when it moves to another worker and returns.
+    private mutating func handOver(_ id: DestinationID) {
+        guard !running.contains(where: { $0.destination == id }),
+            let snapshot = scheduler.remove(id, at: now)
+        else { return }
+        check(scheduler.status(id, at: now) == nil, "still here after its removal")
+        idle[id] = 0
+        paused[id] = nil
+        guard let decoded = DestinationSnapshot(decoding: snapshot.encoded) else {
+            check(false, "snapshot does not decode")
+            return
+        }
+        add(id, snapshot: decoded)
+        for entry in entries(of: id) { scheduler.enqueue(entry, at: now) }
+    }
+
+    /// What is queued there, in the order of ids.
+    func entries(of id: DestinationID) -> [Entry] {
+        queued.values.map(\.entry).filter { $0.destination == id }.sorted { $0.id < $1.id }
+    }
+
+    // MARK: Starts and results
+
+    private mutating func poll() {
+        while let (id, destination) = scheduler.nextExpired(at: now) {
+            log.append("expired \(id)")
+            let delivery = queued.removeValue(forKey: id)
+            check(
+                delivery.map {
+                    !$0.isRunning && $0.entry.destination == destination && $0.entry.expires <= now
+                } ?? false, "\(id) expired wrongly")
+        }
+        while true {
+            let before = destinations.map { scheduler.status($0, at: now)! }
+            guard let start = scheduler.next(at: now) else { break }
+            began(start, before: before[destinations.firstIndex(of: start.destination)!])
+        }
+    }
+
+    private mutating func began(_ start: Start, before: DestinationStatus) {
+        let id = start.destination
+        log.append("start \(start.delivery) \(start.connection) \(start.probe) \(now)")
+        check(isRecording, "started while nothing can be recorded")
+        check((paused[id] ?? now) <= now, "\(id) is paused")
+        check(before.breaker != .open, "started while the breaker is open")
+        check(start.probe == (before.breaker == .halfOpen), "probe or not?")
+        check(before.running < before.window, "window \(before.window) exceeded")
+        guard let delivery = queued[start.delivery] else {
+            check(false, "\(start.delivery) is not queued")
+            return
+        }
+        check(!delivery.isRunning, "\(start.delivery) runs twice")
+        check(delivery.entry.destination == id, "\(start.delivery) at another destination")
+        check(delivery.entry.attempts == start.attempts, "attempts changed while waiting")
+        check(
+            delivery.entry.due <= now || (delivery.early ?? .distantFuture) <= now,
+            "\(start.delivery) started early")
+        queued[start.delivery]!.isRunning = true
+        queued[start.delivery]!.started = now
+        running.append(start)
+
+        let limits = policies[id]!.limits
+        switch start.connection {
+        case .reuse:
+            idle[id, default: 0] -= 1
+            check(idle[id]! >= 0, "no idle connection to use again")
+        case .open:
+            check(idle[id, default: 0] == 0, "opened one beside an idle one")
+            opens[id, default: []].append(now)
+            checkRate(opens[id]!, limits.connectionRate, nil)
+        }
+        starts[id, default: []].append(now)
+        checkRate(starts[id]!, limits.rate, limits.burst)
+        let busy = running.count { $0.destination == id }
+        check(busy <= limits.concurrency, "\(busy) run, limit \(limits.concurrency)")
+    }
+
+    /// No interval that ends with the last start has too many.
+    private mutating func checkRate(_ times: [Instant], _ rate: Rate?, _ burst: Double?) {
+        guard let rate, let last = times.last else { return }
+        let size = max(1, burst ?? rate.perSecond)
+        for (position, time) in times.enumerated() {
+            let allowed = size + rate.perSecond * (last - time).inSeconds
+            let count = times.count - position
+            check(Double(count) <= allowed + 1e-6, "\(count) in a time for \(allowed)")
+        }
+    }
+
+    private mutating func finishOne(_ forced: AttemptResult? = nil) {
+        let start = running.remove(at: pick(0...(running.count - 1)))
+        let id = start.destination
+        let result = forced ?? makeResult()
+        let fate = Bool.random(using: &random) ? ConnectionFate.idle : .closed
+        let verdict = scheduler.finished(
+            start.delivery, of: id, result, connection: fate, at: now)
+        log.append("\(verdict) \(start.delivery)")
+        if fate == .idle { idle[id, default: 0] += 1 }
+        let delivery = queued[start.delivery]!
+        switch (result, verdict) {
+        case (.settled, .gone): queued[start.delivery] = nil
+        case (.deferred, .expired):
+            check(delivery.entry.expires <= now, "expired early")
+            queued[start.delivery] = nil
+        case (.deferred(let cause, _), .retry(let due, let attempts)):
+            check(delivery.entry.expires > now, "should have expired")
+            check(attempts == start.attempts + 1, "attempts \(start.attempts) → \(attempts)")
+            check(due > now, "due at once")
+            requeue(start.delivery, due, attempts)
+            if (cause == .connect || cause == .destination)
+                && policies[id]!.retry.schedule == nil
+            {
+                queued[start.delivery]!.early = now + policies[id]!.retry.breakerFirst
+            }
+        case (.notAttempted, .retry(let due, let attempts)):
+            check(attempts == start.attempts, "counted without an attempt")
+            requeue(start.delivery, due, attempts)
+        default: check(false, "\(result) gave \(verdict)")
+        }
+    }
+
+    private mutating func requeue(_ id: DeliveryID, _ due: Instant, _ attempts: Int) {
+        queued[id]!.isRunning = false
+        queued[id]!.early = nil
+        queued[id]!.entry.due = due
+        queued[id]!.entry.attempts = attempts
+    }
+
+    private mutating func makeResult() -> AttemptResult {
+        // In bad times most attempts fail, so that breakers open.
+        let isBad = now.nanoseconds / 600_000_000_000 % 3 == 1
+        return switch pick(0...(isBad ? 30 : 12)) {
+        case 0...7: .settled
+        case 8: .deferred(.recipient, reply: "450 4.2.0")
+        case 9: .deferred(.content, reply: "451 4.6.0")
+        case 10: .deferred(.handshake, reply: "")
+        case 11: .notAttempted
+        case 12: .deferred(.us, reply: "")
+        case 13...20: .deferred(.destination, reply: "421 4.7.0")
+        default: .deferred(.connect, reply: "refused")
+        }
+    }
+
+    // MARK: What must hold at rest
+
+    private mutating func audit() {
+        for id in destinations {
+            let status = scheduler.status(id, at: now)!
+            let mine = queued.values.filter { $0.entry.destination == id }
+            check(status.queued == mine.count, "\(status.queued) queued, not \(mine.count)")
+            check(status.queued == status.ready + status.delayed + status.running, "counts")
+            check(status.running == mine.count { $0.isRunning }, "running \(status.running)")
+            check(status.idle == idle[id, default: 0], "idle \(status.idle)")
+            check(status.oldestReceived == mine.map(\.entry.received).min(), "oldest")
+            let tokens = status.tokens ?? 0
+            check(tokens >= 0 && tokens <= status.burst ?? 0, "\(tokens) tokens")
+            let why = scheduler.explain(id, at: now)
+            check(
+                !isRecording || why.kind != .nothing || status.ready == 0,
+                "\(status.ready) are ready at \(id), and nothing keeps them")
+            if let until = why.until, status.queued > 0, isRecording {
+                let wake = scheduler.nextWake(after: now) ?? .distantFuture
+                check(wake <= until, "nobody looks when \(why.text) ends")
+            }
+        }
+        let wake = scheduler.nextWake(after: now) ?? .distantFuture
+        check(wake > now, "a timer that has passed")
+    }
+
+    /// Ends what runs, well.
+    mutating func settleRunning() {
+        while !running.isEmpty { finishOne(.settled) }
+    }
+
+    /// From now on everything works: all that is left must come out, driven by timers alone.
+    mutating func finish() {
+        isRecording = true
+        scheduler.setRecording(true, at: now)
+        for id in destinations {
+            scheduler.resume(id, at: now)
+            paused[id] = nil
+        }
+        for _ in 0..<20_000 where !queued.isEmpty {
+            poll()
+            if running.isEmpty {
+                guard let wake = scheduler.nextWake(after: now) else { break }
+                now = wake
+            } else {
+                pass(.milliseconds(100))
+                settleRunning()
+            }
+        }
+        check(queued.isEmpty, "\(queued.count) never came out: \(queued.keys.sorted().prefix(3))")
+        check(scheduler.slots.count == 0, "\(scheduler.slots.count) left behind")
+    }
+}
