@@ -35,13 +35,12 @@ build: ## Build for development
 release: ## Build for use
 	@scripts/install-packages build
 	@echo "==> Building the release (the first build takes some minutes)"
-	$(SWIFT) build $(RELEASE) --product sluiced
-	$(SWIFT) build $(RELEASE) --product sluice
+	$(SWIFT) build $(RELEASE)
 
 install: release ## Install into PREFIX (default /usr/local)
 	@echo "==> Installing into $(DESTDIR)$(PREFIX)"
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/sluice/themes
-	install -m 755 .build/release/sluice .build/release/sluiced $(DESTDIR)$(PREFIX)/bin
+	install -s -m 755 .build/release/sluice .build/release/sluiced $(DESTDIR)$(PREFIX)/bin
 	install -m 644 themes/* $(DESTDIR)$(PREFIX)/share/sluice/themes
 
 lint: ## Check the format of the sources

@@ -18,6 +18,9 @@ import subprocess
 import sys
 import tempfile
 
+# No __pycache__ among the sources.
+sys.dont_write_bytecode = True
+
 import load
 import processes
 import servers

@@ -81,6 +81,9 @@ package struct DemoDirectory: Sendable {
         breaker_first = "10s"
         breaker_cap = "1m"
 
+        [supervision]
+        shutdown_timeout = "3s"
+
         [routing]
         group_by = "mx-address"
 
