@@ -22,9 +22,9 @@ struct FilterSQL {
     private let running: String?
     private let destinationsMatching: @Sendable (FilterComparison) -> [Int64]
 
-    /// What SQLite accepts is 1000 (SQLITE_LIMIT_EXPR_DEPTH), counting the levels within one
-    /// comparison too.
-    private static let maximumDepth = 500
+    /// How deep `and`, `or` and `not` may be nested in each other (a chain of one of them is one
+    /// level). SQLite's parser has a stack of 100 entries, of which a level takes up to three.
+    private static let maximumDepth = 24
     /// In bytes. SQLite accepts 50,000 (SQLITE_LIMIT_LIKE_PATTERN_LENGTH); escapes may double it.
     private static let maximumPattern = 20_000
 
@@ -45,23 +45,44 @@ struct FilterSQL {
         guard depth < Self.maximumDepth else { throw .refused("the filter is nested too deeply") }
         switch expression {
         case .comparison(let comparison): try append(comparison)
-        case .not(let part):
-            sql += "(NOT "
+        case .not(var part):
+            var negated = true
+            while case .not(let inner) = part {
+                part = inner
+                negated.toggle()
+            }
+            sql += negated ? "NOT (" : "("
             try append(part, depth: depth + 1)
             sql += ")"
-        case .and(let a, let b): try append(a, "AND", b, depth: depth)
-        case .or(let a, let b): try append(a, "OR", b, depth: depth)
+        case .and: try append(Self.chain(expression), joinedBy: " AND ", depth: depth)
+        case .or: try append(Self.chain(expression), joinedBy: " OR ", depth: depth)
         }
     }
 
     private mutating func append(
-        _ a: FilterExpression, _ junction: String, _ b: FilterExpression, depth: Int
+        _ parts: [FilterExpression], joinedBy junction: String, depth: Int
     ) throws(SpoolError) {
         sql += "("
-        try append(a, depth: depth + 1)
-        sql += " \(junction) "
-        try append(b, depth: depth + 1)
+        for (index, part) in parts.enumerated() {
+            if index > 0 { sql += junction }
+            try append(part, depth: depth + 1)
+        }
         sql += ")"
+    }
+
+    /// The parts of `a and b and c`, however they are nested; likewise of `or`.
+    private static func chain(_ expression: FilterExpression) -> [FilterExpression] {
+        var parts: [FilterExpression] = []
+        var rest = [expression]
+        while let next = rest.popLast() {
+            switch (expression, next) {
+            case (.and, .and(let a, let b)), (.or, .or(let a, let b)):
+                rest.append(b)
+                rest.append(a)
+            default: parts.append(next)
+            }
+        }
+        return parts
     }
 
     // MARK: Comparisons
@@ -71,10 +92,10 @@ struct FilterSQL {
         switch comparison.op {
         case .notEqual:
             comparison.op = .equal
-            sql += "(NOT "
+            sql += "NOT ("
         case .notContains:
             comparison.op = .contains
-            sql += "(NOT "
+            sql += "NOT ("
         default: sql += "("
         }
         if case .text(let text) = comparison.value, text.utf8.count > Self.maximumPattern {
@@ -280,9 +301,13 @@ struct FilterSQL {
 
     private mutating func state(_ comparison: FilterComparison) {
         guard case .text(let value) = comparison.value else { return never() }
-        let pattern = comparison.op == .contains ? "*" + value + "*" : value
-        guard comparison.op == .equal || comparison.op == .contains else { return never() }
-        let states = Self.states.filter { Glob.matches(pattern, $0) }
+        let states = Self.states.filter {
+            switch comparison.op {
+            case .equal: Glob.matches(value, $0)
+            case .contains: Glob.contains($0, value)
+            default: false
+            }
+        }
         guard !states.isEmpty else { return never() }
         for (index, state) in states.enumerated() {
             sql += index == 0 ? "(" : " OR ("
@@ -300,8 +325,9 @@ struct FilterSQL {
         case "delayed":
             sql += "state = 1 AND next_attempt > "
             bind(.integer(now.milliseconds))
-        case "held": sql += "state = 2"
-        case "purging": sql += "state IN (3, 4)"
+        // `state > 1` is what the index of those set aside asks for.
+        case "held": sql += "state > 1 AND state = 2"
+        case "purging": sql += "state > 1 AND state IN (3, 4)"
         default:
             guard let running else { return never() }
             sql += "id IN (SELECT value FROM json_each("

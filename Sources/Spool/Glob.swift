@@ -28,6 +28,12 @@ enum Glob {
         return pattern[p...].allSatisfy { $0 == "*" }
     }
 
+    static func contains(_ text: String, _ part: String) -> Bool {
+        let text = folded(text)
+        let part = folded(part)
+        return part.isEmpty || text.indices.contains { text[$0...].starts(with: part) }
+    }
+
     private static func folded(_ text: String) -> [Unicode.Scalar] {
         text.unicodeScalars.map { scalar in
             scalar >= "A" && scalar <= "Z" ? Unicode.Scalar(UInt8(scalar.value) + 32) : scalar

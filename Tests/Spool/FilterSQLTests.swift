@@ -33,7 +33,7 @@ struct FilterSQLTests {
     }
 
     @Test func textOfAnyKindIsDataAndNeverSQL() throws {
-        let odd = ["'; DROP TABLE deliveries; --", "%", "_", "\\", "\"x\\\"y\"@z", "a?c", "[a-z]"]
+        let odd = ["'; DROP TABLE deliveries; --", "%", "_", "\\", "\"x y\"@z", "a?c", "[a-z]"]
         for (index, text) in odd.enumerated() {
             let number = Int64(index + 1)
             var mail = message(number)
@@ -74,11 +74,35 @@ struct FilterSQLTests {
 
     @Test func limitsAreErrorsAndNotCrashes() throws {
         try spool.commit([.accept(message(1))])
-        var deep = comparison("size", .greater, .number(0))
-        for _ in 0..<400 { deep = .and(deep, comparison("code", .notEqual, .codeClass(4))) }
-        #expect(try select(deep) == [id(1)])
-        for _ in 0..<400 { deep = .not(deep) }
+        let condition = comparison("code", .notEqual, .codeClass(4))
+        var left = condition
+        var right = condition
+        for _ in 0..<400 {
+            left = .and(left, condition)
+            right = .or(condition, right)
+        }
+        #expect(try select(left) == [id(1)])
+        #expect(try select(right) == [id(1)])
+        var negated = condition
+        for _ in 0..<401 { negated = .not(negated) }
+        #expect(try select(negated).isEmpty)
+
+        // As deep as is allowed, with the most complicated condition innermost.
+        let state = comparison("state", .notContains, .text(""))
+        var deep = state
+        for _ in 0..<7 { deep = .or(condition, .not(.and(condition, deep))) }
+        _ = try select(.and(condition, deep), running: [id(1)])
+        deep = state
+        for _ in 0..<11 { deep = .and(condition, .or(condition, deep)) }
+        _ = try select(.not(deep), running: [id(1)])
+        expectError(.refused, mentions: "deep") {
+            _ = try select(.or(condition, .not(deep)))
+        }
+        for _ in 0..<2000 { deep = .and(condition, .or(condition, deep)) }
         expectError(.refused, mentions: "deep") { _ = try select(deep) }
+        for _ in 0..<2000 { left = .and(left, condition) }
+        expectError(.refused, mentions: "too large") { _ = try select(left) }
+
         let long = String(repeating: "%", count: 20_000)
         #expect(try select(comparison("domain", .contains, .text(long))).isEmpty)
         expectError(.refused, mentions: "20000") {
@@ -183,7 +207,7 @@ struct FilterSQLTests {
             let expected = rows.filter { naive.holds(filter, $0) }.map(\.id)
             let found = try select(
                 filter, running: running, matching: { NaiveFilter.destinations($0) })
-            #expect(found == expected, "\(filter)")
+            try #require(found == expected, "\(NaiveFilter.describe(filter))")
             selected += found.isEmpty || found.count == rows.count ? 0 : 1
         }
         // The filters are not all trivial.

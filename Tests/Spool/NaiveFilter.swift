@@ -160,6 +160,16 @@ struct NaiveFilter {
 
     // MARK: Random filters
 
+    static func describe(_ filter: FilterExpression) -> String {
+        switch filter {
+        case .not(let part): "not (\(describe(part)))"
+        case .and(let a, let b): "(\(describe(a)) and \(describe(b)))"
+        case .or(let a, let b): "(\(describe(a)) or \(describe(b)))"
+        case .comparison(let comparison):
+            "\(comparison.field.name) \(comparison.op.rawValue) \(comparison.value)"
+        }
+    }
+
     static func randomExpression(
         _ random: inout SplitMix, depth: Int, rows: [StoredDelivery]
     ) -> FilterExpression {
@@ -203,7 +213,7 @@ struct NaiveFilter {
         case "state": value = .text(random.pick(states + ["*ing", "d*", "nonsense", "DELAYED"]))
         case "code":
             op = random.pick(numeric)
-            value = random.below(2) == 0 ? .codeClass(Int(random.below(7))) : .number(421)
+            value = random.below(2) == 0 ? .codeClass(Int(random.below(6)) + 1) : .number(421)
         case "age", "next":
             op = random.pick(numeric)
             value = .duration(Double(random.below(30)) / 2)

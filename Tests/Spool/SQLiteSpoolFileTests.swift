@@ -86,7 +86,8 @@ struct SQLiteSpoolFileTests {
         spool = try open()
         #expect(try spool.reserveMessageIDs(5) == 12..<17)
 
-        let survivor = try SQLiteSpool(directory: try crashed().path)
+        let copy = try crashed()
+        let survivor = try SQLiteSpool(directory: copy.path)
         #expect(try survivor.reserveMessageIDs(5) == 17..<22)
     }
 

@@ -65,7 +65,8 @@ struct SQLiteSpoolWriteTests {
     @Test func aSliceOfABufferIsStoredWithoutItsSurroundings() throws {
         var buffer = ByteBuffer(string: "before|body|after")
         buffer.moveReaderIndex(forwardBy: 7)
-        let slice = try #require(buffer.readSlice(length: 4))
+        let read = buffer.readSlice(length: 4)
+        let slice = try #require(read)
         try spool.commit([
             .accept(NewMessage(record: record(1), body: slice, deliveries: [delivery(id(1))]))
         ])
