@@ -214,6 +214,9 @@ package struct Scheduler: Sendable {
         }
     }
 
+    /// Deliveries queued or running, of all destinations.
+    package var count: Int { slots.count }
+
     /// When something becomes due by itself: then poll `next` and `nextExpired`. nil if nothing
     /// will before an event.
     package func nextWake(after now: Instant) -> Instant? {

@@ -32,7 +32,7 @@ struct Run: AsyncParsableCommand {
             ).run()
         } catch {
             log.flush()
-            complain("sluiced: \(Explanation.of(error))")
+            complain("sluiced: \(error)")
             throw ExitCode.failure
         }
     }

@@ -18,7 +18,7 @@ struct RouteCache {
         let life: Duration
         switch answer {
         case .exchangers(_, let ttl): life = .seconds(min(max(ttl, 10), 3600))
-        case .nullMX, .noSuchDomain, .invalid: life = .seconds(60)
+        case .nullMX, .noSuchDomain, .noExchanger, .invalid: life = .seconds(60)
         // Asked again with the next attempt.
         case .temporary: return
         }
@@ -63,27 +63,25 @@ extension Candidate {
 
 extension RouteAnswer {
     /// What the manager is told: addresses carry their port where it is not 25.
-    var result: RouteResult {
-        switch self {
-        case .exchangers(let exchangers, let ttl):
-            .exchangers(
-                exchangers.map { exchanger in
-                    ExchangerRecord(
-                        host: exchanger.host, preference: exchanger.preference,
-                        addresses: exchanger.addresses.map {
-                            if exchanger.port == 25 { return $0 }
-                            return $0.contains(":")
-                                ? "[\($0)]:\(exchanger.port)" : "\($0):\(exchanger.port)"
-                        })
-                }, ttl: ttl)
-        case .nullMX:
-            .permanent(code: "5.1.10", text: "the domain does not accept mail (null MX)")
-        case .noSuchDomain(let reason):
-            .permanent(code: "5.1.2", text: reason)
-        case .invalid(let reason):
-            .permanent(code: "5.1.2", text: reason)
-        case .temporary(let reason):
-            .temporary(reason)
+    func result(for domain: String) -> RouteResult {
+        if case .exchangers(let exchangers, let ttl) = self {
+            return .exchangers(exchangers.map(ExchangerRecord.init), ttl: ttl)
         }
+        guard let failure = failure(of: domain) else { return .temporary("no answer") }
+        return failure.isPermanent
+            ? .permanent(code: failure.enhancedStatus, text: failure.text)
+            : .temporary(failure.text)
+    }
+}
+
+extension ExchangerRecord {
+    init(_ exchanger: Exchanger) {
+        self.init(
+            host: exchanger.host, preference: exchanger.preference,
+            addresses: exchanger.addresses.map { address in
+                if exchanger.port == 25 { return address }
+                return address.contains(":")
+                    ? "[\(address)]:\(exchanger.port)" : "\(address):\(exchanger.port)"
+            })
     }
 }

@@ -58,20 +58,15 @@ extension Engine {
 
     /// The exchangers of a domain: from the configuration, the cache, or DNS.
     func lookUp(_ domain: String, _ done: @escaping (Engine, RouteAnswer) -> Void) {
-        let request: RouteRequest
-        switch configuration.route(for: domain) {
-        case .address(let address, let port):
+        if case .address(let address, let port)? = configuration.route(for: domain) {
             let exchanger = Exchanger(
                 host: address.description, preference: 0, addresses: [address.description],
                 port: port)
             let answer = RouteAnswer.exchangers([exchanger], ttl: 3600)
             routes.learn(answer, for: domain, at: clocks.monotonic())
             return done(self, answer)
-        case .host(let host, let port):
-            request = RouteRequest(domain: host, kind: .addresses, port: port)
-        case nil:
-            request = RouteRequest(domain: domain, kind: .mx, port: 25)
         }
+        let request = RouteRequest(domain: domain, route: configuration.route(for: domain))
         guard let resolver else { return done(self, .temporary("the worker is stopping")) }
         let work = NIOLoopBound((self, done), eventLoop: loop)
         resolver.resolve(request, on: loop) { answer in
@@ -103,19 +98,25 @@ extension Engine {
                 return replace(connection, of: attempt)
             }
             openNext(attempt)
-        case .temporary(let reason):
-            fail(attempt, cause: .connect, text: "4.4.3 DNS: \(reason)")
-        case .nullMX, .noSuchDomain, .invalid:
-            guard case .permanent(let code, let text) = answer.result else { return }
-            let reply = "\(code) \(text)"
-            let reports = (attempt.job?.recipients ?? []).map { _ in
-                RecipientReport(outcome: .failed, reply: reply)
+        case .nullMX, .noSuchDomain, .noExchanger, .temporary, .invalid:
+            guard let failure = answer.failure(of: attempt.job?.domain ?? "") else { return }
+            let reply = "\(failure.enhancedStatus) \(failure.text)"
+            if failure.isPermanent {
+                reject(attempt, reply: reply)
+            } else {
+                fail(attempt, cause: .connect, text: reply)
             }
-            let fate = giveBack(attempt)
-            report(
-                attempt, recipients: reports, result: .settled, reply: reply, remote: "",
-                fate: fate)
         }
+    }
+
+    /// The domain takes no mail: final for all recipients, without a word to a receiver.
+    private func reject(_ attempt: Attempt, reply: String) {
+        let reports = (attempt.job?.recipients ?? []).map { _ in
+            RecipientReport(outcome: .failed, reply: reply)
+        }
+        let fate = giveBack(attempt)
+        report(
+            attempt, recipients: reports, result: .settled, reply: reply, remote: "", fate: fate)
     }
 
     /// Opens a connection to the next address, or ends the attempt.

@@ -19,7 +19,7 @@ final class Engine {
     var isConfigured = false
     var scheduler: Scheduler
     var random = SystemRandomNumberGenerator()
-    var resolver: Resolver?
+    var resolver: RouteResolver?
     var routes = RouteCache()
     var tlsContext: NIOSSLContext?
 

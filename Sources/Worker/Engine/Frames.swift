@@ -1,5 +1,6 @@
 import Control
 import FoundationEssentials
+import Logging
 import Mail
 import NIOCore
 import SMTP
@@ -15,7 +16,7 @@ extension Engine {
             configure(worker: worker, buffer)
         case .resolve(let request, let domain):
             lookUp(domain) { engine, answer in
-                engine.link?.send(.resolved(request: request, answer.result))
+                engine.link?.send(.resolved(request: request, answer.result(for: domain)))
             }
         case .assign(let assignment):
             assign(assignment, at: now)
@@ -65,13 +66,15 @@ extension Engine {
                 tlsContext = try TLSContexts.opportunistic()
             }
             if isFirst {
-                resolver = try Resolver(settings: configuration.dns)
+                resolver = try RouteResolver(
+                    servers: configuration.dns.servers, timeout: configuration.dns.timeout)
                 isConfigured = true
                 beat()
                 reportStatus()
             }
         } catch {
-            logger.critical("the worker cannot use its configuration", metadata: ["error": "\(error)"])
+            logger.critical(
+                "the worker cannot use its configuration", metadata: ["error": "\(error)"])
             ended.succeed()
             return
         }
@@ -138,7 +141,8 @@ extension Engine {
         }
         destination.isSurrendering = true
         scheduler.pause(
-            DestinationID(rawValue: id), until: nil, by: "sluice", reason: "moving to another worker",
+            DestinationID(rawValue: id), until: nil, by: "sluice",
+            reason: "moving to another worker",
             at: now)
         surrenderIfDone(destination)
     }

@@ -3,6 +3,7 @@ import Glibc
 import Mail
 import NIOCore
 import Scheduler
+import Settings
 
 /// What the worker says by itself: heartbeats, and the state of destinations that changed.
 extension Engine {
@@ -20,7 +21,7 @@ extension Engine {
 
     private func load() -> Load {
         var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         let time = usage.ru_utime.microseconds + usage.ru_stime.microseconds
         return Load(
             destinations: destinations.count, queued: scheduler.count,
@@ -30,7 +31,7 @@ extension Engine {
 
     /// The second field of /proc/self/statm, in pages (proc(5)).
     private static func residentBytes() -> Int64 {
-        let descriptor = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
+        let descriptor = Glibc.open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return 0 }
         defer { Glibc.close(descriptor) }
         var buffer = [UInt8](repeating: 0, count: 128)
