@@ -87,6 +87,7 @@ let package = Package(
             ]),
         library("Terminal", ["CTerminal"]),
         library("Monitor", ["Mail", "Filter", "Settings", "Control", "Terminal"]),
+        library("Commands", ["Mail", "Filter", "Control", nioCore]),
         library("Testbed", ["Mail", "SMTP", nioCore, nioPosix, nioSSL]),
 
         .executableTarget(
@@ -96,8 +97,8 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Mail", "Filter", "Settings", "Control", "Monitor", "Terminal", "Testbed",
-                nioCore, nioPosix, argumentParser,
+                "Mail", "Filter", "Settings", "Control", "Commands", "Monitor", "Terminal",
+                "Testbed", nioCore, nioPosix, argumentParser,
             ],
             swiftSettings: strict),
 
@@ -114,6 +115,7 @@ let package = Package(
         tests("Worker", ["Worker", "SMTP", "Scheduler", "Mail", "Control", nioCore, nioPosix]),
         tests("Terminal", ["Terminal"]),
         tests("Monitor", ["Monitor", "Terminal", "Control", "Mail", "Settings"]),
+        tests("Commands", ["Commands", "Control", "Mail", "Filter", nioCore]),
         tests("Testbed", ["Testbed", "SMTP", "Mail", nioCore, nioPosix]),
         tests("Integration", ["Testbed", "Control", "Mail", "Settings", nioCore, nioPosix]),
     ]
