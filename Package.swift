@@ -93,7 +93,9 @@ let package = Package(
             ]),
         library("Terminal", ["CTerminal", "Mail"]),
         library("Monitor", ["Mail", "Filter", "Settings", "Control", "Terminal"]),
-        library("Testbed", ["Mail", nioCore, nioPosix, nioSSL]),
+        library("Commands", ["Mail", "Filter", "Control", nioCore]),
+        library("Testbed", ["Mail", "SMTP", nioCore, nioPosix, nioSSL]),
+>>>>>>> cli
 
         .executableTarget(
             name: "sluiced",
@@ -102,8 +104,8 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Mail", "Filter", "Settings", "Control", "Monitor", "Terminal", "Testbed",
-                nioCore, nioPosix, argumentParser,
+                "Mail", "Filter", "Settings", "Control", "Commands", "Monitor", "Terminal",
+                "Testbed", nioCore, nioPosix, argumentParser,
             ],
             swiftSettings: strict),
 
@@ -125,7 +127,8 @@ let package = Package(
         tests("Worker", ["Worker", "SMTP", "Scheduler", "Mail", "Control", nioCore, nioPosix]),
         tests("Terminal", ["Terminal", "Mail"]),
         tests("Monitor", ["Monitor", "Terminal", "Control", "Mail", "Settings"]),
-        tests("Testbed", ["Testbed", "Mail", nioCore, nioPosix, nioSSL]),
+<<<<<<< HEAD
+        library("Testbed", ["Mail", nioCore, nioPosix, nioSSL]),
         tests("Integration", ["Testbed", "Control", "Mail", "Settings", nioCore, nioPosix]),
     ]
 )

@@ -1,5 +1,5 @@
 /// Numbers, sizes and durations as the filter language writes them.
-enum Quantity {
+package enum Quantity {
     /// `12`, `1.5`, `-3`, `1e3`, and with `suffixes` `10k`, `1.5M`, `2G` (powers of 1000, a `B` may
     /// follow). Nil for anything else, and for what a Double cannot hold.
     static func number(_ text: String) -> Double? {
@@ -18,7 +18,7 @@ enum Quantity {
     }
 
     /// Seconds: `90s`, `5m`, `1h30m`, `2d`, `1w`; a number without a unit counts seconds.
-    static func duration(_ text: String) -> Double? {
+    package static func duration(_ text: String) -> Double? {
         var rest = Array(text.utf8)[...]
         let negative = rest.first == UInt8(ascii: "-")
         if negative { rest = rest.dropFirst() }

@@ -8,9 +8,9 @@ extension ControlClient {
     /// - Parameters:
     ///   - filter: in the filter language; nil for all.
     ///   - sort: the name of a field; nil for the daemon's own order.
-    ///   - limit: nil for the daemon's own.
+    ///   - limit: rows in the answer at most; the daemon has a bound of its own.
     package func destinations(
-        filter: String? = nil, sort: String? = nil, descending: Bool = false, limit: Int? = nil,
+        filter: String? = nil, sort: String? = nil, descending: Bool = false, limit: Int = 100,
         offset: Int = 0
     ) async throws -> Page<DestinationRow> {
         try await get(
@@ -23,7 +23,7 @@ extension ControlClient {
     }
 
     package func messages(
-        filter: String? = nil, sort: String? = nil, descending: Bool = false, limit: Int? = nil,
+        filter: String? = nil, sort: String? = nil, descending: Bool = false, limit: Int = 100,
         offset: Int = 0
     ) async throws -> Page<MessageRow> {
         try await get(
@@ -40,9 +40,9 @@ extension ControlClient {
     }
 
     /// The latest first.
-    package func actions(limit: Int? = nil) async throws -> Page<ActionRow> {
+    package func actions(limit: Int = 100) async throws -> Page<ActionRow> {
         try await get(
-            RequestTarget("v1", "actions").adding("limit", limit.map { String($0) }))
+            RequestTarget("v1", "actions").adding("limit", String(limit)))
     }
 
     package func plan(_ request: PlanRequest) async throws -> Plan {
@@ -96,11 +96,11 @@ extension ControlClient {
 
     private static func page(
         _ target: RequestTarget, _ filter: String?, _ sort: String?, _ descending: Bool,
-        _ limit: Int?, _ offset: Int
+        _ limit: Int, _ offset: Int
     ) -> RequestTarget {
         target.adding("filter", filter)
             .adding("sort", sort.map { (descending ? "-" : "") + $0 })
-            .adding("limit", limit.map { String($0) })
+            .adding("limit", String(limit))
             .adding("offset", offset == 0 ? nil : String(offset))
     }
 }
@@ -120,4 +120,9 @@ package struct SubmissionRefused: Error {
     /// later.
     package var status: Int
     package var error: APIError
+
+    package init(status: Int, error: APIError) {
+        self.status = status
+        self.error = error
+    }
 }

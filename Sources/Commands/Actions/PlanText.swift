@@ -1,0 +1,54 @@
+package import Control
+import Mail
+
+/// A plan as it is shown before anything is done.
+package enum PlanText {
+    /// - Parameter target: what the selector was taken for.
+    package static func lines(_ plan: Plan, target: String) -> [String] {
+        let counts = plan.counts
+        var lines = ["\(plan.request.action.rawValue): \(target)"]
+        func add(_ label: String, _ text: String) {
+            lines.append(
+                "  " + label + String(repeating: " ", count: max(1, 9 - label.count)) + text)
+        }
+
+        if plan.request.action != .workers { add("touches", touched(counts)) }
+        if let oldest = plan.oldestAt { add("oldest", Format.span(from: oldest, to: plan.at)) }
+        if !plan.topDomains.isEmpty { add("domains", named(plan.topDomains)) }
+        if !plan.topSenders.isEmpty {
+            add("senders", named(plan.topSenders, empty: "<>"))
+        }
+        for (index, row) in plan.samples.prefix(5).enumerated() {
+            let recipient = row.recipients.first ?? row.domain
+            let reply = row.lastReply.map { "  \(SafeText($0))" } ?? ""
+            add(
+                index == 0 ? "such as" : "",
+                "\(SafeText(row.id))  \(Table.sender(row.sender)) to \(SafeText(recipient)), "
+                    + Format.span(from: row.receivedAt, to: plan.at) + reply)
+        }
+        if let drain = plan.drainSeconds {
+            add("drain", "about \(Format.duration(seconds: drain)) at the present limits")
+        }
+        for note in plan.notes { add("note", SafeText(note).text) }
+        add("effect", SafeText(plan.effect).text)
+        if let undo = plan.undoSeconds {
+            add("undo", "possible for \(Format.duration(seconds: undo))")
+        }
+        return lines
+    }
+
+    private static func touched(_ counts: Counts) -> String {
+        let destinations = Format.count(counts.destinations, "destination")
+        guard counts.deliveries > 0 else { return destinations }
+        return "\(Format.count(counts.deliveries, "delivery")) of "
+            + "\(Format.count(counts.messages, "message")) to "
+            + "\(Format.count(counts.recipients, "recipient")) at \(destinations)"
+            + (counts.bytes > 0 ? ", \(Format.size(counts.bytes))" : "")
+    }
+
+    private static func named(_ counts: [NamedCount], empty: String = "-") -> String {
+        counts.prefix(5).map {
+            "\($0.name.isEmpty ? empty : SafeText($0.name).text) \(Format.count($0.count))"
+        }.joined(separator: ", ")
+    }
+}

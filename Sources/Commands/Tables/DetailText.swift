@@ -1,0 +1,101 @@
+package import Control
+package import Mail
+
+/// `sluice show ID`.
+package enum DetailText {
+    package static func lines(
+        _ row: DestinationRow, now: UnixTime, utcOffset: (UnixTime) -> Int
+    ) -> [String] {
+        func at(_ time: UnixTime) -> String {
+            Format.clock(time, now: now, utcOffset: utcOffset(time))
+        }
+        var lines = [
+            "destination   \(SafeText(row.id))  \(SafeText(row.name))",
+            "state         \(row.state.rawValue)"
+                + (row.why.text.isEmpty ? "" : ": \(SafeText(row.why.text))"),
+            "queued        \(Format.count(row.queued)): \(Format.count(row.ready)) ready, "
+                + "\(Format.count(row.delivering)) delivering, "
+                + "\(Format.count(row.delayed)) delayed, \(Format.count(row.held)) held",
+            "connections   \(row.connections) open, window \(row.window), limit \(row.limit)",
+        ]
+        if let tokens = row.tokens {
+            lines.append(
+                "tokens        \(Format.decimal(tokens)) of \(row.burst.map(Format.decimal) ?? "?")"
+                    + (row.rate.map { ", filled at \(Format.rate($0))" } ?? ""))
+        }
+        lines.append(
+            "breaker       \(row.breaker.rawValue)"
+                + (row.breakerUntil.map { " until \(at($0))" } ?? "")
+                + ", \(Format.count(row.failures, "failure")) since it last worked")
+        if let oldest = row.oldestAt {
+            lines.append("oldest mail   \(Format.span(from: oldest, to: now))")
+        }
+        if let next = row.nextAttemptAt { lines.append("next attempt  \(at(next))") }
+        lines.append(
+            "worker        \(row.worker.map { String($0) } ?? "none")"
+                + (row.pin.map { ", pinned to \($0)" } ?? ""))
+        if let by = row.pausedBy {
+            lines.append(
+                "paused        by \(SafeText(by))"
+                    + (row.pausedUntil.map { " until \(at($0))" } ?? ""))
+        }
+        lines.append(
+            "since start   \(Format.count(row.attempts, "attempt")): "
+                + "\(Format.count(row.delivered)) delivered, "
+                + "\(Format.count(row.deferred)) deferred, \(Format.count(row.bounced)) bounced; "
+                + "now \(Format.rate(row.deliveredPerSecond))")
+        if let reply = row.lastReply {
+            lines.append(
+                "last reply    \(SafeText(reply))" + (row.lastReplyAt.map { " (\(at($0)))" } ?? ""))
+        }
+        lines.append("key           " + hexadecimal(row.key))
+        lines += row.domains.map { "domain        \(SafeText($0))" }
+        lines += row.exchangers.map { "exchanger     \(SafeText($0))" }
+        return lines
+    }
+
+    package static func lines(
+        _ message: MessageDetail, now: UnixTime, utcOffset: (UnixTime) -> Int
+    ) -> [String] {
+        func at(_ time: UnixTime) -> String {
+            Format.clock(time, now: now, utcOffset: utcOffset(time))
+        }
+        var lines = [
+            "message       \(SafeText(message.id))",
+            "sender        \(Table.sender(message.sender))",
+            "size          \(Format.size(message.size))",
+            "received      \(at(message.receivedAt)) from \(SafeText(message.client)), "
+                + "\(Format.span(from: message.receivedAt, to: now)) ago",
+            "expires       \(at(message.expiresAt))",
+        ]
+        for row in message.deliveries {
+            lines += [
+                "",
+                "delivery      \(SafeText(row.id))  \(row.state.rawValue)"
+                    + (row.why.text.isEmpty ? "" : ": \(SafeText(row.why.text))"),
+                "  destination \(SafeText(row.destinationName ?? row.destination ?? row.domain))"
+                    + (row.worker.map { ", worker \($0)" } ?? ""),
+                "  attempts    \(row.attempts)"
+                    + (row.nextAttemptAt.map { ", next \(at($0))" } ?? ""),
+            ]
+            if let reply = row.lastReply { lines.append("  last reply  \(SafeText(reply))") }
+        }
+        if !message.recipients.isEmpty { lines.append("") }
+        lines += message.recipients.map { row in
+            "recipient     \(SafeText(row.address))  \(SafeText(row.state))"
+                + (row.lastReply.map { "  \(SafeText($0))" } ?? "")
+        }
+        if !message.header.isEmpty {
+            lines.append("")
+            // Each line by itself, so that the line ends stay and nothing else does.
+            lines += message.header.split(omittingEmptySubsequences: true) { $0.isNewline }
+                .map { "| \(SafeText(String($0)))" }
+        }
+        return lines
+    }
+
+    private static func hexadecimal(_ key: UInt32) -> String {
+        let digits = String(key, radix: 16)
+        return String(repeating: "0", count: 8 - digits.count) + digits
+    }
+}

@@ -1,0 +1,72 @@
+package import Control
+import Mail
+
+/// `sluice status`, and the head of the other overviews.
+package enum StatusText {
+    package static func lines(_ status: Status) -> [String] {
+        let totals = status.totals
+        let rates = status.rates
+        var lines = [
+            "sluiced on \(SafeText(status.hostname)), pid \(status.pid), up "
+                + Format.span(from: status.startedAt, to: status.at)
+        ]
+        if let error = status.spoolError {
+            lines.append("SPOOL CANNOT RECORD: \(SafeText(error)); intake and delivery wait")
+        }
+        lines += [
+            "queue         \(Format.count(totals.messages, "message")), "
+                + Format.count(totals.deliveries, "delivery")
+                + some([
+                    (totals.routing, "routing"), (totals.ready, "ready"),
+                    (totals.delivering, "delivering"), (totals.delayed, "delayed"),
+                    (totals.held, "held"), (totals.purging, "being purged"),
+                ]),
+            "destinations  \(Format.count(totals.destinations))"
+                + some([
+                    (totals.backoff, "backing off"), (totals.paused, "paused"),
+                    (totals.connections, "connections"),
+                ]),
+            "now           \(Format.rate(rates.accepted)) accepted, "
+                + "\(Format.rate(rates.delivered)) delivered, "
+                + "\(Format.rate(rates.deferred)) deferred, \(Format.rate(rates.bounced)) bounced",
+            "since start   \(Format.count(totals.accepted)) accepted, "
+                + "\(Format.count(totals.delivered)) delivered, "
+                + "\(Format.count(totals.deferred)) deferred, "
+                + "\(Format.count(totals.bounced)) bounced",
+            "workers       " + workers(status.workers),
+        ]
+        if !status.mayOperate {
+            lines.append(
+                "you may look, not act"
+                    + (status.mayNotOperateBecause.map { ": \(SafeText($0))" } ?? ""))
+        }
+        return lines
+    }
+
+    /// One line for a log or a screen reader.
+    package static func summary(_ status: Status) -> String {
+        let totals = status.totals
+        return "\(Format.count(totals.deliveries)) queued"
+            + some([
+                (totals.ready, "ready"), (totals.delivering, "delivering"),
+                (totals.delayed, "delayed"), (totals.held, "held"),
+            ])
+            + "; \(Format.rate(status.rates.delivered)) delivered, "
+            + "\(Format.rate(status.rates.deferred)) deferred; "
+            + "\(Format.count(totals.backoff)) of "
+            + "\(Format.count(totals.destinations, "destination")) backing off"
+            + (status.spoolError == nil ? "" : "; SPOOL CANNOT RECORD")
+    }
+
+    private static func some(_ parts: [(Int, String)]) -> String {
+        let named = parts.filter { $0.0 > 0 }.map { "\(Format.count($0.0)) \($0.1)" }
+        return named.isEmpty ? "" : ": " + named.joined(separator: ", ")
+    }
+
+    private static func workers(_ rows: [WorkerRow]) -> String {
+        if rows.isEmpty { return "none" }
+        return rows.map { row in
+            "\(row.id) \(row.state.rawValue)" + (row.pid.map { " (pid \($0))" } ?? "")
+        }.joined(separator: ", ")
+    }
+}

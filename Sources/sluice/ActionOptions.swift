@@ -1,0 +1,52 @@
+import ArgumentParser
+import Commands
+import Control
+
+/// What all commands that act have in common.
+struct ActionOptions: ParsableArguments {
+    @Flag(help: "Only show what it would touch.")
+    var dryRun = false
+
+    @Flag(name: .shortAndLong, help: "Do it without asking.")
+    var yes = false
+
+    @Option(help: ArgumentHelp("Why, for the audit log.", valueName: "text"))
+    var reason = ""
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var json: JSONOption
+
+    func validate() throws {
+        if dryRun, yes { throw ValidationError("--dry-run and --yes exclude each other") }
+    }
+
+    func run(
+        _ request: PlanRequest, target: String, _ client: ControlClient
+    ) async throws {
+        try await ActionRun(isDryRun: dryRun, isAgreed: yes, json: json.isWanted)
+            .run(request, target: target, client, Console.standard())
+    }
+
+    /// Finds out what a selector means, then plans, asks and acts.
+    func run(
+        _ action: ActionKind, _ selector: String, worker: Int? = nil, seconds: Double? = nil
+    ) async throws {
+        let client = connection.client
+        let target = try await Target.resolve(selector, for: action, client)
+        let request = PlanRequest(
+            action: action, selector: target.selector, reason: reason, worker: worker,
+            seconds: seconds)
+        try await run(request, target: target.description, client)
+    }
+}
+
+/// A command on whatever a selector names.
+protocol SelectorCommand: AsyncParsableCommand {
+    static var action: ActionKind { get }
+    var selector: String { get }
+    var options: ActionOptions { get }
+}
+
+extension SelectorCommand {
+    func run() async throws { try await options.run(Self.action, selector) }
+}

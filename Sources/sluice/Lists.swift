@@ -1,0 +1,144 @@
+import ArgumentParser
+import Commands
+import Control
+import Filter
+
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Totals, rates and workers.")
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var json: JSONOption
+
+    func run() async throws {
+        let console = Console.standard()
+        let status = try await connection.client.status()
+        if json.isWanted {
+            try console.print(json: status)
+        } else {
+            console.print(StatusText.lines(status))
+        }
+    }
+}
+
+struct Destinations: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "The destinations, by default those with most mail first.")
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var rows: RowOptions
+    @OptionGroup var json: JSONOption
+
+    func run() async throws {
+        let query = try RowQuery(
+            filter: rows.filter, sort: rows.sort ?? "-queued", limit: rows.limit,
+            fields: .destinations)
+        let page = try await connection.client.destinations(
+            filter: query.filter, sort: query.sort, descending: query.descending,
+            limit: query.limit)
+        try Console.standard().print(page, "destination", json: json.isWanted) {
+            Table.destinations(page.rows, now: page.at)
+        }
+    }
+}
+
+struct Messages: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "The messages in the queue, by default the oldest first.")
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var rows: RowOptions
+    @OptionGroup var json: JSONOption
+
+    func run() async throws {
+        let query = try RowQuery(
+            filter: rows.filter, sort: rows.sort ?? "-age", limit: rows.limit, fields: .messages)
+        let page = try await connection.client.messages(
+            filter: query.filter, sort: query.sort, descending: query.descending,
+            limit: query.limit)
+        try Console.standard().print(page, "delivery", json: json.isWanted) {
+            Table.messages(page.rows, now: page.at)
+        }
+    }
+}
+
+struct Actions: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "What operators have done, the latest first.")
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var json: JSONOption
+
+    @Option(help: ArgumentHelp("At most this many rows.", valueName: "n"))
+    var limit = 100
+
+    func run() async throws {
+        let console = Console.standard()
+        let query = try RowQuery(filter: nil, sort: nil, limit: limit, fields: .messages)
+        let page = try await connection.client.actions(limit: query.limit)
+        try console.print(page, "action", json: json.isWanted) {
+            Table.actions(page.rows, now: page.at, utcOffset: console.utcOffset)
+        }
+    }
+}
+
+struct Workers: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "The workers; set changes how many there are.",
+        subcommands: [List.self, Set.self], defaultSubcommand: List.self)
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "The workers (the default).")
+
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var json: JSONOption
+
+        func run() async throws {
+            let page = try await connection.client.workers()
+            try Console.standard().print(page, "worker", json: json.isWanted) {
+                Table.workers(page.rows, now: page.at)
+            }
+        }
+    }
+
+    struct Set: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Changes how many workers there are; some destinations move.")
+
+        @Argument(help: "How many.")
+        var count: Int
+
+        @OptionGroup var options: ActionOptions
+
+        func validate() throws {
+            guard count > 0 else { throw ValidationError("there must be at least one worker") }
+        }
+
+        func run() async throws {
+            let request = PlanRequest(
+                action: .workers, selector: Selector(), reason: options.reason, worker: count)
+            try await options.run(request, target: "\(count)", options.connection.client)
+        }
+    }
+}
+
+extension Console {
+    /// A page as a document, or as a table with what is missing said beside it.
+    func print<Row>(
+        _ page: Page<Row>, _ noun: String, json: Bool, table: () -> Table
+    ) throws {
+        if json {
+            try print(json: page)
+            return
+        }
+        guard !page.rows.isEmpty else {
+            warn("no \(Format.count(0, noun).dropFirst(2)) match")
+            return
+        }
+        print(table())
+        let left = page.total - page.offset - page.rows.count
+        if left > 0 {
+            warn("\(Format.count(left)) more; --limit shows them")
+        }
+    }
+}

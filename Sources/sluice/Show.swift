@@ -1,0 +1,47 @@
+import ArgumentParser
+import Commands
+import Control
+import Mail
+
+struct Show: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "All about one message or destination.")
+
+    @Argument(help: "The id of a message or delivery; a destination's number, name or domain.")
+    var id: String
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var json: JSONOption
+
+    func run() async throws {
+        let console = Console.standard()
+        let client = connection.client
+        guard Target.isName(id) else {
+            throw CommandFailure.usage("'\(id)' is no id and no name")
+        }
+        let message = try await Target.message(id, client)
+        let destinations = try await Target.destinations(id, client)
+        if json.isWanted {
+            switch (message, destinations.count) {
+            case (let message?, 0): try console.print(json: message.detail)
+            case (nil, 1):
+                try console.print(json: DestinationDocument(destination: destinations[0]))
+            case (nil, 0): break
+            default: throw CommandFailure.refused("'\(id)' is more than one thing: name one by id")
+            }
+        } else {
+            let now = console.now()
+            if let message {
+                console.print(
+                    DetailText.lines(message.detail, now: now, utcOffset: console.utcOffset))
+            }
+            for (index, row) in destinations.enumerated() {
+                if index > 0 || message != nil { console.print([""]) }
+                console.print(DetailText.lines(row, now: now, utcOffset: console.utcOffset))
+            }
+        }
+        if message == nil, destinations.isEmpty {
+            throw CommandFailure.refused("there is no message or destination '\(id)'")
+        }
+    }
+}

@@ -1,0 +1,47 @@
+import ArgumentParser
+import Commands
+
+/// How the monitor shows what it shows.
+enum MonitorMode: String, EnumerableFlag {
+    case once, plain, json
+
+    static func help(for value: MonitorMode) -> ArgumentHelp? {
+        switch value {
+        case .once: "Print one overview and end."
+        case .plain: "Print changes line by line, for screen readers and logs."
+        case .json: "Print one overview as a JSON document and end."
+        }
+    }
+}
+
+struct Top: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "The monitor (the default).")
+
+    @OptionGroup var connection: ConnectionOptions
+
+    @Option(help: ArgumentHelp("The theme's name.", valueName: "name"))
+    var theme: String?
+
+    @Flag(exclusivity: .exclusive)
+    var mode: MonitorMode?
+
+    @Flag(help: "Offer no actions.")
+    var readOnly = false
+
+    @Option(help: ArgumentHelp("Seconds between updates, 0.1 to 3600.", valueName: "s"))
+    var interval = 1.0
+
+    func validate() throws {
+        guard (0.1...3600).contains(interval) else {
+            throw ValidationError("--interval must be between 0.1 and 3600 seconds")
+        }
+    }
+
+    func run() async throws {
+        let status = try await runMonitor(
+            MonitorOptions(
+                socket: connection.path, theme: theme, mode: mode, isReadOnly: readOnly,
+                interval: .seconds(interval)))
+        if status != ExitStatus.done { throw ExitCode(status) }
+    }
+}
