@@ -111,7 +111,12 @@ let package = Package(
         tests(
             "Manager",
             ["Manager", "Spool", "Control", "Mail", "Settings", nioCore, nioEmbedded]),
-        tests("Worker", ["Worker", "SMTP", "Scheduler", "Mail", "Control", nioCore, nioPosix]),
+        tests(
+            "Worker",
+            [
+                "Worker", "SMTP", "Scheduler", "Mail", "Control", "Settings", "Testbed", nioCore,
+                nioPosix,
+            ]),
         tests("Terminal", ["Terminal"]),
         tests("Monitor", ["Monitor", "Terminal", "Control", "Mail", "Settings"]),
         tests("Testbed", ["Testbed", "SMTP", "Mail", nioCore, nioPosix]),
