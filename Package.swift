@@ -94,8 +94,7 @@ let package = Package(
         library("Terminal", ["CTerminal", "Mail"]),
         library("Monitor", ["Mail", "Filter", "Settings", "Control", "Terminal"]),
         library("Commands", ["Mail", "Filter", "Control", nioCore]),
-        library("Testbed", ["Mail", "SMTP", nioCore, nioPosix, nioSSL]),
->>>>>>> cli
+        library("Testbed", ["Mail", nioCore, nioPosix, nioSSL]),
 
         .executableTarget(
             name: "sluiced",
@@ -124,11 +123,16 @@ let package = Package(
         tests(
             "Manager",
             ["Manager", "Spool", "Control", "Mail", "Settings", nioCore, nioEmbedded]),
-        tests("Worker", ["Worker", "SMTP", "Scheduler", "Mail", "Control", nioCore, nioPosix]),
+        tests(
+            "Worker",
+            [
+                "Worker", "SMTP", "Scheduler", "Mail", "Control", "Settings", "Testbed", nioCore,
+                nioPosix,
+            ]),
         tests("Terminal", ["Terminal", "Mail"]),
         tests("Monitor", ["Monitor", "Terminal", "Control", "Mail", "Settings"]),
-<<<<<<< HEAD
-        library("Testbed", ["Mail", nioCore, nioPosix, nioSSL]),
+        tests("Commands", ["Commands", "Control", "Mail", "Filter", nioCore]),
+        tests("Testbed", ["Testbed", "Mail", nioCore, nioPosix, nioSSL]),
         tests("Integration", ["Testbed", "Control", "Mail", "Settings", nioCore, nioPosix]),
     ]
 )
