@@ -34,6 +34,16 @@ final class DataDirectory: Sendable {
         close(file)
     }
 
+    /// What is left on its disk for others than root.
+    func freeBytes() throws(SpoolError) -> Int {
+        var status = statvfs()
+        guard statvfs(path, &status) == 0 else {
+            throw Self.unusable(path, "is the disk still there?", errno)
+        }
+        let (bytes, overflow) = status.f_bavail.multipliedReportingOverflow(by: status.f_frsize)
+        return overflow ? .max : Int(clamping: bytes)
+    }
+
     private static func check(_ path: String) throws(SpoolError) {
         let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else {

@@ -16,19 +16,23 @@ package final class SQLiteSpool: Spool {
     package struct Options: Sendable {
         /// How large the database may become; nil: as large as the disk.
         package var maximumBytes: Int?
+        /// What intake leaves free on the disk: the log needs room for removals, too, and the
+        /// database for what is copied from it.
+        package var reservedBytes: Int
         /// Connections for reading.
         package var readers: Int
-        /// Page cache of each connection.
+        /// Page cache of the writing connection.
         package var cacheBytes: Int
         /// The log is copied into the database when it has so many pages. More of them means
         /// that more of what is written has been removed again before it is copied.
         package var checkpointPages: Int
 
         package init(
-            maximumBytes: Int? = nil, readers: Int = 4, cacheBytes: Int = 8 << 20,
-            checkpointPages: Int = 4000
+            maximumBytes: Int? = nil, reservedBytes: Int = 64 << 20, readers: Int = 4,
+            cacheBytes: Int = 8 << 20, checkpointPages: Int = 4000
         ) {
             self.maximumBytes = maximumBytes
+            self.reservedBytes = reservedBytes
             self.readers = readers
             self.cacheBytes = cacheBytes
             self.checkpointPages = checkpointPages
@@ -39,6 +43,7 @@ package final class SQLiteSpool: Spool {
 
     let pool: DatabasePool
     private let directory: DataDirectory
+    private let options: Options
     private let report: @Sendable (SpoolError) -> Void
     /// Not Sendable; touched only in accesses to the pool's writer, which are serial.
     nonisolated(unsafe) private var statements: WriteStatements?
@@ -55,6 +60,7 @@ package final class SQLiteSpool: Spool {
         report: @escaping @Sendable (SpoolError) -> Void = { _ in }
     ) throws(SpoolError) {
         directory = try DataDirectory(path: path)
+        self.options = options
         self.report = report
         do {
             let file = directory.databasePath
@@ -150,11 +156,24 @@ package final class SQLiteSpool: Spool {
         do {
             return try pool.writeWithoutTransaction { database in
                 guard let statements else { throw Self.closedError }
-                return try body(database, statements)
+                do {
+                    return try body(database, statements)
+                } catch {
+                    Self.reclaimLog(database, after: SpoolError(error, context: ""))
+                    throw error
+                }
             }
         } catch {
             throw SpoolError(error, context: "\(directory.databasePath): \(purpose)")
         }
+    }
+
+    /// On a full disk not even a removal can be recorded while the log has to grow for it. What
+    /// the log holds is copied into the database as far as possible, after which the log is
+    /// written again from its start, in the space that it has.
+    private static func reclaimLog(_ database: Database, after error: SpoolError) {
+        guard error.code == .cannotWrite else { return }
+        _ = try? database.checkpoint(.passive)
     }
 
     // MARK: Reading
@@ -181,6 +200,18 @@ package final class SQLiteSpool: Spool {
         } catch {
             throw SpoolError(error, context: "\(directory.databasePath): \(purpose)")
         }
+    }
+
+    package func availableBytes() throws(SpoolError) -> Int {
+        let onDisk = try directory.freeBytes() - options.reservedBytes
+        let inDatabase = try readOnce("free pages") { database in
+            // Pages that removed mail has left are used before the file grows.
+            let free = try Int.fetchOne(database, sql: "PRAGMA freelist_count") ?? 0
+            let used = try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0
+            return (free * Self.pageSize, options.maximumBytes.map { $0 - used * Self.pageSize })
+        }
+        let growth = min(onDisk, inDatabase.1 ?? .max)
+        return max(0, onDisk <= 0 ? 0 : growth + inDatabase.0)
     }
 
     private static var closedError: SpoolError {

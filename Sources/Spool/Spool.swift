@@ -56,8 +56,17 @@ package protocol Spool: Sendable {
 
     func action(_ id: Int64) throws(SpoolError) -> ActionRecord?
 
+    /// How many bytes of mail can be taken in and still leave room to record what becomes of the
+    /// mail that is here. At 0 intake answers 452, while delivery goes on.
+    func availableBytes() throws(SpoolError) -> Int
+
     /// Ends the use of the spool; releases its lock.
     func close()
+}
+
+extension Spool {
+    /// For a spool that does not know.
+    package func availableBytes() throws(SpoolError) -> Int { .max }
 }
 
 /// Something went wrong with the spool. `code` is stable, `cause` is the engine's own words,

@@ -93,6 +93,8 @@ enum SpoolSchema {
         configuration.maximumReaderCount = options.readers
         configuration.persistentReadOnlyConnections = true
         configuration.prepareDatabase { database in
+            // A reader passes over what it reads once, and the kernel has it too.
+            let cache = database.configuration.readonly ? 2 << 20 : options.cacheBytes
             // Debian builds SQLite with SECURE_DELETE, which writes every freed page once more.
             // cell_size_check finds a damaged page before it is used.
             try database.execute(
@@ -102,7 +104,7 @@ enum SpoolSchema {
                     PRAGMA temp_store = MEMORY;
                     PRAGMA trusted_schema = OFF;
                     PRAGMA cell_size_check = ON;
-                    PRAGMA cache_size = -\(options.cacheBytes / 1024);
+                    PRAGMA cache_size = -\(cache / 1024);
                     PRAGMA wal_autocheckpoint = \(options.checkpointPages);
                     PRAGMA journal_size_limit = \(options.checkpointPages * SQLiteSpool.pageSize * 2);
                     """)

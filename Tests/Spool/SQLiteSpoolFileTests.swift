@@ -134,6 +134,23 @@ struct SQLiteSpoolFileTests {
         #expect(try spool.body(of: MessageID(rawValue: number + 1)) == ByteBuffer(string: large))
     }
 
+    @Test func roomForMail() throws {
+        var spool = try open(SQLiteSpool.Options(maximumBytes: 400_000, reservedBytes: 0))
+        let before = try spool.availableBytes()
+        #expect((200_000...400_000).contains(before))
+        try spool.commit([.accept(message(1, body: String(repeating: "x", count: 100_000)))])
+        let after = try spool.availableBytes()
+        #expect((before - 110_000...before - 90_000).contains(after))
+        try spool.commit([.remove(id(1))])
+        #expect(try spool.availableBytes() > before - 20_000)
+        spool.close()
+
+        spool = try open(SQLiteSpool.Options(reservedBytes: .max))
+        #expect(try spool.availableBytes() == 0)
+        // What is here can still be recorded.
+        try spool.commit([.accept(message(2)), .remove(id(2))])
+    }
+
     @Test func aSecondDaemonIsRefused() throws {
         let spool = try open()
         expectError(.inUse, mentions: "pid \(getpid())", directory.file("spool.lock")) {
