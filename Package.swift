@@ -92,7 +92,7 @@ let package = Package(
             ]),
         library("Terminal", ["CTerminal", "Mail"]),
         library("Monitor", ["Mail", "Filter", "Settings", "Control", "Terminal"]),
-        library("Testbed", ["Mail", nioCore, nioPosix, nioSSL]),
+        library("Testbed", ["Mail", "Scheduler", nioCore, nioPosix, nioSSL]),
 
         .executableTarget(
             name: "sluiced",
@@ -124,7 +124,8 @@ let package = Package(
         tests("Worker", ["Worker", "SMTP", "Scheduler", "Mail", "Control", nioCore, nioPosix]),
         tests("Terminal", ["Terminal", "Mail"]),
         tests("Monitor", ["Monitor", "Terminal", "Control", "Mail", "Settings"]),
-        tests("Testbed", ["Testbed", "Mail", nioCore, nioPosix, nioSSL]),
+        tests(
+            "Testbed", ["Testbed", "Mail", "Scheduler", "Settings", nioCore, nioPosix, nioSSL]),
         tests("Integration", ["Testbed", "Control", "Mail", "Settings", nioCore, nioPosix]),
     ]
 )
