@@ -94,7 +94,7 @@ let package = Package(
         library("Terminal", ["CTerminal", "Mail"]),
         library("Monitor", ["Mail", "Filter", "Settings", "Control", "Terminal"]),
         library("Commands", ["Mail", "Filter", "Control", nioCore]),
-        library("Testbed", ["Mail", nioCore, nioPosix, nioSSL]),
+        library("Testbed", ["Mail", "Scheduler", nioCore, nioPosix, nioSSL]),
 
         .executableTarget(
             name: "sluiced",
@@ -105,6 +105,7 @@ let package = Package(
             dependencies: [
                 "Mail", "Filter", "Settings", "Control", "Commands", "Monitor", "Terminal",
                 "Testbed", nioCore, nioPosix, argumentParser,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
 
@@ -132,7 +133,8 @@ let package = Package(
         tests("Terminal", ["Terminal", "Mail"]),
         tests("Monitor", ["Monitor", "Terminal", "Control", "Mail", "Settings"]),
         tests("Commands", ["Commands", "Control", "Mail", "Filter", nioCore]),
-        tests("Testbed", ["Testbed", "Mail", nioCore, nioPosix, nioSSL]),
+        tests(
+            "Testbed", ["Testbed", "Mail", "Scheduler", "Settings", nioCore, nioPosix, nioSSL]),
         tests("Integration", ["Testbed", "Control", "Mail", "Settings", nioCore, nioPosix]),
     ]
 )

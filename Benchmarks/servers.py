@@ -128,7 +128,7 @@ class Sluice(Server):
         return f"Sluice ({os.path.relpath(self.program)})"
 
     def launch(self, sink_port, log):
-        os.makedirs(os.path.join(self.directory, "sluice"), exist_ok=True)
+        os.makedirs(os.path.join(self.directory, "sluice/data"))
         configuration = self.write("sluice/sluice.toml", f"""\
 hostname = "bench.test"
 data_dir = "{self.directory}/sluice/data"

@@ -1,4 +1,5 @@
 package import NIOCore
+import Scheduler
 
 /// An Internet in a box: receivers with the manners of real ones, each on a loopback address of its
 /// own, and several hundred domains that lead to them.
@@ -26,7 +27,7 @@ package final class Internet: Sendable {
         group: any EventLoopGroup, tail: Int = 150, seed: UInt64 = 1, keep: Keep = .counts
     ) async throws -> Internet {
         var plans = wellKnown
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         for index in 0..<tail {
             let domains = [index * 2 + 1, index * 2 + 2].map { number in
                 "mail-\(number < 10 ? "00" : number < 100 ? "0" : "")\(number).example"
@@ -108,7 +109,7 @@ package final class Internet: Sendable {
     }
 
     /// Most small servers are fine; each of the others has one of the usual troubles.
-    private static func smallManner(using generator: inout SeededGenerator) -> ReceiverManner {
+    private static func smallManner(using generator: inout SplitMix64) -> ReceiverManner {
         switch Int.random(in: 0..<100, using: &generator) {
         case ..<70: .fast
         case ..<78: .greylisting(for: .seconds(20))

@@ -1,6 +1,7 @@
 import Foundation
 import NIOCore
 import NIOPosix
+import Settings
 import Synchronization
 import Testing
 
@@ -120,13 +121,17 @@ private let standIn = """
         }
     }
 
-    @Test func theConfigurationRoutesEveryDomainToLoopback() async throws {
+    @Test func theConfigurationIsSoundAndRoutesEveryDomain() async throws {
         let internet = try await Internet.start(group: group, tail: 5)
         let directory = try DemoDirectory(routes: internet.staticRoutes)
-        let text = try String(contentsOfFile: directory.configuration, encoding: .utf8)
-        for (domain, route) in internet.staticRoutes {
-            #expect(text.contains("\n\"\(domain)\" = \"\(route)\"\n"))
-        }
+        let check = Configuration.check(path: directory.configuration)
+        #expect(check.problems.isEmpty, "\(check.problems)")
+        let configuration = try #require(check.configuration)
+        #expect(configuration.controlSocket == directory.controlSocket)
+        #expect(configuration.intake.listen.map(\.port) == [directory.intakePort])
+        let statics = configuration.routing.statics.map { "\($0.pattern) \($0.route)" }
+        #expect(Set(statics) == Set(internet.staticRoutes.map { "\($0.domain) \($0.route)" }))
+
         let mode = try FileManager.default.attributesOfItem(atPath: directory.path)
         #expect((mode[.posixPermissions] as? NSNumber)?.intValue == 0o700)
         directory.remove()

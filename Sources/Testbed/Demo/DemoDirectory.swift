@@ -1,3 +1,5 @@
+import Glibc
+
 /// Everything a demonstration has on disk: configuration, spool, control socket and log, in one
 /// temporary directory.
 package struct DemoDirectory: Sendable {
@@ -15,6 +17,9 @@ package struct DemoDirectory: Sendable {
         directory = try TemporaryDirectory(prefix: "sluice-demo")
         do {
             intakePort = try PortReservation.freePort()
+            guard mkdir(directory.file("data"), 0o700) == 0 else {
+                throw TestbedError.system("mkdir", errno)
+            }
             try write(
                 Self.configuration(
                     dataDirectory: directory.file("data"),

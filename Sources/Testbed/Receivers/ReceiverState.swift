@@ -1,4 +1,5 @@
 import NIOCore
+import Scheduler
 
 /// What all sessions of one receiver share: its dice, its quota, its greylist, its statistics.
 /// A value without I/O and without a clock of its own.
@@ -6,7 +7,7 @@ struct ReceiverState {
     let manner: ReceiverManner
     private let keep: Keep
     private let salt: UInt64
-    private var dice: SeededGenerator
+    private var dice: SplitMix64
     private var tokens: Double
     private var refilledAt: NIODeadline
     private var greylist: [String: NIODeadline] = [:]
@@ -18,7 +19,7 @@ struct ReceiverState {
         self.manner = manner
         self.keep = keep
         salt = seed
-        dice = SeededGenerator(seed: seed)
+        dice = SplitMix64(seed: seed)
         tokens = manner.quota?.burst ?? 0
         refilledAt = now
     }

@@ -1,3 +1,5 @@
+package import Scheduler
+
 /// Chooses domains as unevenly as mail does: the first is chosen most often, the n-th in proportion
 /// to 1/(n + 1) (the law of Zipf and Mandelbrot with exponent 1 and shift 1).
 package struct DomainSkew: Sendable {
@@ -16,7 +18,7 @@ package struct DomainSkew: Sendable {
         }
     }
 
-    package func pick(using generator: inout SeededGenerator) -> String {
+    package func pick(using generator: inout SplitMix64) -> String {
         let target = Double.random(in: 0..<(cumulative.last ?? 1), using: &generator)
         var low = 0
         var high = domains.count - 1

@@ -1,5 +1,6 @@
 package import Mail
 package import NIOCore
+import Scheduler
 
 /// One message as an application hands it in.
 package struct GeneratedMail: Sendable {
@@ -41,7 +42,7 @@ package struct MailStream: Sendable {
     private let skew: DomainSkew
     private let tag: String
     private let mailboxes: Int
-    private var generator: SeededGenerator
+    private var generator: SplitMix64
     private var count = 0
     /// Lines of text, long enough for the largest message; every message is a piece of it.
     private let text: ByteBuffer
@@ -54,7 +55,7 @@ package struct MailStream: Sendable {
         skew = DomainSkew(domains: domains)
         self.tag = tag
         self.mailboxes = mailboxes
-        generator = SeededGenerator(seed: seed)
+        generator = SplitMix64(seed: seed)
         text = Self.text(using: &generator)
     }
 
@@ -77,7 +78,7 @@ package struct MailStream: Sendable {
             From: <\(kind.sender)>\r
             To: \(recipients.map { "<\($0)>" }.joined(separator: ",\r\n\t"))\r
             Subject: \(kind.subject) (\(count))\r
-            Date: \(MailDate(date))\r
+            Date: \(DateHeader.format(date))\r
             Message-ID: <\(id)@\(kind.sender.drop { $0 != "@" }.dropFirst())>\r
             X-Testbed-ID: \(id)\r
             MIME-Version: 1.0\r
@@ -106,7 +107,7 @@ package struct MailStream: Sendable {
     }
 
     /// 64 KiB of lines of up to 76 characters, a few of which begin with a dot.
-    private static func text(using generator: inout SeededGenerator) -> ByteBuffer {
+    private static func text(using generator: inout SplitMix64) -> ByteBuffer {
         var text = ByteBuffer()
         while text.readableBytes < 65_536 {
             var line = generator.chance(0.02) ? ".well, " : ""
@@ -121,36 +122,5 @@ package struct MailStream: Sendable {
             text.writeString(line.dropLast() + "\r\n")
         }
         return text
-    }
-}
-
-/// A date as in a message header (RFC 5322 §3.3), in UTC.
-struct MailDate: CustomStringConvertible {
-    let description: String
-
-    init(_ time: UnixTime) {
-        let seconds = time.milliseconds / 1000
-        let (days, rest) = (seconds / 86_400, seconds % 86_400)
-        // Days to a civil date by eras of 400 years that begin in March, so that the leap day is
-        // the last of its year.
-        let shifted = days + 719_468
-        let era = shifted / 146_097
-        let dayOfEra = shifted % 146_097
-        let yearOfEra =
-            (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let monthFromMarch = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
-        let month = Int((monthFromMarch + 2) % 12)
-        let year = yearOfEra + era * 400 + (month < 2 ? 1 : 0)
-        let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
-        let months = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ]
-        let clock = [rest / 3600, rest / 60 % 60, rest % 60]
-            .map { ($0 < 10 ? "0" : "") + String($0) }
-            .joined(separator: ":")
-        description =
-            "\(weekdays[Int(days % 7)]), \(day) \(months[month]) \(year) \(clock) +0000"
     }
 }
