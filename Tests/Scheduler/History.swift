@@ -123,7 +123,7 @@ struct History {
         let entry = Entry(
             id: delivery, destination: id,
             due: isOld ? now + .seconds(pick(-5...900)) : now, received: received,
-            expires: received + .seconds(pick(0...9) == 0 ? pick(20...4000) : 400_000),
+            expires: received + .seconds(pick(0...9) == 0 ? pick(20...4000) : 1_000_000_000),
             attempts: isOld ? pick(0...5) : 0, size: pick(100...200_000),
             sender: UInt32(pick(1...5)), priority: UInt8(pick(0...2)))
         queued[delivery] = Delivery(entry: entry)
@@ -157,6 +157,7 @@ struct History {
 
     /// Away and back, as when it moves to another worker and returns.
     private mutating func handOver(_ id: DestinationID) {
+        let before = scheduler.status(id, at: now)!
         guard !running.contains(where: { $0.destination == id }),
             let snapshot = scheduler.remove(id, at: now)
         else { return }
@@ -169,6 +170,12 @@ struct History {
             return
         }
         add(id, snapshot: decoded)
+        let after = scheduler.status(id, at: now)!
+        check(
+            before.window == after.window && before.tokens == after.tokens
+                && before.breaker == after.breaker && before.breakerUntil == after.breakerUntil
+                && before.failures == after.failures && before.lastReply == after.lastReply,
+            "moved: \(before) became \(after)")
         for entry in entries(of: id) { scheduler.enqueue(entry, at: now) }
     }
 
@@ -312,6 +319,8 @@ struct History {
             check(status.oldestReceived == mine.map(\.entry.received).min(), "oldest")
             let tokens = status.tokens ?? 0
             check(tokens >= 0 && tokens <= status.burst ?? 0, "\(tokens) tokens")
+            let late = mine.count { !$0.isRunning && $0.entry.expires <= now }
+            check(late == 0, "\(late) waited too long and are still here")
             let why = scheduler.explain(id, at: now)
             check(
                 !isRecording || why.kind != .nothing || status.ready == 0,
@@ -338,10 +347,13 @@ struct History {
             scheduler.resume(id, at: now)
             paused[id] = nil
         }
+        let began = now
         for _ in 0..<20_000 where !queued.isEmpty {
             poll()
             if running.isEmpty {
-                guard let wake = scheduler.nextWake(after: now) else { break }
+                // Far sooner than most of it expires, which would come out too.
+                guard let wake = scheduler.nextWake(after: now), wake - began < .seconds(1_000_000)
+                else { break }
                 now = wake
             } else {
                 pass(.milliseconds(100))

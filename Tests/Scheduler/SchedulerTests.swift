@@ -105,6 +105,18 @@ import Testing
         #expect(bench.status.delayed == 100 && bench.status.failures == 0)
     }
 
+    @Test func waitsGrowWithTheAttempts() {
+        var bench = Bench(retry: RetryPolicy(schedule: RetryPolicy.parseSchedule("1m,5m*2,1h")))
+        bench.enqueue()
+        for (attempt, seconds) in [60, 300, 300, 3600, 3600].enumerated() {
+            let start = bench.start()[0]
+            let due = bench.now + .seconds(seconds)
+            #expect(start.attempts == attempt)
+            #expect(bench.finish(start, .greylisted) == .retry(at: due, attempts: attempt + 1))
+            bench.now = due
+        }
+    }
+
     @Test func handshakeFailuresDoNotSlowTheDestination() {
         var bench = Bench()
         bench.enqueue(50)
