@@ -1,5 +1,9 @@
 import Commands
 import Control
+import Glibc
+import Monitor
+import Settings
+import Terminal
 
 struct MonitorOptions: Sendable {
     var socket: String
@@ -10,16 +14,55 @@ struct MonitorOptions: Sendable {
     var interval: Duration
 }
 
+extension ControlClient: MonitorSource {}
+
 /// Shows the delivery until the user ends it; the status for the shell.
 func runMonitor(_ options: MonitorOptions) async throws -> Int32 {
     let console = Console.standard()
     let client = ControlClient(socket: options.socket)
-    switch options.mode ?? (console.isInteractive ? .plain : .once) {
+    switch options.mode {
     case .once: Overview.print(try await Overview.read(client), console)
     case .json: try console.print(json: try await Overview.read(client))
     case .plain: try await follow(client, every: options.interval, console)
+    case nil where console.isInteractive: return try await show(client, options, console)
+    case nil: Overview.print(try await Overview.read(client), console)
     }
     return ExitStatus.done
+}
+
+/// The screen. A terminal that cannot show it gets lines.
+private func show(
+    _ client: ControlClient, _ options: MonitorOptions, _ console: Console
+) async throws -> Int32 {
+    let finder = ThemeFinder(executable: ThemeFinder.executable(), environment: environment)
+    let theme: Theme
+    do throws(SettingsError) {
+        theme = try finder.theme(named: options.theme)
+    } catch {
+        throw CommandFailure.usage("\(error)")
+    }
+    do throws(TerminalError) {
+        let ending = try await Monitor.run(
+            configuration: Monitor.Configuration(
+                theme: theme, interval: options.interval, readOnly: options.isReadOnly,
+                terminal: environment("TERM") ?? "",
+                noColor: environment("NO_COLOR")?.isEmpty == false),
+            source: client)
+        switch ending {
+        case .quit, .cancelled: return ExitStatus.done
+        // As the shell reports a death by that signal.
+        case .signal(let number): return 128 + number
+        case .hangup: return 128 + SIGHUP
+        }
+    } catch {
+        console.warn("\(error): showing lines instead")
+        try await follow(client, every: options.interval, console)
+        return ExitStatus.done
+    }
+}
+
+private func environment(_ name: String) -> String? {
+    getenv(name).map { String(cString: $0) }
 }
 
 /// Prints what changes. A daemon that goes away is said once, and waited for.

@@ -30,6 +30,14 @@ enum WorkerProcess {
         posix_spawn_file_actions_adddup2(&actions, lock, 101)
         posix_spawn_file_actions_adddup2(&actions, 100, descriptor)
         posix_spawn_file_actions_adddup2(&actions, 101, lockDescriptor)
+        // NIO's listening sockets are inherited otherwise: a worker that outlives its manager would
+        // keep the intake's port from the next one.
+        for other in openDescriptors() where other > lockDescriptor && other != 100 && other != 101
+        {
+            posix_spawn_file_actions_addclose(&actions, other)
+        }
+        posix_spawn_file_actions_addclose(&actions, 100)
+        posix_spawn_file_actions_addclose(&actions, 101)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -52,6 +60,19 @@ enum WorkerProcess {
                 description: "cannot start \(executable): \(String(cString: strerror(result)))")
         }
         return (pid, pair[0])
+    }
+
+    private static func openDescriptors() -> [Int32] {
+        guard let listing = opendir("/proc/self/fd") else { return [] }
+        defer { closedir(listing) }
+        var descriptors: [Int32] = []
+        while let entry = readdir(listing) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if let number = Int32(name) { descriptors.append(number) }
+        }
+        return descriptors
     }
 
     /// How a process ended, in words; nil while it lives.
