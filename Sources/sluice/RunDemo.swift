@@ -1,9 +1,9 @@
 import Commands
 import Glibc
 import Monitor
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import Synchronization
 import Testbed
 import UnixSignals
 
@@ -29,13 +29,13 @@ func runDemo(_ options: DemoOptions) async throws -> Int32 {
         console.write("Starting an Internet in a box: receivers, the daemon, traffic …\n")
     }
     let demo = Testbed.Demo(group: NIOSingletons.posixEventLoopGroup)
-    let status = Mutex(ExitStatus.done)
+    let status = NIOLockedValueBox(ExitStatus.done)
     do {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 try await demo.run(daemonPath: String(daemon)) { socket in
                     let ended = try await watch(socket, options, console)
-                    status.withLock { $0 = ended }
+                    status.withLockedValue { $0 = ended }
                 }
             }
             group.addTask {
@@ -50,7 +50,7 @@ func runDemo(_ options: DemoOptions) async throws -> Int32 {
     } catch let error as TestbedError {
         throw CommandFailure.refused("\(error)")
     }
-    return status.withLock { $0 }
+    return status.withLockedValue { $0 }
 }
 
 /// The monitor where there is a terminal, else lines for a bounded time.
