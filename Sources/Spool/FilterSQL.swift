@@ -303,8 +303,8 @@ struct FilterSQL {
         guard case .text(let value) = comparison.value else { return never() }
         let states = Self.states.filter {
             switch comparison.op {
-            case .equal: Glob.matches(value, $0)
-            case .contains: Glob.contains($0, value)
+            case .equal: TextMatch.glob($0, value)
+            case .contains: TextMatch.contains($0, value)
             default: false
             }
         }
@@ -436,7 +436,7 @@ struct FilterSQL {
             let glob = String.fromDatabaseValue(values[1])
         else { return false }
         return Substring(lines).utf8.split(separator: TextCoding.lineEnd).contains {
-            Glob.matches(glob, String(Substring($0)))
+            TextMatch.glob(String(Substring($0)), glob)
         }
     }
 }

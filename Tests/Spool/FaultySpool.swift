@@ -77,6 +77,12 @@ final class FaultySpool: Spool {
     func deliveries(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredDelivery] {
         try real.deliveries(ids)
     }
+    func deliveries(of message: MessageID) throws(SpoolError) -> [StoredDelivery] {
+        try real.deliveries(of: message)
+    }
+    func unrouted() throws(SpoolError) -> [StoredDelivery] { try real.unrouted() }
+    func messageCount() throws(SpoolError) -> Int { try real.messageCount() }
+    func actionCount() throws(SpoolError) -> Int { try real.actionCount() }
     func page(_ query: DeliveryQuery) throws(SpoolError) -> DeliveryPage { try real.page(query) }
     func select(_ query: DeliveryQuery) throws(SpoolError) -> [DeliveryID] {
         try real.select(query)

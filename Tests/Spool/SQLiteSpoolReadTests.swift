@@ -32,6 +32,28 @@ struct SQLiteSpoolReadTests {
             try spool.deliveries([id(4), id(99), id(2, 1)]).map(\.id) == [id(4), id(2, 1)])
     }
 
+    @Test func countsAndTheDeliveriesOfAMessage() throws {
+        let spool = try SQLiteSpool(directory: directory.path)
+        #expect(try spool.messageCount() == 0)
+        #expect(try spool.actionCount() == 0)
+        let action = ActionRecord(
+            id: 1, kind: "purge", at: noon, by: "", reason: "", target: "", state: "done",
+            undoUntil: nil, result: "", details: [])
+        try spool.commit([
+            .accept(message(1, destinations: [1, nil])), .accept(message(2, destinations: [nil])),
+            .accept(message(3)), .action(action),
+        ])
+        #expect(try spool.messageCount() == 3)
+        #expect(try spool.actionCount() == 1)
+        #expect(
+            try spool.deliveries(of: MessageID(rawValue: 1)).map(\.id) == [id(1, 0), id(1, 1)])
+        #expect(try spool.deliveries(of: MessageID(rawValue: 4)).isEmpty)
+        #expect(try spool.unrouted().map(\.id) == [id(1, 1), id(2)])
+        // Held back before it was routed: not to be routed now.
+        try spool.commit([.mark([id(2)], from: [.routing], to: .held, at: nil)])
+        #expect(try spool.unrouted().map(\.id) == [id(1, 1)])
+    }
+
     @Test func tallies() throws {
         let spool = try SQLiteSpool(directory: directory.path)
         #expect(try spool.tallies().isEmpty)

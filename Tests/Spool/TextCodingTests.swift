@@ -48,13 +48,4 @@ struct TextCodingTests {
     func codes(_ reply: String, _ code: Int64) {
         #expect(DeliveryRow.code(ofReply: reply) == code)
     }
-
-    @Test(arguments: [
-        ("", "", true), ("*", "", true), ("?", "", false), ("a*c", "abbc", true),
-        ("a*c", "abbd", false), ("*b*b*", "abcb", true), ("a?c", "ABC", true), ("a", "ab", false),
-        ("*ab", "aab", true), ("\u{E4}?", "\u{E4}\u{FC}", true), ("\u{C4}", "\u{E4}", false),
-    ])
-    func globs(_ pattern: String, _ text: String, _ matches: Bool) {
-        #expect(Glob.matches(pattern, text) == matches)
-    }
 }
