@@ -24,19 +24,28 @@ static struct sigaction fatal_before[FATAL_COUNT];
 static int pipe_read = -1;
 static volatile int pipe_write = -1;
 static void *stack;
+static sigset_t mask_before;
 
 static volatile sig_atomic_t armed;
 static int restore_input = -1;
 static int restore_output = -1;
+/* The terminal once more, and where everybody else's output goes once it is given back. */
+static int restore_terminal = -1;
+static int nowhere = -1;
 static struct termios restore_modes;
 static char restore_bytes[256];
 static size_t restore_count;
 
 void ct_restore_arm(int input, int output, const char *bytes, size_t count) {
     static int registered;
-    if (!armed && tcgetattr(input, &restore_modes) != 0) return;
-    restore_input = input;
-    restore_output = output;
+    if (!armed) {
+        if (tcgetattr(input, &restore_modes) != 0) return;
+        restore_terminal = dup(output);
+        nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        fcntl(restore_terminal, F_SETFD, FD_CLOEXEC);
+        restore_input = input;
+        restore_output = output;
+    }
     restore_count = count < sizeof restore_bytes ? count : sizeof restore_bytes;
     memcpy(restore_bytes, bytes, restore_count);
     armed = 1;
@@ -48,13 +57,19 @@ void ct_restore_arm(int input, int output, const char *bytes, size_t count) {
 }
 
 void ct_restore_disarm(void) {
+    if (!armed) return;
     armed = 0;
+    close(restore_terminal);
+    close(nowhere);
 }
 
 void ct_restore(void) {
     if (!armed) return;
     armed = 0;
-    ssize_t ignored = write(restore_output, restore_bytes, restore_count);
+    /* A crash is not the end yet: a backtrace may take a second, in which the terminal's thread
+     * would go on drawing. */
+    if (nowhere >= 0) dup2(nowhere, restore_output);
+    ssize_t ignored = write(restore_terminal, restore_bytes, restore_count);
     (void)ignored;
     tcsetattr(restore_input, TCSANOW, &restore_modes);
 }
@@ -68,12 +83,20 @@ static void note(int number) {
     errno = error;
 }
 
-static void crash(int number) {
+static void crash(int number, siginfo_t *info, void *context) {
+    (void)context;
     ct_restore();
-    /* Whoever had the signal before gets it when this handler returns: the signal is blocked
-     * until then. */
-    for (int i = 0; i < FATAL_COUNT; i++)
-        if (FATAL[i] == number) sigaction(number, &fatal_before[i], NULL);
+    /* Whoever had the signal before gets it when this handler returns: it is blocked until then.
+     * Not so if a process sent it: a handler that reports a fault and expects it to happen again
+     * would let the program live on. */
+    struct sigaction ending;
+    memset(&ending, 0, sizeof ending);
+    sigemptyset(&ending.sa_mask);
+    ending.sa_handler = SIG_DFL;
+    if (info->si_code > 0)
+        for (int i = 0; i < FATAL_COUNT; i++)
+            if (FATAL[i] == number) ending = fatal_before[i];
+    sigaction(number, &ending, NULL);
     raise(number);
 }
 
@@ -93,7 +116,18 @@ int ct_signals_begin(void) {
     sigemptyset(&action.sa_mask);
     action.sa_handler = note;
     action.sa_flags = SA_RESTART;
-    for (int i = 0; i < NOTED_COUNT; i++) sigaction(NOTED[i], &action, &noted_before[i]);
+    /* Threads that a pool starts have these blocked; on this one they are always welcome. */
+    sigset_t noted;
+    sigemptyset(&noted);
+    for (int i = 0; i < NOTED_COUNT; i++) {
+        sigaction(NOTED[i], &action, &noted_before[i]);
+        sigaddset(&noted, NOTED[i]);
+    }
+    /* These stop a background job that reaches for the terminal; blocked, it would be told that
+     * the terminal is gone. */
+    sigaddset(&noted, SIGTTIN);
+    sigaddset(&noted, SIGTTOU);
+    pthread_sigmask(SIG_UNBLOCK, &noted, &mask_before);
 
     /* A stack of its own, or an overflowing one could not be reported. It serves this thread;
      * on others the handlers run where they are, which suffices for everything else. */
@@ -102,8 +136,8 @@ int ct_signals_begin(void) {
         stack_t alternate = {.ss_sp = stack, .ss_size = STACK_BYTES, .ss_flags = 0};
         sigaltstack(&alternate, NULL);
     }
-    action.sa_handler = crash;
-    action.sa_flags = SA_ONSTACK;
+    action.sa_sigaction = crash;
+    action.sa_flags = SA_ONSTACK | SA_SIGINFO;
     for (int i = 0; i < FATAL_COUNT; i++) sigaction(FATAL[i], &action, &fatal_before[i]);
     return pipe_read;
 }
@@ -112,6 +146,7 @@ void ct_signals_end(void) {
     if (pipe_read < 0) return;
     for (int i = 0; i < FATAL_COUNT; i++) sigaction(FATAL[i], &fatal_before[i], NULL);
     for (int i = 0; i < NOTED_COUNT; i++) sigaction(NOTED[i], &noted_before[i], NULL);
+    pthread_sigmask(SIG_SETMASK, &mask_before, NULL);
     if (stack != NULL) {
         stack_t none = {.ss_sp = NULL, .ss_size = 0, .ss_flags = SS_DISABLE};
         sigaltstack(&none, NULL);

@@ -77,7 +77,7 @@ package struct Command: Sendable {
             }),
         Command(
             .undo, ["u"], ["u"], "undo", "undo the last action, while that is possible", .act,
-            operates: true, rank: 6,
+            operates: true, rank: 7,
             availability: {
                 $0.isUndoing
                     ? .no("the undo is under way")
@@ -92,11 +92,11 @@ package struct Command: Sendable {
             availability: { $0.tags.isEmpty ? .no("nothing is tagged") : .yes }),
 
         Command(
-            .open, [.enter], ["Enter"], "details", "all about one destination", .look, rank: 7,
+            .open, [.enter], ["Enter"], "more", "all about one destination", .look, rank: 8,
             availability: onTable(needsRow)),
         Command(
             .filter, ["/"], ["/"], "filter",
-            "show some only: state = backoff and age > 1h", .look, rank: 8,
+            "show some only: state = backoff and age > 1h", .look, rank: 6,
             availability: onTable { _ in .yes }),
         Command(
             .sort, ["S"], ["S"], "sort", "choose what the rows are sorted by", .look, rank: 9,

@@ -30,14 +30,12 @@ extension Model {
     mutating func openWorkerMenu() {
         let choices: [Menu.Choice] =
             [.worker(nil)] + (status?.workers ?? []).map { .worker($0.id) }
-        // Begin at one that is not in charge now.
+        // Begin at one that could take it and is not in charge now.
         let now = current?.worker
-        let selected = choices.firstIndex { choice in
-            if case .worker(let id?) = choice { return id != now }
-            return false
-        }
+        let next = status?.workers.first { $0.id != now && $0.state == .running }
+        let selected = next.flatMap { choices.firstIndex(of: .worker($0.id)) } ?? 0
         overlay = .menu(
-            Menu(purpose: .worker(targets), choices: choices, selected: selected ?? 0))
+            Menu(purpose: .worker(targets), choices: choices, selected: selected))
     }
 
     mutating func handle(_ key: Key, _ menu: Menu) -> [Effect] {

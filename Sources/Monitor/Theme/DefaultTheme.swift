@@ -24,6 +24,8 @@ extension Theme {
         red = "#ff8787"
         violet = "#d7afff"
         cyan = "#5fafd7"
+        teal = "#5f8787"
+        steel = "#5f87af"
 
         [roles]
         # Surfaces: what other things are drawn on.
@@ -62,12 +64,12 @@ extension Theme {
         idle = { fg = "muted", ansi16 = "dim", mono = "dim" }
 
         # Pictures.
-        gauge = { fg = "green", ansi16 = "green", mono = "" }
+        gauge = { fg = "teal", ansi16 = "green", mono = "" }
         gauge-room = { fg = "muted", ansi16 = "default", mono = "" }
         gauge-closed = { fg = "faint", ansi16 = "dim", mono = "dim" }
-        tokens = { fg = "cyan", ansi16 = "cyan", mono = "" }
+        tokens = { fg = "steel", ansi16 = "cyan", mono = "" }
         tokens-low = { fg = "yellow", ansi16 = "yellow", mono = "bold" }
-        spark = { fg = "cyan", ansi16 = "cyan", mono = "" }
+        spark = { fg = "steel", ansi16 = "cyan", mono = "" }
         border = { fg = "faint", ansi16 = "dim", mono = "dim" }
 
         """

@@ -12,8 +12,8 @@ import Terminal
 ///     [roles]
 ///     backoff = { fg = "red", attrs = ["bold"], ansi16 = "bold red", mono = "bold" }
 ///
-/// `fg` and `bg` are names of the palette, `#rrggbb`, one of the sixteen (`red`, `bright-red`) or
-/// `default`; left out, what is below shows through. `ansi16` is attributes and colours,
+/// `fg` and `bg` are names of the palette, else one of the sixteen (`red`, `bright-red`),
+/// `#rrggbb` or `default`; left out, what is below shows through. `ansi16` is attributes and colours,
 /// `bold white on blue`; `mono` is attributes. Both are mandatory, as is every role: a screen
 /// without colours is designed, not left over.
 extension Theme {
@@ -92,10 +92,6 @@ private struct ThemeParser {
         }
         for (key, node) in table.entries {
             let path = "palette.\(key)"
-            if ANSIColor.color(key) != nil {
-                report(node, path, "'\(key)' is a colour already; choose another name")
-                continue
-            }
             guard let text = string(node, path) else { continue }
             if let color = Self.color(text) {
                 palette[key] = color

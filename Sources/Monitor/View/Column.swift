@@ -63,8 +63,8 @@ enum Column: String, CaseIterable, Sendable {
             (.name, 12), (.state, 1), (.queued, 6), (.retry, 5), (.connections, 5), (.oldest, 4),
             (.rate, 4), (.state, 12), (.connections, 11), (.tokens, 4), (.name, 16),
             (.worker, 1), (.rate, 10), (.name, 18), (.tokens, 10), (.why, 18), (.name, 22),
-            (.tries, 8), (.why, 24), (.connections, 16), (.rate, 15), (.why, 40), (.name, 30),
-            (.tokens, 13), (.rate, 35), (.worker, 2), (.oldest, 5),
+            (.why, 32), (.tries, 8), (.why, 50), (.rate, 15), (.name, 26), (.connections, 16),
+            (.tokens, 13), (.why, 60), (.name, 30), (.rate, 35), (.worker, 2), (.oldest, 5),
         ]
         var widths: [Column: Int] = [:]
         var used = -1
@@ -90,7 +90,8 @@ struct CellText {
         switch column {
         case .state:
             let glyph = Span(glyphs.glyph(row.state), row.state.role)
-            return width < 12 ? [glyph] : [glyph, Span(" \(row.state.word)", row.state.role)]
+            if width < 12 { return [glyph] }
+            return [glyph, Span(" \(row.state.word)", row.state.wordRole)]
         case .name: return name(row)
         case .queued: return [number(row.queued, row.state == .idle ? .dim : nil)]
         case .connections: return connections(row, width)
@@ -128,6 +129,8 @@ struct CellText {
         ]
         let columns = width - max(5, text.columns) - 1
         if columns < 3 { return text }
+        // Where nothing goes on there is nothing to look at.
+        if row.state == .idle { return [Span(Label(repeating: " ", count: columns + 1))] + text }
         return Gauge(glyphs: glyphs).window(
             connections: row.connections, window: row.window, limit: row.limit,
             columns: columns) + [Span(" ")] + text
@@ -137,7 +140,13 @@ struct CellText {
         guard let tokens = row.tokens, let burst = row.burst else { return none }
         let role: Role = tokens < 1 ? .tokensLow : .tokens
         let left = Format.count(Self.whole(tokens))
-        if width < 10 { return [Span(left, tokens < 1 ? .tokensLow : nil)] }
+        if width < 10 {
+            return [
+                Span(Label(repeating: " ", count: width - left.columns)),
+                Span(left, tokens < 1 ? .tokensLow : nil),
+            ]
+        }
+        if row.state == .idle { return [Span("      \(left)", .dim)] }
         let text: Line =
             width < 13
             ? [Span(left, tokens < 1 ? .tokensLow : nil)]
@@ -181,7 +190,7 @@ struct CellText {
             Span(Label(repeating: " ", count: 4 - number.columns)),
             Span(number, number == "0" ? .dim : nil),
         ]
-        if width < 8 { return padded }
+        if width < 8 || row.history.allSatisfy({ $0 <= 0 }) { return padded }
         return padded + [Span(" ")]
             + Gauge(glyphs: glyphs).spark(row.history, columns: min(30, width - 5))
     }

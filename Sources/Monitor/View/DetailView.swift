@@ -53,7 +53,8 @@ struct DetailText {
         fact(
             "connections",
             gauge.window(
-                connections: row.connections, window: row.window, limit: row.limit, columns: wide)
+                connections: row.connections, window: row.window, limit: row.limit,
+                columns: min(wide, max(row.limit, row.window, row.connections, 1)))
                 + [
                     Span("  \(Format.exact(row.connections))"),
                     Span(" of window ", .dim), Span(Format.exact(row.window)),

@@ -93,6 +93,7 @@ extension Painter {
         let commands = Command.all.filter { command in
             guard command.rank != nil else { return false }
             if command.operates, model.mayNotOperate != nil { return false }
+            if command.id == .undo, model.undoSeconds == nil { return false }
             // On a page only what works there.
             if !model.places.isEmpty, case .no = command.availability(model) {
                 return command.operates

@@ -42,7 +42,7 @@ struct Gauge {
         let shown = history.suffix(columns)
         let peak = max(1, peak ?? shown.max() ?? 1)
         var line: Line = [
-            Span(Label(repeating: glyphs.sparks[0], count: columns - shown.count), .gaugeClosed)
+            Span(Label(repeating: " ", count: columns - shown.count))
         ]
         for value in shown {
             if value <= 0 {

@@ -85,6 +85,15 @@ extension DestinationState {
         }
     }
 
+    /// For the word beside the glyph: what goes well is said without colour.
+    var wordRole: Role? {
+        switch self {
+        case .paused, .backoff, .probing, .waiting: role
+        case .delivering, .scheduled: nil
+        case .idle: .dim
+        }
+    }
+
     /// The word of the API and of filters.
     var word: Label { safe(rawValue) }
 }

@@ -33,28 +33,36 @@ extension Painter {
         let start = max(1, width - 1 - right.columns)
         put(right, row: 0, column: start, width: width - start)
 
+        let room = start - 3
+        put(
+            (layout.headerRows == 1 ? digest : identity).fitted(room), row: 0, column: 1,
+            width: max(0, room))
+    }
+
+    /// Where this is.
+    private var identity: [Line] {
         var parts: [Line] = [[Span("sluice", .title)]]
         if let status = model.status {
+            let up = (model.daemonNow - status.startedAt).inSeconds
             parts.append([Span(safe(status.hostname), .strong)])
-            if layout.headerRows == 1 {
-                parts.append([
-                    Span("queued ", .dim), Span(Format.count(status.totals.deliveries), .strong),
-                ])
-                parts.append([
-                    Span("out ", .dim), Span("\(Format.rate(status.rates.delivered))/s"),
-                ])
-            } else {
-                let up = (model.daemonNow - status.startedAt).inSeconds
-                parts.append([Span("up ", .dim), Span(Format.uptime(up), .dim)])
-                parts.append([Span("pid \(status.pid)", .dim)])
-            }
+            parts.append([Span("up \(Format.uptime(up))", .dim)])
+            parts.append([Span("pid \(status.pid)", .dim)])
         }
-        let room = start - 3
-        // On a narrow screen what there is to do says more than where.
-        if layout.headerRows == 1, parts.count == 4, parts.map(\.columns).reduce(6, +) > room {
-            parts.remove(at: 1)
+        return parts
+    }
+
+    /// Where there is one line for all: what there is to do says more than where.
+    private var digest: [Line] {
+        guard let status = model.status else { return [[Span("sluice", .title)]] }
+        var parts: [Line] = [
+            [Span("queued ", .dim), Span(Format.count(status.totals.deliveries), .strong)],
+            [Span("out ", .dim), Span("\(Format.rate(status.rates.delivered))/s")],
+        ]
+        if status.totals.backoff > 0 {
+            parts.append([Span("\(glyphs.backoff)\(status.totals.backoff)", .bad)])
         }
-        put(parts.fitted(room), row: 0, column: 1, width: max(0, room))
+        parts.append([Span(safe(status.hostname), .strong)])
+        return parts
     }
 
     /// How fresh the numbers are.
@@ -66,14 +74,14 @@ extension Painter {
             let retry = Format.countdown(max(0, (retryAt - model.moment.elapsed).inSeconds))
             let trying: Label =
                 model.fetching.isEmpty
-                ? "attempt \(attempts + 1) in \(retry)" : "attempt \(attempts + 1)"
+                ? "try \(attempts + 1) in \(retry)" : "trying, \(attempts + 1)"
             guard let age else {
                 return [
                     Span("\(glyphs.lost) no daemon", .bad), Span(wide ? ", \(trying)" : "", .bad),
                 ]
             }
             return wide
-                ? [Span("\(glyphs.lost) daemon gone, data \(age) old, \(trying)", .bad)]
+                ? [Span("\(glyphs.lost) no daemon, data \(age) old, \(trying)", .bad)]
                 : [Span("\(glyphs.lost) data \(age) old", .bad)]
         case .connecting: return [Span("\(glyphs.starting) connecting", .warning)]
         case .live: break
@@ -191,7 +199,9 @@ extension Painter {
         if worker.state != .running {
             line.append(Span(" \(worker.state.word)", worker.state.role))
         }
-        if let pid = worker.pid, detail != .some { line.append(Span(" \(pid)", .dim)) }
+        if let pid = worker.pid, detail != .some {
+            line.append(Span(" \(detail == .all ? "pid " : "")\(pid)", .dim))
+        }
         line.append(
             Span(" \(Format.count(worker.connections))\(detail == .some ? "c" : " conn")"))
         line.append(Span(" \(Format.rate(worker.deliveredPerSecond))/s"))

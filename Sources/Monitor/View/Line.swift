@@ -21,6 +21,27 @@ extension [Span] {
     var label: Label { reduce(into: "") { $0 += $1.label } }
 }
 
+extension Label {
+    /// In lines of at most `width` columns, broken at blanks; at most `limit` lines, of which the
+    /// last holds all the rest.
+    func wrapped(_ width: Int, limit: Int) -> [Label] {
+        var lines: [Label] = []
+        var line: Label = ""
+        for word in text.split(separator: " ") {
+            // What was drawable in whole is so in parts.
+            let word = safe(String(word))
+            let fits = line.isEmpty || line.columns + 1 + word.columns <= width
+            if fits || lines.count == limit - 1 {
+                line = line.isEmpty ? word : "\(line) \(word)"
+            } else {
+                lines.append(line)
+                line = word
+            }
+        }
+        return line.isEmpty ? lines : lines + [line]
+    }
+}
+
 extension [Line] {
     /// As many as fit, in order, with `gap` blanks between them.
     func fitted(_ width: Int, gap: Int = 2) -> Line {

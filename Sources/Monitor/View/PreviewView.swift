@@ -24,6 +24,7 @@ private struct PreviewText {
     let preview: Preview
     let model: Model
     let glyphs: Glyphs
+    let columns: Int
 
     /// A line and how soon it goes where there is no room: 0 never.
     typealias Ranked = (line: Line, rank: Int)
@@ -33,7 +34,10 @@ private struct PreviewText {
         case .planning:
             return [(target, 1), ([Span("asking the daemon what this would touch ", .dim)], 0)]
         case .failed(let failure):
-            return [(target, 1), ([Span(safe(failure.message), .bad)], 0)]
+            return [(target, 1)]
+                + safe(failure.message).wrapped(columns, limit: 3).enumerated().map {
+                    ([Span($1, .bad)], $0)
+                }
         case .ready(let plan), .applying(_, let plan): return lines(plan)
         }
     }
@@ -56,9 +60,14 @@ private struct PreviewText {
         var lines: [Ranked] = [(target, 2), (counts(plan), 0)]
         let facts = self.facts(plan)
         if !facts.isEmpty { lines.append((facts, 4)) }
-        if !plan.effect.isEmpty { lines.append(([Span(safe(plan.effect))], 1)) }
+        for (index, line) in safe(plan.effect).wrapped(columns, limit: 3).enumerated() {
+            lines.append(([Span(line)], 1 + index))
+        }
         for note in plan.notes {
-            lines.append(([Span("\(glyphs.bullet) \(safe(note))", .warning)], 3))
+            for (index, line) in safe(note).wrapped(columns - 2, limit: 2).enumerated() {
+                let lead = index == 0 ? glyphs.bullet : " "
+                lines.append(([Span("\(lead) \(line)", .warning)], 3))
+            }
         }
         var details: [Ranked] = []
         if let line = top("senders", plan.topSenders) { details.append((line, 6)) }
@@ -133,8 +142,13 @@ private struct PreviewText {
 }
 
 extension Painter {
+    /// Longer lines are hard to read.
+    private static let previewColumns = 96
+
     mutating func drawPreview(_ preview: Preview) {
-        let text = PreviewText(preview: preview, model: model, glyphs: glyphs)
+        let text = PreviewText(
+            preview: preview, model: model, glyphs: glyphs,
+            columns: min(grid.size.columns, Self.previewColumns) - 4)
         var lines = text.lines
         let mustType = preview.plan?.mustTypeCount == true
         // The reason, the count if it must be typed, the buttons, and air between them.
@@ -148,7 +162,7 @@ extension Painter {
             lines.remove(at: index)
         }
         let widest = (lines.map(\.line.columns).max() ?? 0) + 4
-        let columns = min(grid.size.columns, max(56, min(widest, 96)))
+        let columns = min(grid.size.columns, max(56, min(widest, Self.previewColumns)))
         let rows = min(grid.size.rows, lines.count + controls + frame + 2 * air)
         let rect = centered(rows: rows, columns: columns)
         let footer: Line = [

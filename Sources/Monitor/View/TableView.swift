@@ -59,15 +59,18 @@ extension Painter {
         var x = 2
         for (column, width) in columns {
             let sorted = column.sort != nil && column.sort == query.sort
-            let room = sorted ? width - 1 : width
-            var title = column.title.columns <= room ? column.title : column.shortTitle
-            if title.columns > room { title = "" }
-            if sorted { title += arrow }
+            var title = column.title.columns <= width ? column.title : column.shortTitle
+            if title.columns > width { title = "" }
             // Over the number, which has four columns before its picture.
-            let indent = column == .rate && width >= 8 ? max(0, 4 - title.columns) : 0
+            let indent = column == .rate ? max(0, 4 - title.columns) : 0
             put(
                 title, sorted ? .headingSorted : nil, row: y, column: x + indent,
                 width: width - indent, align: column.alignment)
+            if sorted {
+                // In the gap beside the title, which keeps its width.
+                let beside = column.alignment == .right ? x - 1 : x + title.columns
+                put(arrow, .headingSorted, row: y, column: beside, width: 1)
+            }
             x += width + 1
         }
     }
@@ -107,19 +110,37 @@ extension Painter {
     /// What a destination does and why, and what was last heard from it.
     static func explanation(_ row: DestinationRow, _ model: Model, _ glyphs: Glyphs) -> [Line] {
         var first: Line = [
-            Span("\(glyphs.glyph(row.state)) \(row.state.word)", row.state.role), Span("  "),
+            Span(glyphs.glyph(row.state), row.state.role),
+            Span(" \(row.state.word)", row.state.wordRole), Span("  "),
             Span(safe(row.name), .strong),
         ]
         if row.why.kind != "nothing", !row.why.text.isEmpty {
             first.append(Span("  \(safe(row.why.text))"))
         }
-        guard let reply = row.lastReply, !reply.isEmpty else { return [first] }
+        guard let reply = row.lastReply, !reply.isEmpty else { return [first, figures(row)] }
         var second: Line = [Span("last reply", .dim)]
         if let at = row.lastReplyAt {
             second.append(Span(" \(Format.age(model.secondsSince(at))) ago", .dim))
         }
         second.append(Span(": \(safe(reply))"))
         return [first, second]
+    }
+
+    /// What a destination that nothing is wrong with does.
+    private static func figures(_ row: DestinationRow) -> Line {
+        var line: Line = [
+            Span("\(Format.exact(row.connections))"), Span(" of ", .dim),
+            Span(Format.counted(row.window, "connection", "connections")),
+            Span(" open, limit \(Format.exact(row.limit)); ", .dim),
+            Span(Format.exact(row.delivered)), Span(" delivered", .dim),
+        ]
+        if let exchanger = row.exchangers.first {
+            line += [Span("; to ", .dim), Span(safe(exchanger))]
+            if row.exchangers.count > 1 {
+                line.append(Span(" and \(row.exchangers.count - 1) more", .dim))
+            }
+        }
+        return line
     }
 
     /// What is shown is no longer so: it does not look alive either.
