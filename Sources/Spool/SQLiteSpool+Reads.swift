@@ -1,3 +1,4 @@
+import Synchronization
 import GRDB
 package import Mail
 package import NIOCore
@@ -84,8 +85,7 @@ extension SQLiteSpool {
         }
     }
 
-    /// Each message has one body.
-    package func messageCount() throws(SpoolError) -> Int { try count(of: "bodies") }
+    package func messageCount() throws(SpoolError) -> Int { messages.load(ordering: .relaxed) }
 
     package func actionCount() throws(SpoolError) -> Int { try count(of: "actions") }
 

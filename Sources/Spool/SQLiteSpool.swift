@@ -48,6 +48,8 @@ package final class SQLiteSpool: Spool {
     /// Not Sendable; touched only in accesses to the pool's writer, which are serial.
     nonisolated(unsafe) private var statements: WriteStatements?
     private let closed = Atomic<Bool>(false)
+    /// Messages in the spool, kept up with every commit: counting rows would read them all.
+    let messages = Atomic<Int>(0)
 
     /// Opens the spool, or makes an empty one, and migrates its schema.
     ///
@@ -75,6 +77,9 @@ package final class SQLiteSpool: Spool {
             try SpoolSchema.migrator.migrate(pool)
             try pool.writeWithoutTransaction { database in
                 try Self.raiseMessageIDs(database)
+                let count = try Int.fetchOne(
+                    database, sql: "SELECT count(DISTINCT id >> 16) FROM deliveries")
+                messages.store(count ?? 0, ordering: .relaxed)
                 statements = try WriteStatements(database)
             }
         } catch {
@@ -100,10 +105,12 @@ package final class SQLiteSpool: Spool {
     package func commit(_ writes: [SpoolWrite]) throws(SpoolError) {
         guard !writes.isEmpty else { return }
         try write("commit") { database, statements in
+            statements.messagesAdded = 0
             try database.inTransaction(.immediate) {
                 for write in writes { try statements.apply(write) }
                 return .commit
             }
+            messages.add(statements.messagesAdded, ordering: .relaxed)
         }
     }
 

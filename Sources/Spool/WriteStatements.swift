@@ -22,6 +22,8 @@ final class WriteStatements {
     private let upsertAction: RawStatement
     private let probe: RawStatement
     private var texts = RowTexts()
+    /// Since the transaction began: messages accepted, less those that left.
+    var messagesAdded = 0
 
     init(_ database: Database) throws {
         func prepare(_ sql: String) throws -> RawStatement { try RawStatement(database, sql) }
@@ -188,6 +190,7 @@ final class WriteStatements {
             }
         }
         try result.get()
+        messagesAdded += 1
     }
 
     private func check(
@@ -200,7 +203,7 @@ final class WriteStatements {
 
     private func removeBodyIfLast(_ message: MessageID) throws(SpoolError) {
         try deleteBody.bind(message.rawValue, at: 1)
-        try deleteBody.run()
+        messagesAdded -= try deleteBody.run()
     }
 
     private func route(

@@ -67,7 +67,6 @@ extension Dispatcher {
         for delivery in stored {
             delivery.destination.flatMap { table[$0] }?.purging -= 1
         }
-        recount()
         logger.notice("undo window over", metadata: ["action": "\(action)", "result": "\(result)"])
         reader.read(on: loop) { spool throws(SpoolError) in
             try spool.action(action)
@@ -78,15 +77,6 @@ extension Dispatcher {
             record.result += "; \(result)"
             record.details = []
             handle.value.write([.action(record)])
-        }
-    }
-
-    /// The number of messages is the spool's to say after removals in bulk.
-    func recount() {
-        reader.read(on: loop) { spool throws(SpoolError) in
-            try spool.messageCount()
-        } completion: { [handle = handle] result in
-            if let count = try? result.get() { handle.value.totals.messages = count }
         }
     }
 }

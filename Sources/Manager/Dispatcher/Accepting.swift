@@ -51,7 +51,6 @@ extension Dispatcher {
 
     private func accepted(_ message: NewMessage, number: UInt64, at now: UnixTime) {
         totals.accepted += 1
-        totals.messages += 1
         totals.acceptedHistory.add(1, at: now)
         if events.isWanted {
             let count = message.deliveries.reduce(0) { $0 + $1.recipients.count }

@@ -45,6 +45,8 @@ final class Dispatcher {
 
     var totals = Counters()
     var spoolError: SpoolError?
+    /// False while the disk has only room left to record what becomes of the mail that is there.
+    var hasRoom = true
     /// Writes that the spool could not take; repeated until it can.
     var unrecorded: [Unrecorded] = []
     var isStopping = false

@@ -121,12 +121,32 @@ extension Dispatcher {
     private func tick() {
         endPauses()
         destroyDue()
+        recount()
         let second = clocks.wall().milliseconds / 1000
         if second % 5 == 0 {
             persistSnapshots()
             healCounts()
         }
         if second % 60 == 0 { forgetIdle(after: .seconds(900)) }
+    }
+
+    /// What only the spool knows: how many messages it has, and how much room is left.
+    private func recount() {
+        reader.read(on: loop) { spool throws(SpoolError) in
+            (try spool.messageCount(), try spool.availableBytes())
+        } completion: { [handle = handle] result in
+            guard let (messages, available) = try? result.get() else { return }
+            let dispatcher = handle.value
+            dispatcher.totals.messages = messages
+            guard dispatcher.hasRoom != (available > 0) else { return }
+            dispatcher.hasRoom = available > 0
+            let text =
+                available > 0
+                ? "there is room for mail again"
+                : "the disk of the spool is nearly full: intake answers 452, delivery goes on"
+            dispatcher.logger.error("\(text)")
+            dispatcher.publish("spool", text)
+        }
     }
 
     /// A delivery that ended in the same instant in which an operator marked it may be counted

@@ -154,7 +154,6 @@ extension Dispatcher {
                 message: id.message)
         }
         record(writes, bouncing: failures, of: message) { dispatcher in
-            if deliveries.isEmpty { dispatcher.totals.messages -= 1 }
             for delivery in deliveries {
                 dispatcher.arrived(delivery, of: message, body: nil, number: number)
             }

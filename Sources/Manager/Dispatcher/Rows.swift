@@ -145,7 +145,8 @@ extension Dispatcher {
         var status = Status(
             at: now, hostname: configuration.hostname, pid: Int(getpid()), startedAt: startedAt,
             totals: counts, rates: rates, workers: workerList(at: now), mayOperate: true)
-        status.spoolError = spoolError?.description
+        status.spoolError =
+            spoolError?.description ?? (hasRoom ? nil : "the disk of the spool is nearly full")
         return status
     }
 

@@ -59,7 +59,8 @@ final class IntakeGate: IntakeDelegate {
         if dispatcher.isStopping {
             return .refuse(Reply(421, EnhancedCode(4, 3, 2), "shutting down"))
         }
-        guard dispatcher.spoolError == nil, dispatcher.writer.pendingBytes < Self.largestBacklog,
+        guard dispatcher.spoolError == nil, dispatcher.hasRoom,
+            dispatcher.writer.pendingBytes < Self.largestBacklog,
             let id = dispatcher.nextMessageID()
         else {
             return .refuse(
@@ -124,7 +125,7 @@ extension Dispatcher {
             guard !isStopping else {
                 throw APIError(code: "stopping", message: "the daemon is shutting down")
             }
-            guard spoolError == nil, let id = nextMessageID() else {
+            guard spoolError == nil, hasRoom, let id = nextMessageID() else {
                 throw APIError(
                     code: "spool", message: "the spool cannot take mail now; try again later")
             }
