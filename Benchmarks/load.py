@@ -3,6 +3,7 @@ each message's 250."""
 
 import asyncio
 import os
+import socket
 import subprocess
 import time
 
@@ -23,8 +24,19 @@ def start_sink(port, messages):
     command = ["smtp-sink", "-M", str(messages), "-m", "512"]
     if os.geteuid() == 0:
         command += ["-u", "nobody"]
-    return subprocess.Popen(command + [f"inet:127.0.0.1:{port}", "1024"],
+    sink = subprocess.Popen(command + [f"inet:127.0.0.1:{port}", "1024"],
                             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # A server that finds nobody there backs off, and the wait would be measured.
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return sink
+        except OSError:
+            if time.monotonic() > deadline:
+                sink.kill()
+                raise Stalled("smtp-sink does not listen")
+            time.sleep(0.01)
 
 
 def throughput(server, sink_port, messages, keep, limit):

@@ -9,12 +9,17 @@ struct Breaker: Hashable, Sendable {
         case halfOpen
     }
 
+    /// Failures in a row that outweigh that it worked before.
+    private static let proof = 3
+
     private var state = State.closed
     /// Failed attempts at the destination since it last worked.
     private(set) var failures = 0
     /// How long it was open the last time, in nanoseconds: the next time grows from it, and it
     /// shrinks with every success. 0 after enough of them.
     private(set) var previous: Int64 = 0
+    /// It worked since it was last open, or since it is known.
+    private(set) var hasWorked = false
     /// Starts with smaller numbers say nothing about the time since it opened.
     private(set) var opened: Int64 = 0
 
@@ -38,8 +43,13 @@ struct Breaker: Hashable, Sendable {
         switch state(at: now) {
         case .open: return false
         case .halfOpen: break
-        case .closed: guard failures >= cohort || running == 0 else { return false }
+        case .closed:
+            // With nothing else running no other attempt will say more. Where it just worked, a
+            // connection lost now and then is no outage; where nothing ever worked it is.
+            let isAlone = running == 0 && (!hasWorked || failures >= Self.proof)
+            guard failures >= cohort || isAlone else { return false }
         }
+        hasWorked = false
         opened = next
         open(retry: retry, random: &random, at: now)
         return true
@@ -63,6 +73,7 @@ struct Breaker: Hashable, Sendable {
     mutating func succeeded(at now: Instant) -> Bool {
         failures = 0
         previous /= 2
+        hasWorked = true
         switch state(at: now) {
         case .closed: return false
         case .open:
@@ -87,20 +98,24 @@ extension Breaker {
         var open: Int64?
         var failures: Int
         var previous: Int64
+        var hasWorked: Bool
     }
 
     func rest(at now: Instant) -> Rest {
         switch state(at: now) {
-        case .closed: Rest(open: nil, failures: failures, previous: previous)
-        case .halfOpen: Rest(open: 0, failures: failures, previous: previous)
+        case .closed: Rest(open: nil, failures: failures, previous: previous, hasWorked: hasWorked)
+        case .halfOpen: Rest(open: 0, failures: failures, previous: previous, hasWorked: hasWorked)
         case .open(let until):
-            Rest(open: (until - now).nanoseconds, failures: failures, previous: previous)
+            Rest(
+                open: (until - now).nanoseconds, failures: failures, previous: previous,
+                hasWorked: hasWorked)
         }
     }
 
     init(_ rest: Rest, at now: Instant) {
         failures = rest.failures
         previous = rest.previous
+        hasWorked = rest.hasWorked
         if let open = rest.open {
             state = open > 0 ? .open(until: now + .nanoseconds(open)) : .halfOpen
         }

@@ -39,7 +39,7 @@ package struct DestinationSnapshot: Sendable, Hashable {
 /// The encoding: a version, then fixed-width little-endian fields in the order below; an optional
 /// one has a byte 0 or 1 before it. Below 120 bytes and the reply.
 extension DestinationSnapshot {
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
     /// Bytes of the last reply that are kept.
     static let replyLimit = 400
 
@@ -63,6 +63,7 @@ extension DestinationSnapshot {
         put(breaker.open ?? -1)
         put(Int64(breaker.failures))
         put(breaker.previous)
+        bytes.append(breaker.hasWorked ? 1 : 0)
         put(tokens)
         put(connectionTokens)
         put(Int64(bitPattern: transaction.bitPattern))
@@ -86,6 +87,7 @@ extension DestinationSnapshot {
             let credit = reader.int(0...0xFFFF_FFFF), let target = reader.int(0...0xFFFF_FFFF),
             let misses = reader.int(0...0xFFFF_FFFF), let open = reader.int(-1...Int64.max),
             let failures = reader.int(0...Int64.max), let previous = reader.int(0...Int64.max),
+            let hasWorked = reader.flag(),
             let tokens = reader.bucket(), let connectionTokens = reader.bucket(),
             let transaction = reader.double(0...1e9), let failure = reader.failure(),
             reader.isAtEnd
@@ -94,7 +96,8 @@ extension DestinationSnapshot {
             size: Int(size), good: Int(good), credit: Int(credit), target: Int(target),
             misses: Int(misses))
         breaker = Breaker.Rest(
-            open: open < 0 ? nil : open, failures: Int(failures), previous: previous)
+            open: open < 0 ? nil : open, failures: Int(failures), previous: previous,
+            hasWorked: hasWorked)
         self.tokens = tokens
         self.connectionTokens = connectionTokens
         self.transaction = transaction
@@ -129,7 +132,7 @@ private struct SnapshotReader {
     }
 
     /// A flag, and whether it is set.
-    private mutating func flag() -> Bool? {
+    mutating func flag() -> Bool? {
         switch byte() {
         case 0: false
         case 1: true

@@ -50,6 +50,17 @@ import Testing
                 0, next: 1, cohort: 5, running: 0, retry: retry, random: &random, at: at(1)))
     }
 
+    /// A lost connection after mail went through is no outage; the third in a row is.
+    @Test mutating func aLonelyFailureAfterSuccessIsForgiven() {
+        var breaker = Breaker()
+        _ = breaker.succeeded(at: at(0))
+        for failure in 1...3 {
+            let opened = breaker.failed(
+                0, next: 1, cohort: 20, running: 0, retry: retry, random: &random, at: at(1))
+            #expect(opened == (failure == 3))
+        }
+    }
+
     /// Over an outage of two hours: the times grow to the cap, stay below it, and fall again.
     @Test mutating func openTimes() {
         var breaker = Breaker()
