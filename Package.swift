@@ -116,7 +116,8 @@ let package = Package(
         tests("Scheduler", ["Scheduler", "Mail"]),
         tests("SMTP", ["SMTP", "Mail", nioCore, nioEmbedded, nioPosix, nioSSL]),
         tests("Settings", ["Settings", "Scheduler"]),
-        tests("Control", ["Control", "Mail", "Filter", nioCore, nioEmbedded, nioPosix]),
+        tests(
+            "Control", ["Control", "Mail", "Filter", "Scheduler", nioCore, nioEmbedded, nioPosix]),
         tests(
             "Spool",
             [
@@ -125,12 +126,15 @@ let package = Package(
             ]),
         tests(
             "Manager",
-            ["Manager", "Spool", "Control", "Mail", "Settings", nioCore, nioEmbedded]),
+            [
+                "Manager", "Spool", "Control", "Mail", "Scheduler", "Settings", "Filter", nioCore,
+                nioEmbedded, nioPosix, logging,
+            ]),
         tests(
             "Worker",
             [
                 "Worker", "SMTP", "Scheduler", "Mail", "Control", "Settings", "Testbed", nioCore,
-                nioPosix,
+                nioEmbedded, nioPosix, nioSSL, logging,
             ]),
         tests("Terminal", ["Terminal", "Mail"]),
         tests("Monitor", ["Monitor", "Terminal", "Control", "Mail", "Settings"]),

@@ -156,8 +156,12 @@ extension Duration: FrameField {
     }
 
     package static func read(from buffer: inout ByteBuffer) throws(FrameError) -> Duration {
-        Duration(
-            secondsComponent: try Int64.read(from: &buffer),
-            attosecondsComponent: try Int64.read(from: &buffer))
+        let seconds = try Int64.read(from: &buffer)
+        let attoseconds = try Int64.read(from: &buffer)
+        // More than a second of them could overflow when both are added.
+        guard attoseconds.magnitude < 1_000_000_000_000_000_000 else {
+            throw FrameError("a duration's fraction is more than a second")
+        }
+        return Duration(secondsComponent: seconds, attosecondsComponent: attoseconds)
     }
 }

@@ -89,16 +89,14 @@ struct ActionRunner {
         let details = try JSONDecoder().decode(ActionDetails.self, from: Data(record.details))
         let ids = (details.queued + details.held + details.routing).map(DeliveryID.init(rawValue:))
         if !ids.isEmpty || record.kind == ActionKind.purge.rawValue {
-            let restored = try await dispatcher.run { dispatcher, promise in
+            try await dispatcher.run { dispatcher, promise in
                 dispatcher.undoMarks(record, details, by: peer, promise)
             }
             let stored = try await reader.read { spool throws(SpoolError) in
                 try Self.read(ids, in: spool)
             }
             return try await dispatcher.run { dispatcher, promise in
-                dispatcher.requeue(
-                    stored.filter { $0.state == .queued || $0.state == .routing },
-                    number: restored)
+                dispatcher.requeue(stored.filter { $0.state == .queued || $0.state == .routing })
                 dispatcher.concludeUndo(record, details, restored: stored, by: peer, promise)
             }
         }
@@ -133,8 +131,6 @@ extension Dispatcher {
             }
             return
         case .release:
-            submissions += 1
-            let number = submissions
             for stored in before { lateArrival(stored) }
             commit([.mark(ids, from: [.held], to: .queued, at: nil)], promise) { dispatcher in
                 for stored in before {
@@ -142,7 +138,7 @@ extension Dispatcher {
                     else { continue }
                     destination.held -= 1
                 }
-                dispatcher.requeue(before, number: number)
+                dispatcher.requeue(before)
                 promise.succeed(0)
             }
             return
@@ -166,8 +162,12 @@ extension Dispatcher {
                 ids, from: [.queued, .held, .routing], to: target, at: destructive ? until : nil),
             .action(record(row, details)),
         ]
+        // Counted before it is on disk: a result or an answer of DNS that comes meanwhile finds it
+        // marked.
+        for stored in before { moved(stored, to: target) }
         commit(writes, promise) { dispatcher in
-            for stored in before { dispatcher.moved(stored, to: target) }
+            for stored in before { dispatcher.unmark(stored, as: target) }
+        } then: { dispatcher in
             if destructive {
                 dispatcher.actions.doom(
                     number,
@@ -187,14 +187,15 @@ extension Dispatcher {
 
     private func commit<Value>(
         _ writes: [SpoolWrite], _ promise: EventLoopPromise<Value>,
-        then: @escaping (Dispatcher) -> Void
+        failed: @escaping (Dispatcher) -> Void = { _ in }, then: @escaping (Dispatcher) -> Void
     ) {
-        let work = NIOLoopBound(then, eventLoop: loop)
+        let work = NIOLoopBound((then: then, failed: failed), eventLoop: loop)
         writer.submit(writes, on: loop) { [handle = handle] result in
             switch result {
-            case .success: work.value(handle.value)
+            case .success: work.value.then(handle.value)
             case .failure(let error):
                 handle.value.spoolFailed(error)
+                work.value.failed(handle.value)
                 promise.fail(
                     APIError(
                         code: "spool", message: "the spool cannot record the action: \(error)"))
@@ -209,11 +210,24 @@ extension Dispatcher {
         if stored.state == .queued {
             destination.queued -= 1
             marked[stored.id] = state
+            // A page of the load may have been read before the mark.
+            lateArrival(stored)
         }
         if stored.state == .held { destination.held -= 1 }
         if state == .held { destination.held += 1 }
         if state == .purging || state == .bouncing { destination.purging += 1 }
         if destination.queued == 0 { destination.oldest = nil }
+    }
+
+    /// The change of state could not be recorded: everything is as it was.
+    private func unmark(_ stored: StoredDelivery, as state: StoredState) {
+        // Its transaction has ended meanwhile, which took it off the counts.
+        if stored.state == .queued, marked[stored.id] == nil { return }
+        if let destination = stored.destination.flatMap({ table[$0] }) {
+            if state == .held { destination.held -= 1 } else { destination.purging -= 1 }
+            if stored.state == .held { destination.held += 1 }
+        }
+        if stored.state != .held { requeue([stored]) }
     }
 
     private func withdrawAll(_ before: [StoredDelivery], _ promise: EventLoopPromise<Int>) {
@@ -321,11 +335,10 @@ extension Dispatcher {
 
     // MARK: Undo
 
-    /// The marks of a purge, bounce or hold are taken back. The promise gets the submission's
-    /// number, by which `requeue` knows what a load finds.
+    /// The marks of a purge, bounce or hold are taken back.
     fileprivate func undoMarks(
         _ old: ActionRecord, _ details: ActionDetails, by peer: String,
-        _ promise: EventLoopPromise<UInt64>
+        _ promise: EventLoopPromise<Void>
     ) {
         let isHold = old.kind == ActionKind.hold.rawValue
         guard isHold || actions.spare(old.id) != nil else {
@@ -336,8 +349,6 @@ extension Dispatcher {
         func mark(_ raw: [Int64], to state: StoredState) -> SpoolWrite {
             .mark(raw.map(DeliveryID.init(rawValue:)), from: from, to: state, at: nil)
         }
-        submissions += 1
-        let number = submissions
         for destination in table.values {
             if case .loading = destination.ownership {
                 destination.lateArrivals.formUnion(details.queued.map(DeliveryID.init(rawValue:)))
@@ -347,12 +358,13 @@ extension Dispatcher {
             mark(details.queued, to: .queued), mark(details.held, to: .held),
             mark(details.routing, to: .routing),
         ]
-        commit(writes, promise) { _ in promise.succeed(number) }
+        commit(writes, promise) { _ in promise.succeed() }
     }
 
     /// Deliveries that are queued again go to the owners of their destinations.
-    fileprivate func requeue(_ stored: [StoredDelivery], number: UInt64) {
+    fileprivate func requeue(_ stored: [StoredDelivery]) {
         for delivery in stored {
+            marked[delivery.id] = nil
             let new = NewDelivery(
                 id: delivery.id, destination: delivery.destination, domain: delivery.domain,
                 recipients: delivery.recipients, nextAttemptAt: delivery.nextAttemptAt)
@@ -360,8 +372,7 @@ extension Dispatcher {
                 route(new, of: delivery.message)
             } else {
                 arrived(
-                    new, of: delivery.message, body: nil, number: number,
-                    attempts: delivery.attempts)
+                    new, of: delivery.message, body: nil, attempts: delivery.attempts)
             }
         }
     }

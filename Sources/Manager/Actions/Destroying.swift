@@ -65,6 +65,7 @@ extension Dispatcher {
 
     private func destroyed(_ stored: [StoredDelivery], action: Int64, result: String) {
         for delivery in stored {
+            marked[delivery.id] = nil
             delivery.destination.flatMap { table[$0] }?.purging -= 1
         }
         logger.notice("undo window over", metadata: ["action": "\(action)", "result": "\(result)"])

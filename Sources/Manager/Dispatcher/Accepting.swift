@@ -20,9 +20,10 @@ struct Submission {
 
 extension Dispatcher {
     /// Commits a message, then routes it. `completion` runs on the loop after the commit (or its
-    /// failure); `alongside` are writes that must happen in the same transaction.
+    /// failure); `alongside` are writes that must happen in the same transaction, and `arriving` the
+    /// deliveries that these bring.
     func accept(
-        _ submission: Submission, alongside: [SpoolWrite] = [],
+        _ submission: Submission, alongside: [SpoolWrite] = [], arriving: [NewDelivery] = [],
         completion: @escaping (SpoolError?) -> Void
     ) {
         let now = clocks.wall()
@@ -33,7 +34,8 @@ extension Dispatcher {
             leadingDots: submission.leadingDots, ret: submission.ret,
             envelopeID: submission.envelopeID, client: submission.client)
         let deliveries = split(submission.recipients, of: submission.id, from: 0, at: now)
-        let number = register(deliveries)
+        register(deliveries, at: now)
+        register(arriving, at: now)
         let message = NewMessage(record: record, body: submission.body, deliveries: deliveries)
         let work = NIOLoopBound(completion, eventLoop: loop)
         writer.submit(alongside + [.accept(message)], on: loop) { [handle = handle] result in
@@ -43,13 +45,13 @@ extension Dispatcher {
                 dispatcher.spoolFailed(error)
                 work.value(error)
             case .success:
-                dispatcher.accepted(message, number: number, at: now)
+                dispatcher.accepted(message, at: now)
                 work.value(nil)
             }
         }
     }
 
-    private func accepted(_ message: NewMessage, number: UInt64, at now: UnixTime) {
+    private func accepted(_ message: NewMessage, at now: UnixTime) {
         totals.accepted += 1
         totals.acceptedHistory.add(1, at: now)
         if events.isWanted {
@@ -63,36 +65,38 @@ extension Dispatcher {
             if delivery.destination == nil {
                 route(delivery, of: message.record)
             } else {
-                arrived(delivery, of: message.record, body: message.body, number: number)
+                arrived(delivery, of: message.record, body: message.body)
             }
         }
     }
 
     /// Deliveries for recipients: one per destination that is known, and one for all whose
-    /// domain has to be asked for. Ordinals from `first`.
+    /// domain has to be asked for. Ordinals from `first`, the unknown one's the highest: what it is
+    /// split into later gets those beyond it.
     func split(
         _ recipients: [StoredRecipient], of message: MessageID, from first: UInt16,
         at now: UnixTime
     ) -> [NewDelivery] {
         let instant = clocks.monotonic()
-        var deliveries: [NewDelivery] = []
+        var groups: [(destination: Int64?, domain: String, recipients: [StoredRecipient])] = []
         var places: [Int64?: Int] = [:]
         for recipient in recipients {
             let domain = Self.domain(of: recipient.address)
             let destination = knownDestination(of: domain, at: instant)
             if let place = places[destination] {
-                deliveries[place].recipients.append(recipient)
+                groups[place].recipients.append(recipient)
             } else {
-                places[destination] = deliveries.count
-                deliveries.append(
-                    NewDelivery(
-                        id: DeliveryID(
-                            message: message, ordinal: first + UInt16(deliveries.count)),
-                        destination: destination, domain: domain, recipients: [recipient],
-                        nextAttemptAt: now))
+                places[destination] = groups.count
+                groups.append((destination, domain, [recipient]))
             }
         }
-        return deliveries
+        if let place = places[nil] { groups.append(groups.remove(at: place)) }
+        return groups.enumerated().map { index, group in
+            NewDelivery(
+                id: DeliveryID(message: message, ordinal: first + UInt16(index)),
+                destination: group.destination, domain: group.domain,
+                recipients: group.recipients, nextAttemptAt: now)
+        }
     }
 
     static func domain(of address: String) -> String {
@@ -100,21 +104,22 @@ extension Dispatcher {
             ?? ""
     }
 
-    /// Gives the submission a number and marks its deliveries as not to be found by a load.
-    func register(_ deliveries: [NewDelivery]) -> UInt64 {
-        submissions += 1
+    /// Called whenever deliveries are submitted to the spool, a second time too: a load that began
+    /// before leaves them out, and one that begins later finds them.
+    func register(_ deliveries: [NewDelivery], at now: UnixTime) {
         for delivery in deliveries {
-            guard let id = delivery.destination, let destination = table[id],
-                case .loading = destination.ownership
-            else { continue }
-            destination.lateArrivals.insert(delivery.id)
+            guard let destination = delivery.destination.flatMap({ table[$0] }) else { continue }
+            // Or it could be forgotten as idle before the commit has ended.
+            destination.lastActive = now
+            if case .loading = destination.ownership {
+                destination.lateArrivals.insert(delivery.id)
+            }
         }
-        return submissions
     }
 
     /// A delivery is on disk and has a destination: its owner gets it, now or by a load.
     func arrived(
-        _ delivery: NewDelivery, of message: MessageRecord, body: ByteBuffer?, number: UInt64,
+        _ delivery: NewDelivery, of message: MessageRecord, body: ByteBuffer?,
         attempts: Int = 0
     ) {
         guard let id = delivery.destination, let destination = table[id] else { return }
@@ -125,7 +130,7 @@ extension Dispatcher {
         switch destination.ownership {
         case .surrendering:
             return
-        case .loading where number < destination.loadMark:
+        case .loading where !destination.lateArrivals.contains(delivery.id):
             return
         case .none:
             place(destination, empty: isFirst)

@@ -56,14 +56,13 @@ final class Destination {
     var lastReplyAt: UnixTime?
     var lastActive: UnixTime
 
-    /// Submissions to the spool with a lower number are found by the load that runs; higher ones
-    /// are sent on by themselves (`lateArrivals`).
-    var loadMark: UInt64 = 0
     /// Tells a load that its destination has moved on meanwhile.
     var generation = 0
+    /// What the load that runs must not send: submitted to the spool after it began, so that they
+    /// are sent on by themselves, or withdrawn.
     var lateArrivals: Set<DeliveryID> = []
-    /// Results that wait for a look into the spool before they can be recorded; a load must not
-    /// start before they are.
+    /// Results that need a look into the spool and are not on disk yet; a load must not start
+    /// before they are, or it would send what has been delivered.
     var pendingSettlements = 0
     var loadWaits = false
 

@@ -29,8 +29,6 @@ final class Dispatcher {
     /// What `status` shows of workers that are not running; kept by the supervisor.
     var workerRows: [Int: WorkerRow] = [:]
     var ids: MessageIDs
-    /// Counts submissions to the spool: see `Destination.loadMark`.
-    var submissions: UInt64 = 0
 
     /// Domains that DNS is asked for, and the deliveries that wait for the answer.
     var questions: [UInt64: Question] = [:]
@@ -42,6 +40,8 @@ final class Dispatcher {
     var traced: [Int64: Int] = [:]
     /// Deliveries that were held or purged while their transaction ran: their end counts there.
     var marked: [DeliveryID: StoredState] = [:]
+    /// Deliveries one of whose results is being settled in parts, and the later ones that wait.
+    var settling: [DeliveryID: [(Dispatcher) -> Void]] = [:]
 
     var totals = Counters()
     var spoolError: SpoolError?

@@ -26,8 +26,6 @@ extension Dispatcher {
         } else {
             destination.ownership = .loading(worker)
             destination.lateArrivals = []
-            submissions += 1
-            destination.loadMark = submissions
             load(destination)
         }
     }

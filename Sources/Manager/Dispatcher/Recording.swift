@@ -18,6 +18,7 @@ struct FailedRecipient {
 /// Writes that failed with the spool, and what follows them.
 struct Unrecorded {
     var writes: [SpoolWrite]
+    var arriving: [NewDelivery] = []
     var then: (Dispatcher) -> Void
 }
 
@@ -39,16 +40,28 @@ extension Reply {
 
 extension Dispatcher {
     /// Writes that ride on the next commit; what follows them runs on the loop when they are on
-    /// disk. A spool that cannot take them now gets them again: they are never dropped.
-    func write(_ writes: [SpoolWrite], then: @escaping (Dispatcher) -> Void = { _ in }) {
+    /// disk. A spool that cannot take them now gets them again: they are never dropped. `arriving`:
+    /// deliveries that they bring.
+    func write(
+        _ writes: [SpoolWrite], arriving: [NewDelivery] = [],
+        then: @escaping (Dispatcher) -> Void = { _ in }
+    ) {
+        if !arriving.isEmpty { register(arriving, at: clocks.wall()) }
         let work = NIOLoopBound(then, eventLoop: loop)
         writer.submitLazily(writes, on: loop) { [handle = handle] result in
             let dispatcher = handle.value
             switch result {
             case .success:
                 work.value(dispatcher)
+            case .failure(let error) where error.code == .refused:
+                // Repeating it would keep everything else from being recorded.
+                dispatcher.logger.critical(
+                    "the spool refuses a write, which is a fault of this program",
+                    metadata: ["error": "\(error)"])
+                work.value(dispatcher)
             case .failure(let error):
-                dispatcher.unrecorded.append(Unrecorded(writes: writes, then: work.value))
+                dispatcher.unrecorded.append(
+                    Unrecorded(writes: writes, arriving: arriving, then: work.value))
                 dispatcher.spoolFailed(error)
             }
         }
@@ -57,14 +70,15 @@ extension Dispatcher {
     /// Records the end of recipients: the writes and, where someone is to be told, the bounce,
     /// in one transaction, so that no crash can lose the one or repeat the other.
     func record(
-        _ writes: [SpoolWrite], bouncing failures: [FailedRecipient], of message: MessageRecord,
+        _ writes: [SpoolWrite], arriving: [NewDelivery] = [],
+        bouncing failures: [FailedRecipient], of message: MessageRecord,
         then: @escaping (Dispatcher) -> Void = { _ in }
     ) {
         let told = failures.filter {
             DeliveryStatusNotification.applies(
                 sender: message.sender, notify: $0.recipient.notify, kind: .failed)
         }
-        guard !told.isEmpty else { return write(writes, then: then) }
+        guard !told.isEmpty else { return write(writes, arriving: arriving, then: then) }
         let work = NIOLoopBound(then, eventLoop: loop)
         reader.read(on: loop) { spool throws(SpoolError) in
             try spool.body(of: message.id)
@@ -72,38 +86,38 @@ extension Dispatcher {
             let dispatcher = handle.value
             let original = (try? result.get()) ?? nil
             dispatcher.bounce(
-                told, of: message, original: original, alongside: writes, then: work.value)
+                told, of: message, original: original, alongside: writes, arriving: arriving,
+                then: work.value)
         }
     }
 
     private func bounce(
         _ failures: [FailedRecipient], of message: MessageRecord, original: ByteBuffer?,
-        alongside writes: [SpoolWrite], then: @escaping (Dispatcher) -> Void
+        alongside writes: [SpoolWrite], arriving: [NewDelivery],
+        then: @escaping (Dispatcher) -> Void
     ) {
+        let again = { (dispatcher: Dispatcher) in
+            dispatcher.bounce(
+                failures, of: message, original: original, alongside: writes, arriving: arriving,
+                then: then)
+        }
         guard let id = nextMessageID() else {
-            // The spool hands out no ids: it is unhealthy, and this is repeated with the rest.
-            unrecorded.append(
-                Unrecorded(writes: []) {
-                    $0.record(writes, bouncing: failures, of: message, then: then)
-                })
-            return
+            // The next block of ids is on its way, or comes when the spool is well again.
+            return after(.milliseconds(100), again)
         }
         let body = bounceBody(id: id, failures, of: message, original: original)
         let submission = Submission(
             id: id, sender: "", recipients: [StoredRecipient(address: message.sender)],
             eightBit: true, utf8: message.utf8, leadingDots: true, ret: "", envelopeID: "",
             client: "bounce of \(message.id)", body: body)
-        accept(submission, alongside: writes) { [weak self] error in
+        accept(submission, alongside: writes, arriving: arriving) { [weak self] error in
             guard let self else { return }
             if error == nil {
                 then(self)
+            } else if error?.code == .refused {
+                after(.seconds(1), again)
             } else {
-                unrecorded.append(
-                    Unrecorded(writes: []) {
-                        $0.bounce(
-                            failures, of: message, original: original, alongside: writes,
-                            then: then)
-                    })
+                unrecorded.append(Unrecorded(writes: [], then: again))
             }
         }
     }
@@ -132,6 +146,11 @@ extension Dispatcher {
     /// The spool cannot record: intake answers 4xx, workers start nothing, and every second it is
     /// tried again.
     func spoolFailed(_ error: SpoolError) {
+        // At fault is what was written, not the spool.
+        guard error.code != .refused else {
+            logger.error("the spool refuses a write", metadata: ["error": "\(error)"])
+            return
+        }
         let isNew = spoolError == nil
         spoolError = error
         guard isNew else { return }
@@ -148,6 +167,8 @@ extension Dispatcher {
             guard dispatcher.spoolError != nil else { return }
             let pending = dispatcher.unrecorded
             // Everything that is owed goes in one attempt; an empty list still asks the disk.
+            let now = dispatcher.clocks.wall()
+            for entry in pending { dispatcher.register(entry.arriving, at: now) }
             dispatcher.writer.submit(
                 pending.flatMap(\.writes) + [.probe], on: dispatcher.loop
             ) { [handle = dispatcher.handle, count = pending.count] result in
@@ -174,12 +195,15 @@ extension Dispatcher {
         // What failed while the probe was on its way.
         let rest = unrecorded
         unrecorded = []
-        for entry in rest { write(entry.writes, then: entry.then) }
+        for entry in rest { write(entry.writes, arriving: entry.arriving, then: entry.then) }
     }
 
-    /// After all that was submitted before is on disk.
+    /// After all that was submitted before is on disk: what failed and is repeated, too.
     func barrier(_ then: @escaping (Dispatcher) -> Void) {
-        write([], then: then)
+        write([]) { dispatcher in
+            guard !dispatcher.unrecorded.isEmpty else { return then(dispatcher) }
+            dispatcher.unrecorded.append(Unrecorded(writes: []) { $0.barrier(then) })
+        }
     }
 
     func publish(

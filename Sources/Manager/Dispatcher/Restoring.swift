@@ -87,13 +87,20 @@ extension Dispatcher {
     func replay(_ reports: [AttemptReport], _ promise: EventLoopPromise<Void>) {
         let ids = reports.map(\.delivery)
         reader.read(on: loop) { spool throws(SpoolError) in
-            Set(try spool.deliveries(ids).filter { $0.state != .routing }.map(\.id))
+            try spool.deliveries(ids).reduce(into: [DeliveryID: Int]()) { attempts, stored in
+                if stored.state != .routing { attempts[stored.id] = stored.attempts }
+            }
         } completion: { [handle = handle] result in
             let dispatcher = handle.value
             switch result {
             case .failure(let error): promise.fail(error)
             case .success(let present):
-                let open = reports.filter { present.contains($0.delivery) }
+                // The manager may have died between the commit and its word to the worker: a
+                // retry that the spool knows of is not taken for one of the recipients left.
+                let open = reports.filter { report in
+                    guard let attempts = present[report.delivery] else { return false }
+                    return report.disposition != .retry || report.attempts > attempts
+                }
                 dispatcher.logger.notice(
                     "results of an earlier run recorded", metadata: ["count": "\(open.count)"])
                 dispatcher.settleAll(open[...], promise)

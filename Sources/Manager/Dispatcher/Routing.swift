@@ -126,7 +126,18 @@ extension Dispatcher {
     /// All domains of a delivery have an answer: deliveries by destination take its place, and
     /// recipients whose domain takes no mail bounce.
     private func routed(_ id: DeliveryID) {
-        guard let waiting = unrouted.removeValue(forKey: id) else { return }
+        guard let waiting = unrouted[id] else { return }
+        let instant = clocks.monotonic()
+        // The first answer may have ended before the last one came.
+        let open = Set(waiting.delivery.recipients.map { Self.domain(of: $0.address) }).filter {
+            waiting.refused[$0] == nil && knownDestination(of: $0, at: instant) == nil
+        }
+        guard open.isEmpty else {
+            unrouted[id]?.openDomains = open
+            for domain in open { ask(domain, for: id) }
+            return
+        }
+        unrouted[id] = nil
         let now = clocks.wall()
         let refused = waiting.delivery.recipients.filter {
             waiting.refused[Self.domain(of: $0.address)] != nil
@@ -135,7 +146,6 @@ extension Dispatcher {
             waiting.refused[Self.domain(of: $0.address)] == nil
         }
         let deliveries = split(kept, of: id.message, from: id.ordinal + 1, at: now)
-        let number = register(deliveries)
         let message = waiting.message
         let writes: [SpoolWrite] = [
             deliveries.isEmpty ? .remove(id) : .route(id, into: deliveries)
@@ -153,9 +163,9 @@ extension Dispatcher {
                 "bounced", "\(id.message): \(failures[0].recipient.address): \(failures[0].reply)",
                 message: id.message)
         }
-        record(writes, bouncing: failures, of: message) { dispatcher in
+        record(writes, arriving: deliveries, bouncing: failures, of: message) { dispatcher in
             for delivery in deliveries {
-                dispatcher.arrived(delivery, of: message, body: nil, number: number)
+                dispatcher.arrived(delivery, of: message, body: nil)
             }
         }
     }

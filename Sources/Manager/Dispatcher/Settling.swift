@@ -14,6 +14,11 @@ extension Dispatcher {
 
     /// Records one result; `done` runs when it is on disk.
     func settle(_ report: AttemptReport, done: @escaping () -> Void) {
+        // Who is left of its recipients is known when the result before it is on disk.
+        if settling[report.delivery] != nil {
+            settling[report.delivery]?.append { $0.settle(report, done: done) }
+            return
+        }
         attemptLog.write(report, destination: table[report.destination])
         let now = clocks.wall()
         let failed = report.recipients.contains { $0.outcome == .failed }
@@ -32,19 +37,22 @@ extension Dispatcher {
                         nextAttemptAt: report.due, lastReply: report.reply, recipients: nil))
             ]) { _ in done() }
         }
-        settleInParts(report, done: done)
+        settling[report.delivery] = []
+        table[report.destination]?.pendingSettlements += 1
+        settleInParts(report) { [self] in
+            done()
+            settlementEnded(report)
+        }
     }
 
     /// Some recipients are done and some are not, or some failed: who they are stands in the
     /// spool.
     private func settleInParts(_ report: AttemptReport, done: @escaping () -> Void) {
-        table[report.destination]?.pendingSettlements += 1
         let work = NIOLoopBound(done, eventLoop: loop)
         reader.read(on: loop) { spool throws(SpoolError) in
             try spool.deliveries([report.delivery]).first
         } completion: { [handle = handle] result in
             let dispatcher = handle.value
-            defer { dispatcher.settlementEnded(report.destination) }
             switch result {
             case .failure(let error):
                 dispatcher.spoolFailed(error)
@@ -58,8 +66,9 @@ extension Dispatcher {
         }
     }
 
-    private func settlementEnded(_ id: Int64) {
-        guard let destination = table[id] else { return }
+    private func settlementEnded(_ report: AttemptReport) {
+        for next in settling.removeValue(forKey: report.delivery) ?? [] { next(self) }
+        guard let destination = table[report.destination] else { return }
         destination.pendingSettlements -= 1
         if destination.pendingSettlements == 0, destination.loadWaits {
             destination.loadWaits = false
@@ -72,8 +81,10 @@ extension Dispatcher {
     ) {
         var remaining: [StoredRecipient] = []
         var failures: [FailedRecipient] = []
+        // A report of other recipients than these says nothing of them: better twice than never.
+        let isOfThese = report.recipients.count == stored.recipients.count
         for (index, recipient) in stored.recipients.enumerated() {
-            let outcome = index < report.recipients.count ? report.recipients[index] : nil
+            let outcome = isOfThese ? report.recipients[index] : nil
             switch outcome?.outcome ?? .deferred {
             case .delivered:
                 break
@@ -84,7 +95,13 @@ extension Dispatcher {
                         reply: outcome?.reply ?? "", remote: report.remote))
             case .deferred:
                 var waiting = recipient
-                waiting.lastReply = outcome?.reply ?? report.reply
+                // An end that comes while it waits brings no reply: the last one stands.
+                let last = outcome?.reply ?? report.reply
+                if !last.isEmpty {
+                    waiting.lastReply = last
+                } else if waiting.lastReply.isEmpty {
+                    waiting.lastReply = stored.lastReply
+                }
                 if report.disposition == .expired {
                     failures.append(expired(waiting, remote: report.remote))
                 } else {

@@ -64,10 +64,18 @@ final class Supervisor {
                 launch(number)
             } else if slots[number]?.isLeaving == true {
                 slots[number]?.isLeaving = false
+                stay(number)
             }
         }
         for number in slots.keys where number > count { retire(number) }
         updateRing()
+    }
+
+    /// It was told to hand over what it has and did not get to its end.
+    private func stay(_ number: Int) {
+        guard let link = slots[number]?.link, dispatcher.links[number] === link else { return }
+        link.isReady = true
+        row(number) { $0.state = .running }
     }
 
     private func retire(_ number: Int) {

@@ -139,7 +139,7 @@ final class Engine {
         if report.disposition == .retry, recipients.contains(where: { $0.outcome != .deferred }),
             let job = attempt.job
         {
-            jobs.keep(job.remaining(after: recipients), for: id, until: sent)
+            jobs.keep(job.remaining(after: recipients), for: id, of: attempt.destination, until: sent)
         } else {
             jobs.drop(id)
         }
@@ -202,6 +202,7 @@ struct Outbox {
     }
 
     mutating func recorded(upTo number: UInt64) {
+        let number = min(number, last)
         guard number > recordedUpTo else { return }
         for done in (recordedUpTo + 1)...number { unrecorded[done] = nil }
         recordedUpTo = number
@@ -216,24 +217,30 @@ struct JobStore {
     /// Bodies beyond this are left in the spool and fetched when their turn comes.
     static let capacity = 64 << 20
     private var jobs: [DeliveryID: Job] = [:]
+    private var owners: [DeliveryID: Int64] = [:]
+    private var owned: [Int64: Set<DeliveryID>] = [:]
     private var keptUntil: [DeliveryID: UInt64] = [:]
-    private var bytes = 0
+    private(set) var bytes = 0
 
     /// A job that came with its delivery; not taken when the memory is full.
-    mutating func offer(_ job: Job, for id: DeliveryID) {
+    mutating func offer(_ job: Job, for id: DeliveryID, of destination: Int64) {
         guard bytes < Self.capacity, jobs[id] == nil else { return }
-        store(job, id)
+        store(job, id, destination)
     }
 
     /// A job that the spool would give out wrongly until result `number` is recorded.
-    mutating func keep(_ job: Job, for id: DeliveryID, until number: UInt64) {
+    mutating func keep(
+        _ job: Job, for id: DeliveryID, of destination: Int64, until number: UInt64
+    ) {
         drop(id)
-        store(job, id)
+        store(job, id, destination)
         keptUntil[id] = number
     }
 
-    private mutating func store(_ job: Job, _ id: DeliveryID) {
+    private mutating func store(_ job: Job, _ id: DeliveryID, _ destination: Int64) {
         jobs[id] = job
+        owners[id] = destination
+        owned[destination, default: []].insert(id)
         bytes += job.body.readableBytes
     }
 
@@ -243,6 +250,15 @@ struct JobStore {
         guard let job = jobs.removeValue(forKey: id) else { return }
         bytes -= job.body.readableBytes
         keptUntil[id] = nil
+        guard let owner = owners.removeValue(forKey: id) else { return }
+        owned[owner]?.remove(id)
+        if owned[owner]?.isEmpty == true { owned[owner] = nil }
+    }
+
+    /// The destination goes to another worker. Should it come back, who is left of the recipients
+    /// may be others.
+    mutating func drop(destination: Int64) {
+        for id in owned[destination] ?? [] { drop(id) }
     }
 
     mutating func recorded(upTo number: UInt64) {

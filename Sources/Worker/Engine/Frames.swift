@@ -24,7 +24,7 @@ extension Engine {
             for entry in entries { enqueue(entry, at: now) }
         case .deliver(let entry, let job):
             guard destinations[entry.destination]?.isSurrendering == false else { return }
-            jobs.offer(job, for: entry.id)
+            jobs.offer(job, for: entry.id, of: entry.destination)
             enqueue(entry, at: now)
         case .job(let id, _, let job):
             fetched(id, job)
@@ -156,6 +156,7 @@ extension Engine {
         let now = clocks.monotonic()
         let snapshot = scheduler.remove(DestinationID(rawValue: destination.id), at: now)
         destinations[destination.id] = nil
+        jobs.drop(destination: destination.id)
         // Results first: the manager reads the spool for the next owner when this arrives.
         flushResults()
         link?.send(
@@ -182,6 +183,7 @@ extension Engine {
         // The manager may be unable to record; what it does not confirm stays in the journal.
         after(grace + .seconds(3)) { engine in
             engine.journal.append(engine.outbox.allUnrecorded)
+            engine.outbox = Outbox()
             engine.finish()
         }
         endIfDone()

@@ -1,0 +1,68 @@
+import Filter
+import Mail
+import NIOCore
+import Synchronization
+
+@testable import Spool
+
+/// A real spool in which a test can make a commit fail and stop a read until it says so.
+final class HookedSpool: Spool {
+    private struct State {
+        var failsCommits = false
+        var beforeBody: (@Sendable () -> Void)?
+        var beforePage: (@Sendable () -> Void)?
+        var afterPage: (@Sendable () -> Void)?
+    }
+
+    private let base: any Spool
+    private let state = Mutex(State())
+
+    init(_ base: any Spool) { self.base = base }
+
+    func failCommits(_ on: Bool) { state.withLock { $0.failsCommits = on } }
+    func beforeBody(_ hook: (@Sendable () -> Void)?) { state.withLock { $0.beforeBody = hook } }
+    func afterPage(_ hook: (@Sendable () -> Void)?) { state.withLock { $0.afterPage = hook } }
+
+    func commit(_ writes: [SpoolWrite]) throws(SpoolError) {
+        if state.withLock({ $0.failsCommits }) {
+            throw SpoolError(code: .cannotWrite, cause: "disk full", context: "commit")
+        }
+        try base.commit(writes)
+    }
+    func body(of message: MessageID) throws(SpoolError) -> ByteBuffer? {
+        let body = try base.body(of: message)
+        state.withLock { $0.beforeBody }?()
+        return body
+    }
+    func deliveries(
+        destination: Int64?, after: DeliveryID?, limit: Int
+    ) throws(SpoolError) -> [StoredDelivery] {
+        let page = try base.deliveries(destination: destination, after: after, limit: limit)
+        state.withLock { $0.afterPage }?()
+        return page
+    }
+    func reserveMessageIDs(_ count: Int) throws(SpoolError) -> Range<Int64> {
+        try base.reserveMessageIDs(count)
+    }
+    func message(_ id: MessageID) throws(SpoolError) -> MessageRecord? { try base.message(id) }
+    func deliveries(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredDelivery] {
+        try base.deliveries(ids)
+    }
+    func deliveries(of message: MessageID) throws(SpoolError) -> [StoredDelivery] {
+        try base.deliveries(of: message)
+    }
+    func unrouted() throws(SpoolError) -> [StoredDelivery] { try base.unrouted() }
+    func messageCount() throws(SpoolError) -> Int { try base.messageCount() }
+    func actionCount() throws(SpoolError) -> Int { try base.actionCount() }
+    func page(_ query: DeliveryQuery) throws(SpoolError) -> DeliveryPage { try base.page(query) }
+    func select(_ query: DeliveryQuery) throws(SpoolError) -> [DeliveryID] {
+        try base.select(query)
+    }
+    func tallies() throws(SpoolError) -> [DestinationTally] { try base.tallies() }
+    func destinations() throws(SpoolError) -> [DestinationRecord] { try base.destinations() }
+    func actions(limit: Int, offset: Int) throws(SpoolError) -> [ActionRecord] {
+        try base.actions(limit: limit, offset: offset)
+    }
+    func action(_ id: Int64) throws(SpoolError) -> ActionRecord? { try base.action(id) }
+    func close() { base.close() }
+}
