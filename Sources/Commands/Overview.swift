@@ -21,7 +21,7 @@ package struct Overview {
     }
 
     package static func print(_ overview: OverviewDocument, _ console: Console) {
-        console.print(StatusText.lines(overview.status))
+        console.print(StatusText.lines(overview.status), indent: StatusText.indent)
         let page = overview.destinations
         if page.rows.isEmpty { return }
         console.print([""])

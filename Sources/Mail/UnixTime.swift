@@ -10,8 +10,15 @@ package struct UnixTime: Hashable, Comparable, Sendable {
         self.milliseconds = milliseconds
     }
 
+    /// What is out of range becomes the nearest time that is not; NaN becomes the epoch.
     package init(seconds: Double) {
-        self.milliseconds = Int64((seconds * 1000).rounded())
+        let milliseconds = (seconds * 1000).rounded()
+        // Int64.max itself is no Double: the first one above it would trap.
+        switch milliseconds {
+        case ..<Double(Int64.min): self.milliseconds = .min
+        case Double(Int64.max)...: self.milliseconds = .max
+        default: self.milliseconds = milliseconds.isNaN ? 0 : Int64(milliseconds)
+        }
     }
 
     package var seconds: Double { Double(milliseconds) / 1000 }
@@ -31,8 +38,15 @@ package struct UnixTime: Hashable, Comparable, Sendable {
 
 /// On the wire a time is a number: seconds since the epoch with a fraction of three digits.
 extension UnixTime: Codable {
+    /// - Throws: `DecodingError` also for NaN and for what no `Int64` of milliseconds holds.
     package init(from decoder: any Decoder) throws {
-        self.init(seconds: try decoder.singleValueContainer().decode(Double.self))
+        let container = try decoder.singleValueContainer()
+        let seconds = try container.decode(Double.self)
+        guard seconds.isFinite, Int64(exactly: (seconds * 1000).rounded()) != nil else {
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "\(seconds) is no time in seconds")
+        }
+        self.init(seconds: seconds)
     }
 
     package func encode(to encoder: any Encoder) throws {

@@ -16,7 +16,7 @@ struct StatusCommand: AsyncParsableCommand {
         if json.isWanted {
             try console.print(json: status)
         } else {
-            console.print(StatusText.lines(status))
+            console.print(StatusText.lines(status), indent: StatusText.indent)
         }
     }
 }
@@ -36,7 +36,9 @@ struct Destinations: AsyncParsableCommand {
         let page = try await connection.client.destinations(
             filter: query.filter, sort: query.sort, descending: query.descending,
             limit: query.limit)
-        try Console.standard().print(page, "destination", json: json.isWanted) {
+        try Console.standard().print(
+            page, "destination", isFiltered: query.filter != nil, json: json.isWanted
+        ) {
             Table.destinations(page.rows, now: page.at)
         }
     }
@@ -56,7 +58,9 @@ struct Messages: AsyncParsableCommand {
         let page = try await connection.client.messages(
             filter: query.filter, sort: query.sort, descending: query.descending,
             limit: query.limit)
-        try Console.standard().print(page, "delivery", json: json.isWanted) {
+        try Console.standard().print(
+            page, "delivery", isFiltered: query.filter != nil, json: json.isWanted
+        ) {
             Table.messages(page.rows, now: page.at)
         }
     }
@@ -123,18 +127,19 @@ struct Workers: AsyncParsableCommand {
 }
 
 extension Console {
-    /// A page as a document, or as a table with what is missing said beside it.
+    /// A page as a document, or as a table with what is missing said beside it. A filter that
+    /// nothing matches is a failure: a script can ask whether there is any such mail.
     func print<Row>(
-        _ page: Page<Row>, _ noun: String, json: Bool, table: () -> Table
+        _ page: Page<Row>, _ noun: String, isFiltered: Bool = false, json: Bool, table: () -> Table
     ) throws {
-        if json {
-            try print(json: page)
-            return
-        }
+        if json { try print(json: page) }
         guard !page.rows.isEmpty else {
-            warn("no \(Format.count(0, noun).dropFirst(2)) match")
+            let plural = Format.count(0, noun).dropFirst(2)
+            if isFiltered { throw CommandFailure.refused(json ? "" : "no \(plural) match") }
+            if !json { warn("there are no \(plural)") }
             return
         }
+        if json { return }
         print(table())
         let left = page.total - page.offset - page.rows.count
         if left > 0 {

@@ -33,11 +33,14 @@ struct Show: AsyncParsableCommand {
             let now = console.now()
             if let message {
                 console.print(
-                    DetailText.lines(message.detail, now: now, utcOffset: console.utcOffset))
+                    DetailText.lines(message.detail, now: now, utcOffset: console.utcOffset),
+                    indent: DetailText.indent)
             }
             for (index, row) in destinations.enumerated() {
                 if index > 0 || message != nil { console.print([""]) }
-                console.print(DetailText.lines(row, now: now, utcOffset: console.utcOffset))
+                console.print(
+                    DetailText.lines(row, now: now, utcOffset: console.utcOffset),
+                    indent: DetailText.indent)
             }
         }
         if message == nil, destinations.isEmpty {

@@ -124,3 +124,24 @@ import Testing
         #expect(piped.text == "é\n")
     }
 }
+
+@Suite struct WrappingTests {
+    @Test func aLineThatFitsStays() {
+        #expect(TextWidth.wrapped("state  ok", to: 9, indent: 4) == ["state  ok"])
+    }
+
+    @Test func goesOnBelowTheFacts() {
+        #expect(
+            TextWidth.wrapped("queue   12 messages, 3 deliveries", to: 20, indent: 8) == [
+                "queue   12 messages,", "        3 deliveries",
+            ])
+    }
+
+    @Test func aLongWordStaysWholeBesideItsLabel() {
+        let word = String(repeating: "x", count: 40)
+        #expect(
+            TextWidth.wrapped("key     \(word) y", to: 20, indent: 8) == [
+                "key     \(word)", "        y",
+            ])
+    }
+}

@@ -36,7 +36,8 @@ package struct ActionRun {
             if json {
                 try console.print(json: ActionDocument(plan: plan, action: nil))
             } else {
-                console.print(preview + ["Nothing was done (--dry-run)."])
+                console.print(preview, indent: PlanText.indent)
+                console.print(["Nothing was done (--dry-run)."])
             }
             return
         }
@@ -44,7 +45,7 @@ package struct ActionRun {
             if json {
                 console.warn(preview.joined(separator: "\n"))
             } else {
-                console.print(preview)
+                console.print(preview, indent: PlanText.indent)
             }
             try confirm(Confirmation(plan), console)
         }
@@ -53,6 +54,8 @@ package struct ActionRun {
         if json {
             try console.print(json: ActionDocument(plan: plan, action: action))
         } else {
+            // Who was asked has read them.
+            if isAgreed { console.print(plan.notes.map { "note: \(SafeText($0))" }) }
             console.print(Self.report(action, console))
         }
         if action.state == .failed { throw CommandFailure.refused("") }
@@ -74,8 +77,8 @@ package struct ActionRun {
             id = latest.id
             if !json {
                 console.print([
-                    "undoing \(SafeText(latest.id)): \(latest.action.rawValue), "
-                        + SafeText(latest.target).text
+                    "undoing \(SafeText(latest.id)): \(latest.action.rawValue)"
+                        + (latest.target.isEmpty ? "" : ", \(SafeText(latest.target))")
                 ])
             }
         }

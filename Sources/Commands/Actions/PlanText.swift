@@ -3,6 +3,9 @@ import Mail
 
 /// A plan as it is shown before anything is done.
 package enum PlanText {
+    /// The columns before the facts.
+    package static let indent = 11
+
     /// - Parameter target: what the selector was taken for.
     package static func lines(_ plan: Plan, target: String) -> [String] {
         let counts = plan.counts
@@ -27,7 +30,8 @@ package enum PlanText {
                     + Format.span(from: row.receivedAt, to: plan.at) + reply)
         }
         if let drain = plan.drainSeconds {
-            add("drain", "about \(Format.duration(seconds: drain)) at the present limits")
+            let time = drain < 1 ? "within a second" : "about \(Format.duration(seconds: drain))"
+            add("drain", "\(time) at the present limits")
         }
         for note in plan.notes { add("note", SafeText(note).text) }
         add("effect", SafeText(plan.effect).text)

@@ -8,6 +8,13 @@ extension Console {
         write(isUTF8 || width == nil ? text : Self.ascii(text))
     }
 
+    /// Lines that begin with a label: where the terminal is too narrow, a line goes on below,
+    /// `indent` columns further in.
+    package func print(_ lines: [String], indent: Int) {
+        guard let width else { return print(lines) }
+        print(lines.flatMap { TextWidth.wrapped($0, to: width, indent: indent) })
+    }
+
     package func print(_ table: Table) {
         print(table.lines(width: width, ellipsis: isUTF8 ? "…" : "~"))
     }

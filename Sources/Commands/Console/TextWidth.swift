@@ -22,6 +22,29 @@ enum TextWidth {
         return String(result) + ellipsis
     }
 
+    /// A line broken at blanks into lines of at most `width` columns, all but the first indented.
+    /// A word that does not fit stays whole: it may be an address that somebody copies.
+    static func wrapped(_ line: String, to width: Int, indent: Int) -> [String] {
+        if of(line) <= width { return [line] }
+        let indent = indent < width / 2 ? indent : 2
+        let margin = String(repeating: " ", count: indent)
+        var lines: [String] = []
+        var current = ""
+        var isEmpty = true
+        for word in line.split(separator: " ", omittingEmptySubsequences: false) {
+            // The first words are the label: it has something beside it, however long that is.
+            let room = lines.isEmpty && of(current) < indent
+            if isEmpty || room || of(current) + 1 + of(String(word)) <= width {
+                current += (isEmpty ? "" : " ") + word
+            } else {
+                lines.append(current)
+                current = margin + word
+            }
+            isEmpty = false
+        }
+        return lines + [current]
+    }
+
     private static func of(_ scalar: Unicode.Scalar) -> Int {
         switch scalar.value {
         case 0x20..<0x7F: return 1

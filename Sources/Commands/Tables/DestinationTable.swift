@@ -17,7 +17,7 @@ extension Table {
                 Column("WORKER", .right, priority: 60),
                 Column("RATE", .right, priority: 55),
                 Column("TRIES", .right, priority: 30),
-                Column("WHY", priority: 75, minimum: 12),
+                Column("WHY", priority: 88, minimum: 24),
                 Column("LAST REPLY", priority: 20, minimum: 12),
             ],
             rows: rows.map { row in

@@ -3,6 +3,9 @@ package import Mail
 
 /// `sluice show ID`.
 package enum DetailText {
+    /// The columns before the facts.
+    package static let indent = 14
+
     package static func lines(
         _ row: DestinationRow, now: UnixTime, utcOffset: (UnixTime) -> Int
     ) -> [String] {

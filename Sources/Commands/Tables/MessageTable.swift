@@ -13,16 +13,18 @@ extension Table {
                 Column("AGE", .right, priority: 80),
                 Column("TRIES", .right, priority: 40),
                 Column("NEXT", .right, priority: 85),
-                Column("DESTINATION", priority: 30, minimum: 12),
-                Column("WHY", priority: 75, minimum: 12),
-                Column("LAST REPLY", priority: 70, minimum: 12),
+                Column("DESTINATION", priority: 35, minimum: 12),
+                Column("WHY", priority: 88, minimum: 28),
+                Column("LAST REPLY", priority: 30, minimum: 24),
             ],
             rows: rows.map { row in
                 [
                     SafeText(row.id).text, row.state.rawValue, recipients(row),
                     sender(row.sender), Format.size(row.size),
                     Format.span(from: row.receivedAt, to: now), String(row.attempts),
-                    (row.purgeAt ?? row.nextAttemptAt).map { Format.span(from: now, to: $0) } ?? "",
+                    (row.purgeAt ?? row.nextAttemptAt ?? row.why.until).map {
+                        Format.span(from: now, to: $0)
+                    } ?? "",
                     SafeText(row.destinationName ?? row.destination ?? "").text,
                     SafeText(row.why.text).text, SafeText(row.lastReply ?? "").text,
                 ]

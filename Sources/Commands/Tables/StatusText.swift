@@ -3,6 +3,9 @@ import Mail
 
 /// `sluice status`, and the head of the other overviews.
 package enum StatusText {
+    /// The columns before the facts.
+    package static let indent = 14
+
     package static func lines(_ status: Status) -> [String] {
         let totals = status.totals
         let rates = status.rates

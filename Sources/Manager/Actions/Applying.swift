@@ -84,20 +84,30 @@ struct ActionRunner {
         else { throw APIError(code: "not-found", message: "there is no action \(id)") }
         guard record.state == ActionState.undoable.rawValue else {
             throw APIError(
-                code: "not-undoable", message: "action \(id) is \(record.state): \(record.result)")
+                code: "not-undoable",
+                message: "action \(id) (\(record.kind)) cannot be undone (any more): "
+                    + record.result)
         }
         let details = try JSONDecoder().decode(ActionDetails.self, from: Data(record.details))
         let ids = (details.queued + details.held + details.routing).map(DeliveryID.init(rawValue:))
-        if !ids.isEmpty || record.kind == ActionKind.purge.rawValue {
-            try await dispatcher.run { dispatcher, promise in
-                dispatcher.undoMarks(record, details, by: peer, promise)
+        if ActionKind(rawValue: record.kind)?.actsOnDeliveries == true {
+            // What was released, purged or delivered since is not as the action left it, and stays
+            // as it is.
+            let marked = try await reader.read { spool throws(SpoolError) in
+                try Self.read(ids, in: spool).filter { record.marks.contains($0.state) }.map(\.id)
             }
-            let stored = try await reader.read { spool throws(SpoolError) in
-                try Self.read(ids, in: spool)
+            try await dispatcher.run { dispatcher, promise in
+                dispatcher.undoMarks(record, details, of: marked, by: peer, promise)
+            }
+            let restored = try await reader.read { spool throws(SpoolError) in
+                try Self.read(marked, in: spool).filter { !record.marks.contains($0.state) }
             }
             return try await dispatcher.run { dispatcher, promise in
-                dispatcher.requeue(stored.filter { $0.state == .queued || $0.state == .routing })
-                dispatcher.concludeUndo(record, details, restored: stored, by: peer, promise)
+                dispatcher.requeue(
+                    restored.filter { $0.state == .queued || $0.state == .routing })
+                dispatcher.concludeUndo(
+                    record, details, restored: restored, gone: ids.count - restored.count,
+                    by: peer, promise)
             }
         }
         return try await dispatcher.run { dispatcher, promise in
@@ -311,6 +321,7 @@ extension Dispatcher {
 
     private func target(of request: PlanRequest, _ bound: BoundPlan) -> String {
         var parts: [String] = []
+        if request.action == .workers { parts.append(Counted.workers(request.worker ?? 0)) }
         if let filter = request.selector.filter { parts.append(filter) }
         parts += request.selector.destinations.prefix(5).map { id in
             Int64(id).flatMap { table[$0]?.title } ?? "destination \(id)"
@@ -337,7 +348,7 @@ extension Dispatcher {
 
     /// The marks of a purge, bounce or hold are taken back.
     fileprivate func undoMarks(
-        _ old: ActionRecord, _ details: ActionDetails, by peer: String,
+        _ old: ActionRecord, _ details: ActionDetails, of marked: [DeliveryID], by peer: String,
         _ promise: EventLoopPromise<Void>
     ) {
         let isHold = old.kind == ActionKind.hold.rawValue
@@ -345,13 +356,12 @@ extension Dispatcher {
             return promise.fail(
                 APIError(code: "too-late", message: "action \(old.id) can no longer be undone"))
         }
-        let from: Set<StoredState> = isHold ? [.held] : [.purging, .bouncing]
         func mark(_ raw: [Int64], to state: StoredState) -> SpoolWrite {
-            .mark(raw.map(DeliveryID.init(rawValue:)), from: from, to: state, at: nil)
+            .mark(raw.map(DeliveryID.init(rawValue:)), from: old.marks, to: state, at: nil)
         }
         for destination in table.values {
             if case .loading = destination.ownership {
-                destination.lateArrivals.formUnion(details.queued.map(DeliveryID.init(rawValue:)))
+                destination.lateArrivals.formUnion(marked)
             }
         }
         let writes = [
@@ -364,6 +374,7 @@ extension Dispatcher {
     /// Deliveries that are queued again go to the owners of their destinations.
     fileprivate func requeue(_ stored: [StoredDelivery]) {
         for delivery in stored {
+            // Its transaction may run still: it counts as queued from now on.
             marked[delivery.id] = nil
             let new = NewDelivery(
                 id: delivery.id, destination: delivery.destination, domain: delivery.domain,
@@ -378,8 +389,8 @@ extension Dispatcher {
     }
 
     fileprivate func concludeUndo(
-        _ old: ActionRecord, _ details: ActionDetails, restored: [StoredDelivery], by peer: String,
-        _ promise: EventLoopPromise<ActionRow>
+        _ old: ActionRecord, _ details: ActionDetails, restored: [StoredDelivery], gone: Int,
+        by peer: String, _ promise: EventLoopPromise<ActionRow>
     ) {
         let wasHold = old.kind == ActionKind.hold.rawValue
         let held = Set(details.held)
@@ -391,9 +402,9 @@ extension Dispatcher {
         var counts = Counts()
         counts.deliveries = restored.count
         counts.recipients = restored.reduce(0) { $0 + $1.recipients.count }
-        finishUndo(
-            old, details, counts: counts, result: "\(restored.count) deliveries are back", by: peer,
-            promise)
+        var result = "\(Counted.deliveries(restored.count)) back"
+        if gone > 0 { result += "; \(gone) had been released or left the queue" }
+        finishUndo(old, details, counts: counts, result: result, by: peer, promise)
     }
 
     func finishUndo(
@@ -422,7 +433,8 @@ extension ActionKind {
     }
 
     fileprivate func resultText(_ count: Int, window: Duration) -> String {
-        let what = "\(count) \(count == 1 ? "delivery" : "deliveries")"
+        let what = Counted.deliveries(count)
+        let window = DurationText.text(window)
         switch self {
         case .retry: return "\(what) due now"
         case .release: return "\(what) released"
@@ -431,6 +443,13 @@ extension ActionKind {
         case .bounce: return "\(what) bounced in \(window) unless undone"
         default: return what
         }
+    }
+}
+
+extension ActionRecord {
+    /// The states that the action puts deliveries into.
+    fileprivate var marks: Set<StoredState> {
+        kind == ActionKind.hold.rawValue ? [.held] : [.purging, .bouncing]
     }
 }
 

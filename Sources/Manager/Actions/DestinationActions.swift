@@ -51,9 +51,8 @@ extension Dispatcher {
             guard destination.isPaused else { return false }
             resume(destination)
         case .reassign:
-            guard
-                destination.pin != request.worker || destination.ownership.worker != request.worker
-            else { return false }
+            let isThere = request.worker.map { destination.ownership.worker == $0 } ?? true
+            guard destination.pin != request.worker || !isThere else { return false }
             pin(destination, to: request.worker)
         default:
             return false
@@ -95,14 +94,14 @@ extension Dispatcher {
     }
 
     private func resultText(_ request: PlanRequest, _ count: Int) -> String {
-        let what = "\(count) \(count == 1 ? "destination" : "destinations")"
+        let what = Counted.destinations(count)
         switch request.action {
         case .pause: return "\(what) paused"
         case .resume: return "\(what) resumed"
         case .reassign:
             return request.worker.map { "\(what) moving to worker \($0)" }
                 ?? "\(what) given back to the ring"
-        case .workers: return "\(request.worker ?? 0) workers"
+        case .workers: return Counted.workers(request.worker ?? 0)
         default: return what
         }
     }
@@ -126,8 +125,9 @@ extension Dispatcher {
         }
         var counts = Counts()
         counts.destinations = details.destinations.count
-        finishUndo(
-            old, details, counts: counts, result: "\(counts.destinations) destinations as before",
-            by: peer, promise)
+        let result =
+            details.workers.map { "\(Counted.workers($0)) again" }
+            ?? "\(Counted.destinations(counts.destinations)) as before"
+        finishUndo(old, details, counts: counts, result: result, by: peer, promise)
     }
 }

@@ -22,7 +22,7 @@ extension Dispatcher {
             let ids = stored.filter { $0.state == .purging }.map(\.id)
             dispatcher.write([.removeAll(ids, in: .purging)]) { dispatcher in
                 dispatcher.destroyed(
-                    stored, action: action, result: "\(ids.count) deliveries deleted")
+                    stored, action: action, result: "\(Counted.deliveries(ids.count)) deleted")
             }
         }
     }
@@ -42,7 +42,9 @@ extension Dispatcher {
                 dispatcher.record([.remove(delivery.id)], bouncing: failures, of: delivery.message)
             }
             dispatcher.barrier {
-                $0.destroyed(stored, action: action, result: "\(stored.count) deliveries returned")
+                $0.destroyed(
+                    stored, action: action,
+                    result: "\(Counted.deliveries(stored.count)) returned")
             }
         }
     }

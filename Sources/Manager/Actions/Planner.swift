@@ -41,7 +41,7 @@ struct Planner {
             if request.action == .purge || request.action == .bounce {
                 let undo = dispatcher.configuration.undo
                 plan.undoSeconds = Double(undo.purgeWindow.nanoseconds) / 1e9
-                plan.mustTypeCount = tally.counts.deliveries >= undo.confirmAbove
+                plan.mustTypeCount = tally.counts.deliveries > undo.confirmAbove
             }
             dispatcher.actions.keep(BoundPlan(plan: plan, deliveries: chosen), at: now)
             return plan
@@ -170,8 +170,9 @@ struct Planner {
     private static func effect(
         _ request: PlanRequest, _ counts: Counts, _ dispatcher: Dispatcher
     ) -> String {
-        let what = "\(counts.deliveries) deliveries (\(counts.recipients) recipients)"
-        let window = dispatcher.configuration.undo.purgeWindow
+        let what =
+            "\(Counted.deliveries(counts.deliveries)) (\(Counted.recipients(counts.recipients)))"
+        let window = DurationText.text(dispatcher.configuration.undo.purgeWindow)
         switch request.action {
         case .retry: return "makes \(what) due now; limits still hold"
         case .purge: return "deletes \(what) after \(window), without telling the senders"
@@ -190,7 +191,7 @@ struct Planner {
         }
         return try await dispatcher.run { dispatcher in
             let now = dispatcher.clocks.wall()
-            let rows =
+            let selected =
                 request.action == .workers
                 ? []
                 : dispatcher.destinationRows().filter { row in
@@ -198,6 +199,7 @@ struct Planner {
                         || (filter?.matches(row.lookup(at: now)) ?? false)
                 }.sorted { $0.queued > $1.queued }
             try dispatcher.validate(request)
+            let rows = selected.filter(request.changes)
             var counts = Counts()
             counts.destinations = rows.count
             counts.deliveries = rows.reduce(0) { $0 + $1.queued }
@@ -207,7 +209,7 @@ struct Planner {
                 effect: dispatcher.effect(request, rows))
             plan.oldestAt = rows.compactMap(\.oldestAt).min()
             plan.topDomains = rows.prefix(5).map { NamedCount(name: $0.name, count: $0.queued) }
-            plan.notes = dispatcher.notes(request, rows)
+            plan.notes = request.notes(on: selected)
             dispatcher.actions.keep(
                 BoundPlan(plan: plan, destinations: rows.compactMap { Int64($0.id) }), at: now)
             return plan
@@ -278,31 +280,45 @@ extension Dispatcher {
 
     func effect(_ request: PlanRequest, _ rows: [DestinationRow]) -> String {
         let what =
-            rows.count == 1 ? rows[0].name : "\(rows.count) destinations"
+            rows.count == 1 ? rows[0].name : Counted.destinations(rows.count)
         switch request.action {
         case .pause:
-            let time = request.seconds.map { " for \(Duration.seconds($0))" } ?? " until resumed"
+            let time =
+                request.seconds.map { " for \(DurationText.text(.seconds($0)))" }
+                ?? " until resumed"
             return "keeps \(what) back\(time); running transactions end"
         case .resume: return "lets \(what) deliver again"
         case .reassign:
             guard let worker = request.worker else { return "gives \(what) back to the ring" }
             return "moves \(what) to worker \(worker) and pins it there"
-        case .workers: return "\(request.worker ?? 0) workers instead of \(workerRows.count)"
+        case .workers:
+            return Counted.workers(request.worker ?? 0) + " instead of \(supervisor?.count ?? 0)"
         default: return what
         }
     }
+}
 
-    func notes(_ request: PlanRequest, _ rows: [DestinationRow]) -> [String] {
-        switch request.action {
+extension PlanRequest {
+    /// Whether a destination is not yet as the action would make it.
+    fileprivate func changes(_ row: DestinationRow) -> Bool {
+        switch action {
+        case .resume: row.state == .paused
+        case .reassign where worker == nil: row.pin != nil
+        case .reassign: row.pin != worker || row.worker != worker
+        default: true
+        }
+    }
+
+    fileprivate func notes(on selected: [DestinationRow]) -> [String] {
+        let unchanged = selected.count { !changes($0) }
+        switch action {
         case .pause:
-            let already = rows.count { $0.state == .paused }
-            return already > 0 ? ["\(already) already paused"] : []
-        case .resume:
-            let running = rows.count { $0.state != .paused }
-            return running > 0 ? ["\(running) not paused"] : []
-        case .reassign:
-            let there = rows.count { $0.worker == request.worker && request.worker != nil }
-            return there > 0 ? ["\(there) already there"] : []
+            let already = selected.count { $0.state == .paused }
+            return already > 0 ? ["\(already) paused already"] : []
+        case .resume where unchanged > 0:
+            return ["\(unchanged) not paused"]
+        case .reassign where unchanged > 0:
+            return [worker == nil ? "\(unchanged) not pinned" : "\(unchanged) there already"]
         default:
             return []
         }

@@ -125,9 +125,13 @@ extension Dispatcher {
             counts.held += row.held
             counts.purging += destination.purging
             counts.connections += row.connections
-            if row.queued > 0 || row.state == .paused { counts.destinations += 1 }
+            let isBackingOff = row.state == .backoff || row.state == .probing
+            // Those that are counted one by one are among those that are counted.
+            if row.queued + destination.purging > 0 || row.state == .paused || isBackingOff {
+                counts.destinations += 1
+            }
             if row.state == .paused { counts.paused += 1 }
-            if row.state == .backoff || row.state == .probing { counts.backoff += 1 }
+            if isBackingOff { counts.backoff += 1 }
         }
         counts.routing = unrouted.count
         counts.deliveries += unrouted.count
@@ -211,9 +215,10 @@ extension Dispatcher {
             return Why(kind: "purging", text: "\(verb) unless undone", until: stored.purgeAt)
         case .delivering: return Why(kind: "nothing", text: "a transaction is running")
         case .delayed:
-            let last = stored.lastReply.isEmpty ? "" : " after \(SafeText(stored.lastReply).text)"
+            let last = SafeText(stored.lastReply).text
             return Why(
-                kind: "schedule", text: "next attempt at its time\(last)",
+                kind: "schedule",
+                text: last.isEmpty ? "waits for its retry time" : "retries after \(last)",
                 until: stored.nextAttemptAt)
         case .ready:
             guard let destination else { return Why(kind: "worker", text: "no worker has it now") }

@@ -23,6 +23,11 @@ enum Answer {
         case let error as APIError:
             return try json(error, status: status(of: error.code))
         case let error as HTTPError:
+            if error.status == .notFound {
+                return try json(
+                    APIError(code: "not-found", message: "there is no such path or method"),
+                    status: .notFound)
+            }
             let text = error.body ?? error.status.reasonPhrase
             return try json(APIError(code: "http", message: text), status: error.status)
         default:

@@ -282,7 +282,24 @@ struct ControlServer: Service {
             return try JSONDecoder().decode(type, from: Data(buffer.readableBytesView))
         } catch {
             throw APIError(
-                code: "bad-request", message: "the body is not what this call takes: \(error)")
+                code: "bad-request",
+                message: "the body is not what this call takes: \(Self.words(for: error))")
+        }
+    }
+
+    /// What is wrong with a document, and where in it.
+    private static func words(for error: any Error) -> String {
+        func at(_ path: [any CodingKey]) -> String {
+            path.isEmpty ? "" : path.map(\.stringValue).joined(separator: ".") + ": "
+        }
+        switch error as? DecodingError {
+        case .keyNotFound(let key, let context):
+            return "\(at(context.codingPath))'\(key.stringValue)' is missing"
+        case .typeMismatch(_, let context), .valueNotFound(_, let context),
+            .dataCorrupted(let context):
+            return SafeText(at(context.codingPath) + context.debugDescription).text
+        default:
+            return SafeText("\(error)").text
         }
     }
 

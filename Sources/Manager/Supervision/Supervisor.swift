@@ -27,6 +27,8 @@ final class Supervisor {
         var quickDeaths = 0
         /// True when the place is to vanish with its process.
         var isLeaving = false
+        /// Leaving, and told to end: too late to keep it.
+        var isDismissed = false
         var heardAt: Instant?
         var cpu: Int64 = 0
         /// Ended its stream; being waited for.
@@ -54,15 +56,17 @@ final class Supervisor {
         tick()
     }
 
-    var count: Int { slots.values.count { !$0.isLeaving } }
+    /// How many workers there are to be.
+    private(set) var count = 0
 
     /// Adds or removes workers; removed ones hand over what they have and end.
     func setCount(_ count: Int) {
+        self.count = count
         for number in 1...max(count, 1) where number <= count {
             if slots[number] == nil {
                 slots[number] = Slot()
                 launch(number)
-            } else if slots[number]?.isLeaving == true {
+            } else if let slot = slots[number], slot.isLeaving, !slot.isDismissed {
                 slots[number]?.isLeaving = false
                 stay(number)
             }
@@ -232,6 +236,8 @@ final class Supervisor {
             slots[number] = nil
             dispatcher.workerRows[number] = nil
             if slots.isEmpty { stopped?.succeed() }
+            // Wanted again since it was dismissed; while the daemon stops, nothing is launched.
+            if number <= count { setCount(count) }
             return
         }
         let now = dispatcher.clocks.monotonic()
@@ -276,9 +282,10 @@ final class Supervisor {
             } else if silence > patience / 3 {
                 row(number) { $0.state = .silent }
             }
-            if slot.isLeaving, let link = slot.link,
+            if slot.isLeaving, !slot.isDismissed, let link = slot.link,
                 !dispatcher.table.values.contains(where: { $0.ownership.worker == number })
             {
+                slots[number]?.isDismissed = true
                 link.send(.shutdown(grace: .seconds(10)))
             }
         }
