@@ -1,3 +1,4 @@
+import Control
 import NIOCore
 import Testbed
 import Testing
@@ -103,7 +104,7 @@ extension Integration {
                 }
                 #expect(reply.code == 552)
                 try await scene.send(TestMail("small", to: "user@rcpt.test"), to: daemon.port)
-                try await receiver.await(1)
+                try await receiver.takes(1)
                 #expect(try await daemon.totals().accepted == 1)
             }
         }
@@ -123,7 +124,7 @@ extension Integration {
                     }
                 }
                 try await scene.send(TestMail("whole", to: "user@rcpt.test"), to: daemon.port)
-                try await receiver.await(1)
+                try await receiver.takes(1)
                 try await daemon.awaitEmptyQueue()
                 #expect(receiver.captured.map(\.text).allSatisfy { $0.contains("whole") })
                 #expect(try await daemon.totals().accepted == 1)
@@ -146,7 +147,7 @@ extension Integration {
                     return codes
                 }
                 #expect(codes == [250, 250, 250, 250, 250, 452, 452, 250])
-                try await receiver.await(1)
+                try await receiver.takes(1)
                 #expect(receiver.captured[0].recipients.count == 5)
             }
         }
@@ -178,7 +179,7 @@ extension Integration {
                 }
                 #expect(reply == nil || reply?.code == 500 || reply?.code == 421)
                 try await scene.send(TestMail("after", to: "user@rcpt.test"), to: daemon.port)
-                try await receiver.await(1)
+                try await receiver.takes(1)
             }
         }
 

@@ -1,3 +1,4 @@
+import Control
 import Testing
 
 @testable import Testbed
@@ -28,7 +29,7 @@ extension Integration {
                 let others = ["one@b.test", "two@b.test"]
                 try await scene.send(
                     TestMail("mixed", to: known + [unknown] + others), to: daemon.port)
-                try await senders.await(1)
+                try await senders.takes(1)
                 try await daemon.awaitEmptyQueue()
 
                 // Several recipients of one destination: one transaction.
@@ -67,7 +68,7 @@ extension Integration {
                         TestMail("named", from: "app@sender.test", to: "user@a.test"),
                     ], to: daemon.port)
                 // The second message's report shows that the first one's would be here as well.
-                try await senders.await(1)
+                try await senders.takes(1)
                 try await daemon.awaitEmptyQueue()
                 #expect(senders.captured.map(\.recipients) == [["app@sender.test"]])
                 #expect(try await daemon.totals().bounced == 2)
@@ -99,7 +100,7 @@ extension Integration {
                 settings.retry.append("max_age = \"2s\"")
                 let daemon = try await scene.daemon(settings)
                 try await scene.send(TestMail("old", to: "user@a.test"), to: daemon.port)
-                try await senders.await(1)
+                try await senders.takes(1)
                 #expect(senders.captured[0].text.contains("Status: 4.4.7"))
                 try await daemon.awaitEmptyQueue()
             }

@@ -32,7 +32,7 @@ extension Integration {
                     input: "Subject: from the shell\n\n.\n..\nlast line without end")
                 #expect(sent.status == 0, "\(sent.errors)")
                 #expect(sent.output.hasPrefix("Accepted as "))
-                try await receiver.await(1)
+                try await receiver.takes(1)
                 #expect(receiver.captured[0].sender == "ops@sender.test")
                 #expect(
                     receiver.captured[0].text.hasSuffix(
@@ -46,7 +46,7 @@ extension Integration {
                         + "Subject: cron\n\nline\n.\nafter the dot\n",
                     environment: ["SLUICE_SOCKET": daemon.socket])
                 #expect(result.status == 0, "\(result.errors)")
-                try await receiver.await(2)
+                try await receiver.takes(2)
                 let mail = receiver.captured[1]
                 #expect(mail.sender == "cron@sender.test")
                 #expect(Set(mail.recipients) == ["a@rcpt.test", "b@rcpt.test", "c@rcpt.test"])

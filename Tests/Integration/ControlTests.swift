@@ -43,7 +43,7 @@ extension Integration {
                 settings.routes = ["*": receiver.route]
                 let daemon = try await scene.daemon(settings)
                 try await scene.send(TestMail("first", to: "user@now.test"), to: daemon.port)
-                try await receiver.await(1)
+                try await receiver.takes(1)
                 let id = try await daemon.destination("now.test").id
                 let action = try await daemon.act(
                     .pause, Selector(destinations: [id]), reason: "their mail server is on fire")
@@ -60,7 +60,7 @@ extension Integration {
                 #expect(try await daemon.control.destination(id).state == .paused)
                 #expect(receiver.statistics.messages == 1)
                 try await daemon.act(.resume, Selector(destinations: [id]))
-                try await receiver.await(11)
+                try await receiver.takes(11)
                 try await daemon.awaitEmptyQueue()
                 #expect(receiver.statistics.duplicates == 0)
             }
@@ -159,7 +159,7 @@ extension Integration {
                 let row = try await daemon.act(
                     .bounce, Selector(messages: [id]), reason: "wrong list")
                 #expect(row.counts.deliveries == 1)
-                try await senders.await(1)
+                try await senders.takes(1)
                 #expect(senders.captured[0].sender == "")
                 #expect(senders.captured[0].text.contains("user1@odd.test"))
                 #expect(senders.captured[0].text.contains("wrong list"))
@@ -209,16 +209,10 @@ extension Integration {
                 settings.groupBy = "domain"
                 settings.routes = ["*": receiver.route]
                 let daemon = try await scene.daemon(settings)
-                var sent = 0
-                func send() async throws {
-                    try await scene.send(
-                        (0..<40).map {
-                            TestMail("s\(sent)-\($0)", to: "user@d\($0).test")
-                        }, to: daemon.port)
-                    sent += 1
-                }
                 for count in [3, 1, 2] {
-                    async let mail: Void = send()
+                    async let mail: Void = scene.send(
+                        (0..<40).map { TestMail("s\(count)-\($0)", to: "user@d\($0).test") },
+                        to: daemon.port)
                     let row = try await daemon.act(.workers, Selector(), worker: count)
                     #expect(row.action == .workers)
                     try await mail

@@ -17,7 +17,7 @@ extension Integration {
                 let mails = (0..<600).map { TestMail("m\($0)", to: "user\($0)@d\($0 % 40).test") }
                 async let sent: Void = scene.send(mails, to: daemon.port)
                 // Meanwhile it goes from worker to worker, and the limit goes with it.
-                try await receiver.await(50)
+                try await receiver.takes(50)
                 let id = try await daemon.destination("d0.test").id
                 for worker in [1, 2, 3, 1] {
                     let before = receiver.statistics.messages
@@ -29,7 +29,7 @@ extension Integration {
                     }
                 }
                 try await sent
-                try await receiver.await(600)
+                try await receiver.takes(600)
                 try await daemon.awaitEmptyQueue()
                 let seen = receiver.statistics
                 #expect(seen.transactionsMax == 3)
@@ -49,7 +49,7 @@ extension Integration {
                 try await scene.send(
                     (0..<500).map { TestMail("m\($0)", to: "user\($0)@rcpt.test") },
                     to: daemon.port)
-                try await receiver.await(500)
+                try await receiver.takes(500)
                 // 20 at once and 480 at 100 per second. No delay on the way can make it faster.
                 #expect(ContinuousClock.now - start >= .seconds(4.8))
                 // Seen from outside, mail that was started in time can arrive together: half a
@@ -72,7 +72,7 @@ extension Integration {
                 try await scene.send(
                     (0..<100).map { TestMail("m\($0)", to: "user\($0)@rcpt.test") },
                     to: daemon.port)
-                try await receiver.await(100)
+                try await receiver.takes(100)
                 try await daemon.awaitEmptyQueue()
                 #expect(receiver.statistics.duplicates == 0)
                 #expect(receiver.statistics.deliveries.count == 100)

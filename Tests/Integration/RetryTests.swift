@@ -1,4 +1,5 @@
 import Control
+import Glibc
 import Testbed
 import Testing
 
@@ -18,7 +19,7 @@ extension Integration {
                 }
                 #expect(waiting.lastReply?.contains("Greylisted") == true)
                 #expect(["delayed", "ready", "delivering"].contains(waiting.state.rawValue))
-                try await receiver.await(20)
+                try await receiver.takes(20)
                 try await daemon.awaitEmptyQueue()
                 let seen = receiver.statistics
                 #expect(seen.duplicates == 0)
@@ -45,7 +46,7 @@ extension Integration {
                 #expect(row.queued == 30)
                 #expect(row.failures > 0)
                 try await receiver.comeUp()
-                try await receiver.await(30)
+                try await receiver.takes(30)
                 try await daemon.awaitEmptyQueue()
                 #expect(receiver.statistics.duplicates == 0)
             }
@@ -66,7 +67,7 @@ extension Integration {
                 try await scene.send(
                     (0..<60).map { TestMail("m\($0)", to: "user\($0)@rcpt.test") },
                     to: daemon.port)
-                try await receiver.await(60)
+                try await receiver.takes(60)
                 try await daemon.awaitEmptyQueue()
                 #expect(receiver.statistics.drops > 0)
                 #expect(receiver.statistics.duplicates == 0)
@@ -85,7 +86,7 @@ extension Integration {
                 try await scene.send(
                     (0..<5).map { TestMail("m\($0)", to: "user\($0)@rcpt.test") },
                     to: daemon.port)
-                func rows() async throws -> [MessageRow] {
+                @Sendable func rows() async throws -> [MessageRow] {
                     try await daemon.control.messages(
                         filter: "attempts = 1 and state = delayed", sort: "id"
                     ).rows

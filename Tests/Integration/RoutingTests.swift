@@ -35,9 +35,9 @@ extension Integration {
                 let daemon = try await scene.daemon(settings(dns, senders: senders))
                 try await scene.send(
                     (0..<5).map { TestMail("both-\($0)", to: "user@both.test") }, to: daemon.port)
-                try await good.await(5)
+                try await good.takes(5)
                 try await scene.send(TestMail("fall", to: "user@fallback.test"), to: daemon.port)
-                try await backup.await(1)
+                try await backup.takes(1)
                 try await daemon.awaitEmptyQueue()
                 #expect(good.statistics.messages == 5)
                 #expect(backup.captured.map(\.recipients) == [["user@fallback.test"]])
@@ -59,7 +59,7 @@ extension Integration {
                 let domains = ["implicit.test", "alias.test", "twin.test"]
                 try await scene.send(
                     domains.map { TestMail($0, to: "user@\($0)") }, to: daemon.port)
-                try await host.await(3)
+                try await host.takes(3)
                 try await daemon.awaitEmptyQueue()
                 #expect(
                     Set(host.captured.flatMap(\.recipients)) == Set(domains.map { "user@\($0)" }))
@@ -79,7 +79,7 @@ extension Integration {
                     ["null.test", "nowhere.test", "broken.test"].map {
                         TestMail($0, to: "user@\($0)")
                     }, to: daemon.port)
-                try await senders.await(2)
+                try await senders.takes(2)
                 let reports = senders.captured.map(\.text)
                 let null = try #require(reports.first { $0.contains("user@null.test") })
                 #expect(null.contains("Status: 5.1.10"))

@@ -1,3 +1,4 @@
+import Control
 import Foundation
 import Glibc
 import Testbed
@@ -56,7 +57,7 @@ extension Integration {
                 #expect(said.contains("\(first.pid)"), "\(said)")
                 #expect(said.contains(second.dataDirectory), "\(said)")
                 try await scene.send(TestMail("m", to: "user@rcpt.test"), to: first.port)
-                try await receiver.await(1)
+                try await receiver.takes(1)
                 unlink(second.dataDirectory)
             }
         }
@@ -77,7 +78,7 @@ extension Integration {
                 // The first one keeps its socket.
                 #expect(try await first.control.status().pid == Int(first.pid))
                 try await scene.send(TestMail("m", to: "user@rcpt.test"), to: first.port)
-                try await receiver.await(1)
+                try await receiver.takes(1)
             }
         }
 
@@ -142,7 +143,7 @@ extension Integration {
                 settings.limits = ["concurrency = 4"]
                 let daemon = try await scene.daemon(settings)
                 try await scene.send(TestMail("m", to: "user@rcpt.test"), to: daemon.port)
-                try await receiver.await(1)
+                try await receiver.takes(1)
                 try await waitUntil("the limit is shown") {
                     try await daemon.destination("rcpt.test").limit == 4
                 }

@@ -120,7 +120,8 @@ final class Daemon: Sendable {
     func awaitEmptyQueue() async throws {
         do {
             try await waitUntil("an empty queue") {
-                try await totals().deliveries == 0 && control.messages().total == 0
+                let stored = try await control.messages().total
+                return try await totals().deliveries == 0 && stored == 0
             }
         } catch let error as Overdue {
             let rows = try await control.messages(limit: 5).rows

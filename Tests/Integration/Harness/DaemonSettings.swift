@@ -19,7 +19,7 @@ struct DaemonSettings {
     var more = ""
 
     func text(dataDirectory: String, socket: String) -> String {
-        let static_ = routes.sorted { $0.key < $1.key }.map { "\"\($0.key)\" = \"\($0.value)\"" }
+        let routeLines = routes.sorted { $0.key < $1.key }.map { "\"\($0.key)\" = \"\($0.value)\"" }
         let sections: [(String, [String])] = [
             ("intake", ["listen = [\"\(listen)\"]"] + intake),
             ("limits", limits),
@@ -29,7 +29,7 @@ struct DaemonSettings {
             // Without one the system's would be asked, and mail could leave the machine.
             ("dns", ["servers = [\"127.0.0.1:\(dns ?? 1)\"]", "timeout = \"2s\""]),
             ("routing", ["group_by = \"\(groupBy)\""]),
-            ("routing.static", static_),
+            ("routing.static", routeLines),
         ]
         return """
             hostname = "mta1.example.net"

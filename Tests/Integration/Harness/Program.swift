@@ -37,8 +37,8 @@ enum Program {
 
     /// Where a program of the system is.
     static func find(_ name: String, package: String) throws -> String {
-        let path = ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/usr/local/sbin", "/bin"]
-            .map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }
+        let folders = ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/usr/local/sbin", "/bin"]
+        let path: String? = folders.map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }
         guard let path else {
             throw Missing(description: "\(name) is not installed: apt-get install \(package)")
         }
@@ -59,7 +59,7 @@ enum Program {
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = FileHandle(forReadingAtPath: directory.file("in"))
         for name in ["out", "err"] {
-            FileManager.default.createFile(atPath: directory.file(name), contents: nil)
+            _ = FileManager.default.createFile(atPath: directory.file(name), contents: nil)
         }
         process.standardOutput = FileHandle(forWritingAtPath: directory.file("out"))
         process.standardError = FileHandle(forWritingAtPath: directory.file("err"))

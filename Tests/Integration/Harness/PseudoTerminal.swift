@@ -1,6 +1,7 @@
 import Glibc
 import Synchronization
-import Testbed
+
+@testable import Testbed
 
 /// A terminal with nobody at it: a pseudo-terminal (pty(7)), and one program that has it as its
 /// controlling terminal.
@@ -11,6 +12,10 @@ final class PseudoTerminal: Sendable {
     private let name: String
     private let state = Mutex(State())
 
+    /// TIOCSPTLCK and TIOCGPTN of ioctl_tty(2).
+    private static let setLock: UInt = 0x4004_5431
+    private static let getNumber: UInt = 0x8004_5430
+
     private struct State {
         var pid: pid_t?
         var status: Int32?
@@ -18,13 +23,14 @@ final class PseudoTerminal: Sendable {
     }
 
     init(rows: Int, columns: Int) throws {
-        master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK)
-        guard master >= 0 else { throw TestbedError.system("posix_openpt", errno) }
-        var path = [CChar](repeating: 0, count: 128)
-        guard grantpt(master) == 0, unlockpt(master) == 0,
-            ptsname_r(master, &path, path.count) == 0
-        else { throw TestbedError.system("unlockpt", errno) }
-        name = String(decoding: path.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        // posix_openpt(3), unlockpt(3) and ptsname(3) by hand: Swift does not see the C library's.
+        master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK)
+        guard master >= 0 else { throw TestbedError.system("/dev/ptmx", errno) }
+        var locked: Int32 = 0
+        var number: UInt32 = 0
+        guard ioctl(master, Self.setLock, &locked) == 0, ioctl(master, Self.getNumber, &number) == 0
+        else { throw TestbedError.system("/dev/ptmx", errno) }
+        name = "/dev/pts/\(number)"
         slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC)
         guard slave >= 0 else { throw TestbedError.system(name, errno) }
         resize(rows: rows, columns: columns)
@@ -62,7 +68,9 @@ final class PseudoTerminal: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, name, O_RDWR, 0)
         posix_spawn_file_actions_adddup2(&actions, 0, 1)
         posix_spawn_file_actions_adddup2(&actions, 0, 2)
-        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
+        for descriptor in entries(of: "/proc/self/fd").compactMap(CInt.init) where descriptor > 2 {
+            posix_spawn_file_actions_addclose(&actions, descriptor)
+        }
         var spawn = posix_spawnattr_t()
         posix_spawnattr_init(&spawn)
         defer { posix_spawnattr_destroy(&spawn) }

@@ -153,7 +153,7 @@ extension CapturedMessage {
 
 extension Receiver {
     /// Waits until so many messages were taken.
-    func await(_ count: Int) async throws {
+    func takes(_ count: Int) async throws {
         do {
             try await waitUntil("\(name) takes \(count) messages") {
                 statistics.messages >= count
