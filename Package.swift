@@ -141,6 +141,8 @@ let package = Package(
         tests("Commands", ["Commands", "Control", "Mail", "Filter", nioCore]),
         tests(
             "Testbed", ["Testbed", "Mail", "Scheduler", "Settings", nioCore, nioPosix, nioSSL]),
-        tests("Integration", ["Testbed", "Control", "Mail", "Settings", nioCore, nioPosix]),
+        tests(
+            "Integration",
+            ["Testbed", "Control", "Mail", "sluice", "sluiced", nioCore, nioPosix, nioSSL]),
     ]
 )

@@ -7,13 +7,15 @@ final class PortReservation: Sendable {
     let port: Int
     private let descriptor: CInt
 
-    /// Throws `TestbedError.system` if the address is not one of this machine's.
-    init(host: String) throws {
+    /// `port` 0: any that is free. Throws `TestbedError.system` if the address is not one of this
+    /// machine's, the port is taken, or below 1024 and not for this user.
+    init(host: String, port: Int = 0) throws {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | O_CLOEXEC, 0)
         guard descriptor >= 0 else { throw TestbedError.system("socket", errno) }
         var on: CInt = 1
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(port).bigEndian
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let isBound =
             inet_pton(AF_INET, host, &address.sin_addr) == 1
@@ -27,10 +29,10 @@ final class PortReservation: Sendable {
         guard isBound else {
             let code = errno
             close(descriptor)
-            throw TestbedError.system("bind \(host)", code)
+            throw TestbedError.system("bind \(host):\(port)", code)
         }
         self.descriptor = descriptor
-        port = Int(UInt16(bigEndian: address.sin_port))
+        self.port = Int(UInt16(bigEndian: address.sin_port))
     }
 
     deinit {

@@ -30,13 +30,14 @@ package final class Receiver: Sendable {
     ///
     /// - Parameters:
     ///   - host: A loopback address, 127.0.0.0/8.
+    ///   - port: 25 where the DNS leads to it, which has no ports; 0: any that is free.
     ///   - seed: What the receiver does by chance follows from it.
     ///   - clock: For quotas and greylisting; delays and the up-and-down cycle run on the event
     ///     loop's timers.
     ///   - tls: Offers STARTTLS with this.
     package init(
         name: String, manner: ReceiverManner, host: String = "127.0.0.1",
-        group: any EventLoopGroup, seed: UInt64 = 1, keep: Keep = .counts,
+        port: Int = 0, group: any EventLoopGroup, seed: UInt64 = 1, keep: Keep = .counts,
         tls: NIOSSLContext? = nil, clock: @escaping @Sendable () -> NIODeadline = { .now() }
     ) async throws {
         precondition(host.hasPrefix("127."), "receivers listen on loopback only")
@@ -46,8 +47,8 @@ package final class Receiver: Sendable {
         self.tls = tls
         self.clock = clock
         eventLoop = group.next()
-        reservation = try PortReservation(host: host)
-        port = reservation.port
+        reservation = try PortReservation(host: host, port: port)
+        self.port = reservation.port
         state = Mutex(ReceiverState(manner: manner, keep: keep, seed: seed, now: clock()))
         if manner.availability != .refusing {
             try await comeUp()

@@ -1,0 +1,108 @@
+import Control
+import Glibc
+import Testbed
+import Testing
+
+extension Integration {
+    @Suite struct RetryTests {
+        @Test func greylistingPasses() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver(
+                    "grey", .greylisting(for: .milliseconds(800)))
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                let daemon = try await scene.daemon(settings)
+                let mails = (0..<20).map { TestMail("grey-\($0)", to: "user\($0)@rcpt.test") }
+                try await scene.send(mails, to: daemon.port)
+                let waiting = try await eventually("a delivery that was tried") {
+                    try await daemon.control.messages(filter: "attempts > 0").rows.first
+                }
+                #expect(waiting.lastReply?.contains("Greylisted") == true)
+                #expect(["delayed", "ready", "delivering"].contains(waiting.state.rawValue))
+                try await receiver.takes(20)
+                try await daemon.awaitEmptyQueue()
+                let seen = receiver.statistics
+                #expect(seen.duplicates == 0)
+                #expect(seen.deliveries.count == 20)
+                // Each was put off once at least, and nobody tried without waiting.
+                #expect(try await daemon.totals().deferred >= 20)
+                #expect(seen.transactions <= 20 * 10)
+            }
+        }
+
+        @Test func serverThatComesBack() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver("down", .dead)
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                let daemon = try await scene.daemon(settings)
+                try await scene.send(
+                    (0..<30).map { TestMail("m\($0)", to: "user\($0)@rcpt.test") },
+                    to: daemon.port)
+                try await waitUntil("the destination backs off") {
+                    try await daemon.totals().backoff == 1
+                }
+                let row = try await daemon.destination("rcpt.test")
+                #expect(row.queued == 30)
+                #expect(row.failures > 0)
+                try await receiver.comeUp()
+                try await receiver.takes(30)
+                try await daemon.awaitEmptyQueue()
+                #expect(receiver.statistics.duplicates == 0)
+            }
+        }
+
+        /// A connection that is torn after the message was taken: the one duplicate that SMTP
+        /// forces. Everywhere else a torn connection makes none.
+        @Test func tornConnections() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver("drops", .dropping(odds: 0.4), seed: 3)
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                settings.retry = [
+                    "first = \"50ms\"", "cap = \"200ms\"", "breaker_first = \"50ms\"",
+                    "breaker_cap = \"100ms\"",
+                ]
+                let daemon = try await scene.daemon(settings)
+                try await scene.send(
+                    (0..<60).map { TestMail("m\($0)", to: "user\($0)@rcpt.test") },
+                    to: daemon.port)
+                try await receiver.takes(60)
+                try await daemon.awaitEmptyQueue()
+                #expect(receiver.statistics.drops > 0)
+                #expect(receiver.statistics.duplicates == 0)
+                #expect(receiver.statistics.deliveries.count == 60)
+            }
+        }
+
+        /// Attempts and times are on disk: a restart neither forgets nor hurries.
+        @Test func attemptsSurviveARestart() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver("grey", .greylisting(for: .seconds(3600)))
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                settings.retry = ["first = \"1h\"", "cap = \"2h\""]
+                let daemon = try await scene.daemon(settings)
+                try await scene.send(
+                    (0..<5).map { TestMail("m\($0)", to: "user\($0)@rcpt.test") },
+                    to: daemon.port)
+                @Sendable func rows() async throws -> [MessageRow] {
+                    try await daemon.control.messages(
+                        filter: "attempts = 1 and state = delayed", sort: "id"
+                    ).rows
+                }
+                let before = try await eventually("all were tried") {
+                    let rows = try await rows()
+                    return rows.count == 5 ? rows : nil
+                }
+                try await daemon.end(SIGKILL)
+                try await daemon.start()
+                let after = try await rows()
+                #expect(after.map(\.id) == before.map(\.id))
+                #expect(after.map(\.nextAttemptAt) == before.map(\.nextAttemptAt))
+                #expect(after.map(\.lastReply) == before.map(\.lastReply))
+                #expect(receiver.statistics.transactions == 5)
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+import Control
+import Foundation
+import Glibc
+import Testbed
+import Testing
+
+extension Integration {
+    /// The monitor at a real terminal, and the demonstration without one.
+    @Suite struct TerminalTests {
+        private func withMonitor(
+            rows: Int = 30, columns: Int = 120, environment: [String] = [],
+            _ body: (Daemon, PseudoTerminal) async throws -> Void
+        ) async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver("grey", .greylisting(for: .seconds(3600)))
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                settings.retry = ["first = \"1h\"", "cap = \"2h\""]
+                let daemon = try await scene.daemon(settings)
+                try await scene.send(TestMail("m", to: "user@monitored.test"), to: daemon.port)
+                try await waitUntil("it was tried") {
+                    try await daemon.control.messages(filter: "attempts = 1").total == 1
+                }
+                let terminal = try PseudoTerminal(rows: rows, columns: columns)
+                let before = terminal.attributes
+                let variables =
+                    environment.isEmpty
+                    ? ["TERM=xterm-256color", "LANG=C.UTF-8"] : environment
+                try terminal.start(
+                    try Program.sluice, ["--socket", daemon.socket],
+                    environment: variables + ["PATH=/usr/bin:/bin", "HOME=/nonexistent"])
+                try await terminal.awaitText("monitored.test")
+                #expect(terminal.attributes != before)
+                try await body(daemon, terminal)
+                #expect(terminal.attributes == before)
+            }
+        }
+
+        @Test func showsAndQuits() async throws {
+            try await withMonitor { _, terminal in
+                terminal.type("q")
+                #expect(try await terminal.end() == 0)
+                // Out of the alternate screen, the cursor visible again.
+                let end = terminal.text
+                #expect(end.contains("\u{1b}[?1049h"))
+                #expect(end.suffix(200).contains("\u{1b}[?1049l"))
+                let hidden = try #require(end.range(of: "\u{1b}[?25l", options: .backwards))
+                #expect(end[hidden.upperBound...].contains("\u{1b}[?25h"))
+            }
+        }
+
+        @Test(arguments: [SIGTERM, SIGHUP, SIGINT])
+        func signalsGiveTheTerminalBack(_ signal: Int32) async throws {
+            try await withMonitor { _, terminal in
+                #expect(kill(terminal.pid, signal) == 0)
+                let status = try await terminal.end()
+                #expect(status == 128 + signal)
+                #expect(terminal.text.suffix(200).contains("\u{1b}[?1049l"))
+            }
+        }
+
+        @Test func resizesAndOutlivesTheDaemon() async throws {
+            try await withMonitor(rows: 60, columns: 200) { daemon, terminal in
+                terminal.resize(rows: 8, columns: 40)
+                kill(terminal.pid, SIGWINCH)
+                terminal.type("?")
+                try await daemon.end(SIGTERM)
+                #expect(isRunning(terminal.pid))
+                terminal.resize(rows: 24, columns: 80)
+                kill(terminal.pid, SIGWINCH)
+                try await daemon.start()
+                // The first of them may only close the help.
+                try await waitUntil("q ends it") {
+                    terminal.type("q")
+                    _ = terminal.text
+                    return !isRunning(terminal.pid)
+                }
+                #expect(try await terminal.end() == 0)
+            }
+        }
+
+        @Test func plainTerminals() async throws {
+            for variables in [["TERM=vt100", "LANG=C"], ["TERM=linux", "LANG=C.UTF-8"]] {
+                try await withMonitor(environment: variables) { _, terminal in
+                    terminal.type("q")
+                    let status = try await terminal.end()
+                    #expect(status == 0)
+                    if variables[1] == "LANG=C" {
+                        #expect(terminal.text.utf8.allSatisfy { $0 < 0x80 })
+                    }
+                }
+            }
+        }
+
+        /// An operator's way through a purge: preview, confirmation, and it is done.
+        @Test func actsAfterAPreview() async throws {
+            try await withMonitor { daemon, terminal in
+                terminal.type("P")
+                try await terminal.awaitText("keeps")
+                #expect(try await daemon.totals().paused == 0)
+                terminal.type("\r")
+                try await waitUntil("it is paused") { try await daemon.totals().paused == 1 }
+                terminal.type("q")
+                #expect(try await terminal.end() == 0)
+            }
+        }
+
+        @Test func demoLeavesNothingBehind() async throws {
+            try await withScene { scene in
+                let demo = try scene.process(
+                    try Program.sluice, ["demo", "--duration", "6"], log: "demo.log")
+                let daemon = try await eventually("the demo's daemon") {
+                    if let ending = demo.ending {
+                        throw Overdue(
+                            description: "the demo ended early (\(ending)):\n"
+                                + contents(scene.directory.file("demo.log")))
+                    }
+                    return children(of: demo.pid).first { commandLine(of: $0).count == 3 }
+                }
+                let configuration = try #require(commandLine(of: daemon).last)
+                #expect(configuration.hasPrefix("/tmp/sluice-demo-"))
+                let ending = try await eventually("the demo ends by itself") { demo.ending }
+                #expect(ending == .exit(0), "\(contents(scene.directory.file("demo.log")))")
+                let directory = (configuration as NSString).deletingLastPathComponent
+                #expect(!FileManager.default.fileExists(atPath: directory))
+                // The daemon had its workers in its process group.
+                #expect(kill(-daemon, 0) == -1 && errno == ESRCH)
+                let said = contents(scene.directory.file("demo.log"))
+                #expect(said.contains("gmail.test"), "\(said)")
+                #expect(!said.contains("\u{1b}"))
+            }
+        }
+    }
+}
