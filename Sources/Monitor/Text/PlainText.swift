@@ -136,10 +136,11 @@ private struct Renderer {
             rows.map { $0[index].columns }.max() ?? 0
         }
         let last = Self.titles.count - 1
+        let kept = self.kept(widths)
         var text = ""
         for row in rows {
             var line: Label = ""
-            for (index, field) in row.enumerated() {
+            for (index, field) in row.enumerated() where kept.contains(index) {
                 let blanks = Label(repeating: " ", count: widths[index] - field.columns)
                 switch index {
                 case 0, 1: line += field + blanks + "  "
@@ -153,6 +154,22 @@ private struct Renderer {
             text += finish("\(page.rows.count) of \(page.total) destinations")
         }
         return text
+    }
+
+    /// Columns that are left where not all fit: what is most easily done without goes first, so
+    /// that the reason keeps some room.
+    private func kept(_ widths: [Int]) -> Set<Int> {
+        var kept = Set(widths.indices)
+        guard let width else { return kept }
+        let names = ["LIMIT", "ATTEMPTS", "WORKER", "FAILURES", "WINDOW", "OUT/S", "TOKENS", "AGE"]
+        for name in names {
+            let others = kept.subtracting([widths.count - 1]).reduce(0) { $0 + widths[$1] + 2 }
+            if others + 24 <= width { break }
+            if let index = Self.titles.firstIndex(where: { $0.text == name }) {
+                kept.remove(index)
+            }
+        }
+        return kept
     }
 
     func record(utcOffset: Int) -> String {
