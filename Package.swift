@@ -32,10 +32,12 @@ func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []
+) -> Target {
     .testTarget(
         name: name + "Tests", dependencies: dependencies, path: "Tests/" + name,
-        swiftSettings: strict)
+        exclude: exclude, swiftSettings: strict)
 }
 
 let package = Package(
@@ -137,7 +139,9 @@ let package = Package(
                 nioEmbedded, nioPosix, nioSSL, logging,
             ]),
         tests("Terminal", ["Terminal", "Mail"]),
-        tests("Monitor", ["Monitor", "Terminal", "Control", "Mail", "Settings"]),
+        tests(
+            "Monitor", ["Monitor", "Terminal", "Control", "Mail", "Settings"],
+            exclude: ["Goldens"]),
         tests("Commands", ["Commands", "Control", "Mail", "Filter", nioCore]),
         tests(
             "Testbed", ["Testbed", "Mail", "Scheduler", "Settings", nioCore, nioPosix, nioSSL]),
