@@ -3,6 +3,7 @@ import Filter
 import FoundationEssentials
 import HTTPTypes
 import Hummingbird
+import HummingbirdCore
 import Logging
 import Mail
 import NIOCore
