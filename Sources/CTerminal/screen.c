@@ -207,6 +207,9 @@ void ct_resize(int columns, int rows) {
 
 int ct_pair(int pair, int foreground, int background) {
     if (screen == NULL || pair <= 0 || pair >= COLOR_PAIRS) return 0;
+    /* Where there are eight, the bright ones are as the others. */
+    if (foreground >= COLORS && foreground < 16) foreground -= 8;
+    if (background >= COLORS && background < 16) background -= 8;
     return init_extended_pair(pair, foreground, background) == OK ? pair : 0;
 }
 

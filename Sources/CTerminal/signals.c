@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ enum {
     NOTED_COUNT = sizeof NOTED / sizeof *NOTED,
     FATAL_COUNT = sizeof FATAL / sizeof *FATAL,
     STACK_BYTES = 64 * 1024,
+    RESTORE_PATIENCE = 200, /* milliseconds */
 };
 
 static struct sigaction noted_before[NOTED_COUNT];
@@ -25,6 +27,7 @@ static int pipe_read = -1;
 static volatile int pipe_write = -1;
 static void *stack;
 static sigset_t mask_before;
+static volatile sig_atomic_t endings;
 
 static volatile sig_atomic_t armed;
 static int restore_input = -1;
@@ -69,13 +72,27 @@ void ct_restore(void) {
     /* A crash is not the end yet: a backtrace may take a second, in which the terminal's thread
      * would go on drawing. */
     if (nowhere >= 0) dup2(nowhere, restore_output);
-    ssize_t ignored = write(restore_terminal, restore_bytes, restore_count);
-    (void)ignored;
+    /* A terminal that takes no output must not keep the process from ending. */
+    struct pollfd writable = {.fd = restore_terminal, .events = POLLOUT};
+    if (poll(&writable, 1, RESTORE_PATIENCE) == 1) {
+        ssize_t ignored = write(restore_terminal, restore_bytes, restore_count);
+        (void)ignored;
+    }
     tcsetattr(restore_input, TCSANOW, &restore_modes);
 }
 
 static void note(int number) {
     int error = errno;
+    if (number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT) {
+        /* Asked again before the first was even read: whoever reads it is stuck, in a terminal
+         * that takes no output. */
+        if (endings++ > 0) {
+            ct_restore();
+            signal(number, SIG_DFL);
+            raise(number);
+            return;
+        }
+    }
     unsigned char byte = (unsigned char)number;
     /* The pipe does not block; when it is full the reader is awake anyway. */
     ssize_t ignored = write(pipe_write, &byte, 1);
@@ -142,8 +159,13 @@ int ct_signals_begin(void) {
     return pipe_read;
 }
 
+void ct_signals_taken(void) {
+    endings = 0;
+}
+
 void ct_signals_end(void) {
     if (pipe_read < 0) return;
+    endings = 0;
     for (int i = 0; i < FATAL_COUNT; i++) sigaction(FATAL[i], &fatal_before[i], NULL);
     for (int i = 0; i < NOTED_COUNT; i++) sigaction(NOTED[i], &noted_before[i], NULL);
     pthread_sigmask(SIG_SETMASK, &mask_before, NULL);

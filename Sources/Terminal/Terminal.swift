@@ -214,6 +214,7 @@ package final class Terminal {
                 numbers += buffer[..<count]
             }
         }
+        ct_signals_taken()
         for number in numbers.map(Int32.init) {
             switch number {
             case SIGWINCH: resize(&events)

@@ -88,19 +88,20 @@ private func instant(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds
 
     @Test func idsComeFromTheNextBlockWhenOneIsUsedUp() {
         var ids = MessageIDs(1..<4)
-        #expect(ids.needsRefill())
-        #expect(!ids.needsRefill())
-        #expect((1...3).allSatisfy { ids.take()?.rawValue == $0 })
-        #expect(ids.take() == nil)
+        let asks = [ids.needsRefill(), ids.needsRefill()]
+        #expect(asks == [true, false])
+        let first = (0..<4).map { _ in ids.take()?.rawValue }
+        #expect(first == [1, 2, 3, nil])
         ids.refill(nil)
-        #expect(ids.needsRefill())
+        let asksAgain = ids.needsRefill()
+        #expect(asksAgain)
         ids.refill(100..<102)
         #expect(!ids.isRefilling)
-        #expect(ids.take()?.rawValue == 100)
-        #expect(ids.take()?.rawValue == 101)
-        #expect(ids.take() == nil)
+        let second = (0..<3).map { _ in ids.take()?.rawValue }
+        #expect(second == [100, 101, nil])
         var full = MessageIDs(1..<Int64(MessageIDs.block))
-        #expect(!full.needsRefill())
+        let asksEarly = full.needsRefill()
+        #expect(!asksEarly)
         _ = full.take()
     }
 

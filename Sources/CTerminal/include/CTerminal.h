@@ -73,7 +73,10 @@ void ct_resume(void);
 int ct_signals_begin(void);
 void ct_signals_end(void);
 
-/* Only what a signal handler may do: write(2) and tcsetattr(3). */
+/* The pipe has been read. Until then a second signal that ends the process does so at once. */
+void ct_signals_taken(void);
+
+/* Only what a signal handler may do: poll(2), write(2) and tcsetattr(3). */
 void ct_restore(void);
 
 #endif

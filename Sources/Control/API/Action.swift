@@ -29,6 +29,14 @@ package struct Selector: Codable, Hashable, Sendable {
         self.messages = messages
         self.filter = filter
     }
+
+    /// What is left out selects nothing.
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        destinations = try container.decodeIfPresent([String].self, forKey: .destinations) ?? []
+        messages = try container.decodeIfPresent([String].self, forKey: .messages) ?? []
+        filter = try container.decodeIfPresent(String.self, forKey: .filter)
+    }
 }
 
 /// The body of `POST /v1/plans`.
@@ -50,6 +58,16 @@ package struct PlanRequest: Codable, Sendable {
         self.reason = reason
         self.worker = worker
         self.seconds = seconds
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        action = try container.decode(ActionKind.self, forKey: .action)
+        selector =
+            try container.decodeIfPresent(Selector.self, forKey: .selector) ?? Selector()
+        reason = try container.decodeIfPresent(String.self, forKey: .reason) ?? ""
+        worker = try container.decodeIfPresent(Int.self, forKey: .worker)
+        seconds = try container.decodeIfPresent(Double.self, forKey: .seconds)
     }
 }
 

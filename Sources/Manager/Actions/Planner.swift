@@ -273,6 +273,15 @@ extension Dispatcher {
                 throw APIError(
                     code: "bad-request", message: "the number of workers must be 1 to 256")
             }
+        case .pause:
+            guard let seconds = request.seconds else { return }
+            // A year: whoever means longer means until resumed.
+            guard seconds > 0, seconds <= 366 * 86_400 else {
+                throw APIError(
+                    code: "bad-request",
+                    message: "a pause lasts more than 0 and at most 366 days; without a time, until "
+                        + "it is resumed")
+            }
         default:
             break
         }

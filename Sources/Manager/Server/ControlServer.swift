@@ -3,6 +3,7 @@ import Filter
 import FoundationEssentials
 import HTTPTypes
 import Hummingbird
+import HummingbirdCore
 import Logging
 import Mail
 import NIOCore
@@ -110,7 +111,7 @@ struct ControlServer: Service {
         }
         v1.get("/trace") { request, context in
             try await reader(context)
-            guard let id = request.uri.queryParameters.get("destination") else {
+            guard let id = request.parameters.get("destination") else {
                 throw APIError(code: "bad-request", message: "say ?destination=ID")
             }
             let row = try await destination(id)
@@ -252,8 +253,8 @@ struct ControlServer: Service {
 
     /// A message from `sluice send`: `?from=&rcpt=&rcpt=…`, the body raw with CRLF line ends.
     private func send(_ request: Request, by peer: ControlPeer) async throws -> [String: String] {
-        let sender = request.uri.queryParameters.get("from") ?? ""
-        let recipients = request.uri.queryParameters.getAll("rcpt")
+        let sender = request.parameters.get("from") ?? ""
+        let recipients = request.parameters.getAll("rcpt")
         let limit = try await dispatcher.run { $0.configuration.intake.maxMessageSize }
         let body: ByteBuffer
         do {
@@ -337,6 +338,18 @@ private struct WholeMessage: Sendable {
     var body: ByteBuffer?
 }
 
+extension Request {
+    /// Those of the query. A "+" is a blank, as HTML forms and `curl --data-urlencode` write it;
+    /// a plus sign is "%2B".
+    var parameters: Parameters {
+        guard let query = uri.query, query.utf8.contains(UInt8(ascii: "+")) else {
+            return uri.queryParameters
+        }
+        let blanks = query.split(separator: "+", omittingEmptySubsequences: false)
+        return URI("/?" + blanks.joined(separator: "%20")).queryParameters
+    }
+}
+
 /// `?filter=&sort=&limit=&offset=`.
 struct PageQuery {
     static let largestPage = 10_000
@@ -347,7 +360,7 @@ struct PageQuery {
     var offset = 0
 
     init(_ request: Request) throws {
-        let parameters = request.uri.queryParameters
+        let parameters = request.parameters
         filter = parameters.get("filter").flatMap { $0.isEmpty ? nil : $0 }
         if let sort = parameters.get("sort"), !sort.isEmpty {
             descending = sort.hasPrefix("-")

@@ -201,8 +201,8 @@ struct CellText {
         guard let reply = row.lastReply, !reply.isEmpty, !why.contains(reply) else {
             return safe(why)
         }
-        // A reply that is long past explains nothing.
-        if why.isEmpty, row.failures == 0 { return "" }
+        // Neither does a success explain anything, nor a reply that is long past.
+        if reply.hasPrefix("2") || (why.isEmpty && row.failures == 0) { return safe(why) }
         return why.isEmpty ? safe(reply) : "\(safe(why)) \(glyphs.dash) \(safe(reply))"
     }
 }

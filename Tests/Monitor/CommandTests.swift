@@ -1,0 +1,110 @@
+import Control
+import Terminal
+import Testing
+
+@testable import Monitor
+
+struct CommandTests {
+    @Test func everyCommandHasOneRowAndItsOwnKeys() {
+        #expect(Set(Command.all.map(\.id)) == Set(Command.ID.allCases))
+        #expect(Command.all.count == Command.ID.allCases.count)
+        let keys = Command.all.flatMap(\.keys)
+        #expect(Set(keys).count == keys.count)
+        let ranks = Command.all.compactMap(\.rank)
+        #expect(Set(ranks).count == ranks.count)
+        for command in Command.all {
+            #expect(command.keys.count == command.keyNames.count, "\(command.id)")
+        }
+    }
+
+    /// Each key does something where it can, and says why where it cannot.
+    @Test(arguments: Command.ID.allCases)
+    func everyKeyIsAlive(id: Command.ID) throws {
+        let command = try #require(Command.with(id))
+        for key in command.keys {
+            var session = Session.ready()
+            // Something to undo, to untag, to move from and to close.
+            session.press("j", "j", " ")
+            session.answer()
+            session.model.undoable = Fixture.action(.pause, undoFor: 60)
+            let before = session
+            #expect(command.availability(session.model) == .yes, "\(key)")
+            session.press(key)
+            let changed =
+                session.effects.count != before.effects.count
+                || "\(session.model)" != "\(before.model)"
+            #expect(changed, "\(id) \(key) did nothing")
+
+            var empty = Session()
+            empty.press(key)
+            if case .no(let reason) = command.availability(Session().model) {
+                #expect(empty.model.feedback?.text == reason, "\(key)")
+                #expect(!reason.isEmpty)
+            }
+        }
+    }
+
+    @Test func everyKeyIsHarmlessEverywhere() throws {
+        let overlays: [[Key]] = [
+            [], ["?"], ["S"], ["R"], ["/"], ["F"], ["D"], [.enter], ["z"], [" ", "D"],
+        ]
+        let keys =
+            Command.all.flatMap(\.keys)
+            + [.tab, .backTab, .left, .right, .insert, .delete, .function(9), .backspace]
+        for overlay in overlays {
+            for key in keys {
+                var session = Session.ready()
+                for opening in overlay { session.press(opening) }
+                session.answerPlan()
+                session.press(key)
+                _ = try session.screen()
+            }
+        }
+    }
+
+    @Test func helpNamesAll() throws {
+        let lines = HelpText.lines(columns: 80, model: nil, glyphs: .unicode)
+        let text = lines.map(\.label.text).joined(separator: "\n")
+        for command in Command.all {
+            #expect(text.contains(command.help.text), "\(command.id)")
+            for name in command.keyNames { #expect(text.contains(name.text)) }
+        }
+        for state in DestinationState.allCases { #expect(text.contains(state.rawValue)) }
+    }
+
+    @Test func readOnlyHasNoActionKeys() throws {
+        var refused = Session(columns: 100)
+        refused.tick()
+        if case .fetch(let request)? = refused.pending.first {
+            var snapshot = Fixture.snapshot(request)
+            snapshot.status = Fixture.status(mayOperate: false)
+            refused.send(.fetched(request, .success(snapshot)))
+        }
+        let readOnly = Session.ready(columns: 100, options: Model.Options(readOnly: true))
+        for var session in [refused, readOnly] {
+            let footer = try session.screen().text(row: 23)
+            for command in Command.all where command.operates {
+                #expect(!footer.contains(command.title.text), "\(command.id)")
+                for key in command.keys {
+                    session.press(key)
+                    #expect(session.model.overlay == nil)
+                    let feedback = try #require(session.model.feedback)
+                    #expect(
+                        feedback.text.text.contains("read only")
+                            || feedback.text.text.contains("uid 1000"))
+                }
+            }
+            #expect(session.planned == nil)
+            #expect(footer.contains("quit"))
+        }
+    }
+
+    @Test func theFooterAlwaysSaysHowToLeave() throws {
+        for columns in 24...200 {
+            let session = Session.ready(columns: columns)
+            let footer = try session.screen().text(row: 23)
+            #expect(footer.contains("q quit"), "\(columns)")
+            #expect(footer.contains("? help"), "\(columns)")
+        }
+    }
+}

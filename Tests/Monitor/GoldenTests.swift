@@ -1,0 +1,115 @@
+import Control
+import Terminal
+import Testing
+
+@testable import Monitor
+
+/// The screens cell by cell. What they show is in Goldens/, to be read by people.
+struct GoldenTests {
+    private static let sizes = [(40, 8), (80, 24), (200, 60)]
+
+    private func name(
+        _ screen: String, _ columns: Int, _ rows: Int, _ depth: ColorDepth, _ unicode: Bool
+    ) -> String {
+        "\(screen)-\(columns)x\(rows)-\(unicode ? "utf8" : "ascii")-\(depth.rawValue)"
+    }
+
+    @Test(arguments: ColorDepth.allCases, [true, false])
+    func table(depth: ColorDepth, unicode: Bool) throws {
+        for (columns, rows) in Self.sizes {
+            var session = Session.ready(columns: columns, rows: rows)
+            session.press("j", "j")
+            try Golden.check(
+                session.screen(depth, unicode: unicode),
+                name("table", columns, rows, depth, unicode))
+        }
+    }
+
+    @Test(arguments: ColorDepth.allCases, [true, false])
+    func preview(depth: ColorDepth, unicode: Bool) throws {
+        for (columns, rows) in Self.sizes {
+            var session = Session.ready(columns: columns, rows: rows)
+            session.press("D")
+            session.answerPlan()
+            try Golden.check(
+                session.screen(depth, unicode: unicode),
+                name("purge", columns, rows, depth, unicode))
+        }
+    }
+
+    @Test func otherScreens() throws {
+        for (columns, rows) in Self.sizes {
+            for (depth, unicode) in [(ColorDepth.full, true), (.mono, false)] {
+                for (screen, prepare) in Self.screens {
+                    var session = Session.ready(columns: columns, rows: rows)
+                    prepare(&session)
+                    try Golden.check(
+                        session.screen(depth, unicode: unicode),
+                        name(screen, columns, rows, depth, unicode))
+                }
+            }
+        }
+    }
+
+    private static let screens: [(String, @Sendable (inout Session) -> Void)] = [
+        ("help", { $0.press("?") }),
+        (
+            "destination",
+            {
+                $0.press("j", "j", .enter)
+                $0.answer()
+            }
+        ),
+        ("sort", { $0.press("S", "j") }),
+        ("reassign", { $0.press("R") }),
+        (
+            "filter",
+            {
+                $0.press("/")
+                $0.type("state = bakoff")
+            }
+        ),
+        (
+            "lost",
+            {
+                $0.tick(1)
+                $0.answer(with: Failure(code: nil, message: "/run/sluice.sock: nobody listens"))
+                $0.tick(4)
+            }
+        ),
+        (
+            "done",
+            {
+                $0.press(" ", " ", "P")
+                $0.answerPlan()
+                $0.press(.enter)
+                if let applied = $0.applied {
+                    $0.send(
+                        .applied(
+                            ticket: applied.ticket,
+                            .success(Fixture.action(.pause, undoFor: 30))))
+                }
+                $0.answer()
+            }
+        ),
+    ]
+
+    @Test func beforeTheFirstAnswer() throws {
+        var session = Session()
+        session.tick()
+        try Golden.check(session.screen(), "connecting-80x24-utf8-256")
+    }
+
+    @Test func everySizeIsDrawn() throws {
+        for columns in [0, 1, 2, 3, 7, 12, 20, 39, 56, 79, 81, 120, 300] {
+            for rows in [0, 1, 2, 3, 4, 5, 6, 7, 11, 12, 15, 16, 19, 20, 29, 30, 100] {
+                for prepare in [{ _ in }] + Self.screens.map(\.1) {
+                    var session = Session.ready(columns: columns, rows: rows)
+                    prepare(&session)
+                    let grid = try session.screen()
+                    #expect(grid.size == Size(columns: columns, rows: rows))
+                }
+            }
+        }
+    }
+}

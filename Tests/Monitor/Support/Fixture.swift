@@ -1,0 +1,294 @@
+import Control
+import Mail
+import Settings
+import Terminal
+
+@testable import Monitor
+
+/// A daemon's answers that are the same in every run.
+enum Fixture {
+    /// 2026-01-02 03:04:05 UTC.
+    static let now = UnixTime(milliseconds: 1_767_323_045_000)
+
+    static func after(_ seconds: Double) -> UnixTime {
+        UnixTime(seconds: now.seconds + seconds)
+    }
+
+    static func moment(_ elapsed: Duration = .zero) -> Moment {
+        Moment(elapsed: elapsed, wall: now + elapsed)
+    }
+
+    static let history = (0..<30).map { ($0 * 7) % 11 }
+
+    static func row(_ id: Int, _ name: String, _ state: DestinationState) -> DestinationRow {
+        var row = DestinationRow(id: "\(id)", key: UInt32(id) &* 2_654_435_761, name: name)
+        row.state = state
+        row.domains = [name, "second.\(name)"]
+        row.exchangers = ["mx1.\(name) [192.0.2.\(id % 250)]:25", "mx2.\(name) [198.51.100.1]:25"]
+        row.queued = max(0, 15_000 / id)
+        row.ready = row.queued / 2
+        row.delayed = row.queued - row.ready
+        row.limit = 20
+        row.window = 20 - id % 15
+        row.tokens = Double(id % 7) * 3
+        row.burst = 20
+        row.rate = 5
+        row.worker = id % 2 + 1
+        row.oldestAt = after(Double(-id * id * 30))
+        row.attempts = 1000 + id
+        row.delivered = 900
+        switch state {
+        case .delivering:
+            row.connections = row.window / 2
+            row.delivering = row.connections
+            row.history = history
+            row.deliveredPerSecond = Double(300 / id)
+        case .waiting:
+            row.connections = row.window
+            row.tokens = 0
+            row.history = history
+            row.deliveredPerSecond = 4.8
+            row.why = Why(
+                kind: "tokens", text: "tokens 0/20, next in 1.4 s at 5/s", until: after(1.4))
+            row.lastReply = "250 2.0.0 Ok: queued as 4711"
+            row.lastReplyAt = after(-1)
+        case .backoff:
+            row.window = 1
+            row.breaker = .open
+            row.breakerUntil = after(Double(id * 61))
+            row.failures = 3
+            row.nextAttemptAt = row.breakerUntil
+            row.why = Why(
+                kind: "breaker", text: "backing off after 3 failures", until: row.breakerUntil)
+            row.lastReply = "421 4.7.28 Our system has detected an unusual rate of mail"
+            row.lastReplyAt = after(-42)
+        case .probing:
+            row.connections = 1
+            row.window = 1
+            row.breaker = .halfOpen
+            row.failures = 4
+            row.why = Why(kind: "probing", text: "one probe is out")
+        case .paused:
+            row.pausedBy = "alice"
+            row.why = Why(kind: "paused", text: "paused by alice: complaint #4711")
+        case .scheduled:
+            row.nextAttemptAt = after(7500)
+            row.tokens = nil
+            row.burst = nil
+            row.rate = nil
+            row.why = Why(
+                kind: "schedule", text: "every delivery waits for its time",
+                until: row.nextAttemptAt)
+            row.lastReply = "450 4.2.0 Greylisted, try again later"
+            row.lastReplyAt = after(-300)
+        case .idle:
+            row.queued = 0
+            row.ready = 0
+            row.delayed = 0
+            row.oldestAt = nil
+        }
+        return row
+    }
+
+    static let rows: [DestinationRow] = {
+        let states = DestinationState.allCases
+        let names = [
+            "gmail.example", "outlook.example +41", "yahoo.example", "icloud.example",
+            "mail.protection.longname.example", "xn--bcher-kva.example", "bücher.example",
+        ]
+        return (1...100).map { id in
+            row(
+                id, id <= names.count ? names[id - 1] : "host\(id).example",
+                id % 3 == 1 ? .delivering : states[id % states.count])
+        }
+    }()
+
+    static func status(at: UnixTime = now, mayOperate: Bool = true) -> Status {
+        var totals = Totals()
+        totals.messages = 64_000
+        totals.deliveries = 64_805
+        totals.delivering = 263
+        totals.ready = 12_000
+        totals.delayed = 21_601
+        totals.backoff = 3
+        totals.paused = 1
+        totals.connections = 263
+        totals.destinations = rows.count
+        var rates = Rates()
+        rates.accepted = 812
+        rates.delivered = 798.4
+        rates.deferred = 14.2
+        rates.bounced = 0.2
+        rates.history = (0..<60).map { 700 + ($0 * 37) % 200 }
+        var first = WorkerRow(id: 1, state: .running)
+        first.pid = 4711
+        first.connections = 140
+        first.deliveredPerSecond = 410
+        first.cpu = 0.38
+        first.memory = 34_200_000
+        first.destinations = 50
+        first.restarts = 1
+        var second = WorkerRow(id: 2, state: .dead)
+        second.restartAt = after(3)
+        var status = Status(
+            at: at, hostname: "mta1.example.net", pid: 4700,
+            startedAt: after(-273_132), totals: totals, rates: rates, workers: [first, second],
+            mayOperate: mayOperate)
+        if !mayOperate { status.mayNotOperateBecause = "uid 1000 is not in the group sluice" }
+        return status
+    }
+
+    static func snapshot(
+        _ request: FetchRequest, rows: [DestinationRow] = rows, at: UnixTime = now
+    ) -> Snapshot {
+        let page = Array(rows.dropFirst(request.offset).prefix(request.limit))
+        return Snapshot(
+            status: status(at: at),
+            page: Page(at: at, total: rows.count, offset: request.offset, rows: page),
+            destination: request.destination.flatMap { id in rows.first { $0.id == id } })
+    }
+
+    static func plan(_ request: PlanRequest, deliveries: Int = 1240) -> Plan {
+        var counts = Counts()
+        counts.destinations = request.selector.destinations.count
+        counts.deliveries = deliveries
+        counts.messages = deliveries - 60
+        counts.recipients = deliveries + 60
+        counts.bytes = deliveries * 24_000
+        var plan = Plan(
+            id: "p1", request: request, at: now, expiresAt: after(60), counts: counts,
+            effect: "Makes \(deliveries) deliveries due now; limits still hold.")
+        plan.notes = ["3 are held and stay held"]
+        plan.oldestAt = after(-15_000)
+        plan.drainSeconds = 248
+        plan.topSenders = [
+            NamedCount(name: "news@shop.example", count: 812), NamedCount(name: "", count: 30),
+        ]
+        plan.topDomains = [NamedCount(name: "gmail.example", count: 1100)]
+        plan.samples = (0..<3).map { index in
+            MessageRow(
+                id: "1a2\(index).0", message: "1a2\(index)", sender: "news@shop.example",
+                recipients: ["bob@gmail.example", "eve@gmail.example"], domain: "gmail.example",
+                size: 24_000, receivedAt: after(-400), expiresAt: after(400_000),
+                state: .delayed, attempts: 2, why: Why(kind: "tokens", text: "tokens"))
+        }
+        if request.action == .purge {
+            plan.undoSeconds = 30
+            plan.mustTypeCount = true
+            plan.effect = "Deletes \(deliveries) deliveries after 30 s in which it can be undone."
+        }
+        return plan
+    }
+
+    static func action(_ kind: ActionKind, undoFor seconds: Double? = nil) -> ActionRow {
+        ActionRow(
+            id: "a7", action: kind, at: now, by: "root (uid 0)", reason: "", target: "gmail",
+            counts: Counts(), state: seconds == nil ? .done : .undoable,
+            undoUntil: seconds.map(after), result: "1,240 deliveries; 3 had left the queue.")
+    }
+
+    /// Read once: there are many screens.
+    private static let theme = Result { try ThemeFinder(folders: []).theme(named: nil) }
+
+    static func look(_ depth: ColorDepth = .full, unicode: Bool = true) throws -> Look {
+        Look(
+            theme: try theme.get(),
+            capabilities: Capabilities(depth: depth, unicode: unicode))
+    }
+}
+
+/// A model, what it asked for, and a daemon that answers at once.
+struct Session {
+    var model: Model
+    var rows = Fixture.rows
+    var elapsed = Duration.zero
+    /// What was asked for and not answered yet.
+    var pending: [Effect] = []
+    /// Everything that was ever asked for.
+    var effects: [Effect] = []
+
+    init(columns: Int = 80, rows: Int = 24, options: Model.Options = Model.Options()) {
+        model = Model(
+            options: options, size: Size(columns: columns, rows: rows), moment: Fixture.moment())
+    }
+
+    /// With the first data on the screen.
+    static func ready(
+        columns: Int = 80, rows: Int = 24, options: Model.Options = Model.Options()
+    ) -> Session {
+        var session = Session(columns: columns, rows: rows, options: options)
+        session.tick()
+        session.answer()
+        return session
+    }
+
+    mutating func send(_ event: ModelEvent) {
+        let new = update(&model, event, at: Fixture.moment(elapsed))
+        pending += new
+        effects += new
+    }
+
+    mutating func tick(_ seconds: Int = 0) {
+        elapsed += .seconds(seconds)
+        send(.tick)
+    }
+
+    mutating func press(_ keys: Key...) {
+        for key in keys { send(.key(key)) }
+    }
+
+    mutating func type(_ text: String) {
+        for character in text { send(.key(.character(character))) }
+    }
+
+    /// Answers all fetches, as they were asked, at the daemon's time.
+    mutating func answer(with failure: Failure? = nil) {
+        while let index = pending.firstIndex(where: { if case .fetch = $0 { true } else { false } })
+        {
+            guard case .fetch(let request) = pending.remove(at: index) else { return }
+            if let failure {
+                send(.fetched(request, .failure(failure)))
+            } else {
+                send(
+                    .fetched(
+                        request,
+                        .success(
+                            Fixture.snapshot(request, rows: rows, at: Fixture.now + elapsed))))
+            }
+        }
+    }
+
+    /// The last plan that was asked for.
+    var planned: (ticket: Int, request: PlanRequest)? {
+        for effect in effects.reversed() {
+            if case .plan(let ticket, let request) = effect { return (ticket, request) }
+        }
+        return nil
+    }
+
+    var applied: (ticket: Int, plan: String, request: ApplyRequest)? {
+        for effect in effects.reversed() {
+            if case .apply(let ticket, let plan, let request) = effect {
+                return (ticket, plan, request)
+            }
+        }
+        return nil
+    }
+
+    var preview: Preview? {
+        if case .preview(let preview)? = model.overlay { return preview }
+        return nil
+    }
+
+    mutating func answerPlan(deliveries: Int = 1240) {
+        guard let planned else { return }
+        send(
+            .planned(
+                ticket: planned.ticket,
+                .success(Fixture.plan(planned.request, deliveries: deliveries))))
+    }
+
+    func screen(_ depth: ColorDepth = .full, unicode: Bool = true) throws -> Grid {
+        render(model, size: model.size, look: try Fixture.look(depth, unicode: unicode))
+    }
+}

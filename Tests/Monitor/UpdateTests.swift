@@ -1,0 +1,314 @@
+import Control
+import Mail
+import Terminal
+import Testing
+
+@testable import Monitor
+
+struct UpdateTests {
+    private let lost = Failure(code: nil, message: "nobody listens")
+
+    // MARK: Data
+
+    @Test func asksAtOnceAndThenEveryInterval() {
+        var session = Session(options: Model.Options(interval: .seconds(2)))
+        session.tick()
+        #expect(session.pending.count == 1)
+        // One is under way: no other.
+        session.tick(2)
+        #expect(session.pending.count == 1)
+        session.answer()
+        session.tick(1)
+        #expect(session.pending.count == 1)
+        session.answer()
+        session.tick(1)
+        #expect(session.pending.isEmpty)
+        session.tick(1)
+        #expect(session.pending.count == 1)
+    }
+
+    @Test func countdownsGoOnBetweenAnswers() {
+        var session = Session.ready()
+        let before = session.model.secondsUntil(Fixture.after(60))
+        session.elapsed += .seconds(10)
+        session.send(.tick)
+        #expect(before == 60)
+        #expect(session.model.secondsUntil(Fixture.after(60)) == 50)
+    }
+
+    @Test func aLostDaemonStopsTheClockAndIsTriedAgain() {
+        var session = Session.ready()
+        session.tick(1)
+        session.answer(with: lost)
+        guard case .lost(_, 1, _, "nobody listens") = session.model.link else {
+            Issue.record("\(session.model.link)")
+            return
+        }
+        #expect(session.model.isStale)
+        let frozen = session.model.secondsUntil(Fixture.after(60))
+        session.tick(1)
+        session.answer(with: lost)
+        session.tick(1)
+        session.answer(with: lost)
+        guard case .lost(_, 3, _, _) = session.model.link else {
+            Issue.record("\(session.model.link)")
+            return
+        }
+        #expect(session.model.secondsUntil(Fixture.after(60)) == frozen)
+        // Attempts come less often now.
+        session.tick(1)
+        #expect(session.pending.isEmpty)
+        session.tick(1)
+        session.answer()
+        #expect(session.model.link == .live)
+        #expect(!session.model.isStale)
+    }
+
+    @Test func aSlowDaemonIsStaleAndKeysGoOn() throws {
+        var session = Session.ready()
+        session.tick(1)
+        session.tick(4)
+        #expect(session.model.isStale)
+        #expect(try session.screen().text.contains("no answer, data 5s old"))
+        session.press("j")
+        #expect(session.model.cursor.index == 1)
+    }
+
+    @Test func anOlderAnswerIsNotShown() {
+        var session = Session.ready()
+        session.press("I")
+        session.press("I")
+        let requests = session.pending.compactMap { effect -> FetchRequest? in
+            if case .fetch(let request) = effect { return request }
+            return nil
+        }
+        #expect(requests.count == 2)
+        session.send(.fetched(requests[1], .success(Fixture.snapshot(requests[1]))))
+        let late = Fixture.snapshot(requests[0], rows: [Fixture.row(1, "late.example", .idle)])
+        session.send(.fetched(requests[0], .success(late)))
+        #expect(session.model.total == Fixture.rows.count)
+    }
+
+    // MARK: Cursor
+
+    @Test func theCursorFollowsItsRow() {
+        var session = Session.ready()
+        session.press("j", "j", "j")
+        let id = session.model.cursor.id
+        #expect(id == Fixture.rows[3].id)
+        session.rows.swapAt(3, 9)
+        session.tick(1)
+        session.answer()
+        #expect(session.model.cursor.id == id)
+        #expect(session.model.cursor.index == 9)
+        #expect(session.model.current?.id == id)
+    }
+
+    @Test func theScreenFollowsTheCursor() {
+        var session = Session.ready()
+        session.press("j")
+        session.rows.swapAt(1, 25)
+        session.tick(1)
+        session.answer()
+        #expect(session.model.cursor.index == 25)
+        let visible = session.model.top..<(session.model.top + session.model.layout.tableRows)
+        #expect(visible.contains(25))
+    }
+
+    @Test func aRowThatLeavesIsNotReplacedByAnother() throws {
+        var session = Session.ready()
+        session.press("j", "j")
+        session.rows.remove(at: 2)
+        session.tick(1)
+        session.answer()
+        #expect(session.model.cursor.isLost)
+        #expect(session.model.targets.isEmpty)
+        session.press("D")
+        #expect(session.preview == nil)
+        #expect(try session.screen().text.contains("moved away"))
+        // The next step takes whatever stands there now.
+        session.press("j")
+        #expect(session.model.current?.id == session.rows[2].id)
+    }
+
+    @Test func untouchedItStaysAtTheTop() {
+        var session = Session.ready()
+        session.rows.reverse()
+        session.tick(1)
+        session.answer()
+        #expect(session.model.cursor.index == 0)
+        #expect(session.model.cursor.id == session.rows[0].id)
+        #expect(session.model.top == 0)
+    }
+
+    @Test func movingBeyondWhatIsThereFetchesIt() {
+        var session = Session.ready()
+        session.press("G")
+        #expect(session.model.cursor.index == 99)
+        #expect(session.model.current == nil)
+        session.answer()
+        #expect(session.model.current?.id == Fixture.rows[99].id)
+        session.press("g")
+        session.answer()
+        #expect(session.model.current?.id == Fixture.rows[0].id)
+    }
+
+    @Test func onlyAWindowOfRowsIsAskedFor() {
+        let session = Session.ready()
+        guard case .fetch(let request)? = session.effects.first else {
+            Issue.record("no request")
+            return
+        }
+        #expect(request.offset == 0)
+        #expect(request.limit == 2 * session.model.layout.tableRows)
+    }
+
+    @Test func theMouseChoosesThenOpens() {
+        var session = Session.ready()
+        let row = session.model.layout.table.row + 4
+        session.press(.mouse(Key.Mouse(action: .press, row: row, column: 10)))
+        #expect(session.model.current?.id == Fixture.rows[4].id)
+        session.press(.mouse(Key.Mouse(action: .press, row: row, column: 10)))
+        #expect(session.model.places.count == 1)
+        session.press("q")
+        session.press(.mouse(Key.Mouse(action: .wheelDown, row: row, column: 10)))
+        #expect(session.model.cursor.index == 7)
+    }
+
+    // MARK: Freeze, filter, sort
+
+    @Test func frozenNothingChangesUntilItGoesOn() {
+        var session = Session.ready()
+        session.press("z")
+        session.tick(5)
+        #expect(session.pending.isEmpty)
+        #expect(session.model.secondsUntil(Fixture.after(60)) == 60)
+        session.press("z")
+        session.answer()
+        #expect(session.model.secondsUntil(Fixture.after(60)) == 55)
+        #expect(session.model.frozenAt == nil)
+    }
+
+    @Test func aFilterIsCheckedWhileTypedAndSent() {
+        var session = Session.ready()
+        session.press("/")
+        session.type("state = bakoff")
+        guard case .filter(let prompt)? = session.model.overlay else {
+            Issue.record("no prompt")
+            return
+        }
+        #expect(prompt.failure?.position == 8)
+        session.press(.enter)
+        #expect(session.model.query.filter == nil)
+        session.press(.end, .control("u"))
+        session.type("state = backoff")
+        session.press(.enter)
+        #expect(session.model.overlay == nil)
+        guard case .fetch(let request)? = session.pending.last else {
+            Issue.record("no request")
+            return
+        }
+        #expect(request.query.filter == "state = backoff")
+        session.answer()
+        // Esc clears it again.
+        session.press(.escape)
+        #expect(session.model.query.filter == nil)
+    }
+
+    @Test func aFilterThatTheDaemonRefusesComesBackToBeMended() {
+        var session = Session.ready()
+        session.press("/")
+        session.type("queued > 3")
+        session.press(.enter)
+        session.answer(
+            with: Failure(code: "bad-filter", message: "no such field", position: 2))
+        guard case .filter(let prompt)? = session.model.overlay else {
+            Issue.record("no prompt")
+            return
+        }
+        #expect(prompt.field.text == "queued > 3")
+        #expect(prompt.field.cursor == 2)
+        #expect(prompt.failure?.message == "no such field")
+        #expect(session.model.query.filter == nil)
+        #expect(session.model.link == .live)
+    }
+
+    @Test func sortingAsksTheDaemonAndInvertingAgain() {
+        var session = Session.ready()
+        session.press("S", "j", .enter)
+        #expect(session.model.query == Query(sort: "queued", descending: true))
+        session.answer()
+        #expect(session.model.shownQuery == session.model.query)
+        session.press("I")
+        #expect(session.model.query.descending == false)
+    }
+
+    @Test func allSortsAreFieldsOfTheFilterLanguage() {
+        for name in Model.sorts.compactMap(\.name) {
+            #expect(Model.isField(name), "\(name)")
+        }
+        for column in Column.allCases {
+            guard let sort = column.sort else { continue }
+            #expect(Model.sorts.contains { $0.name == sort }, "\(sort)")
+        }
+    }
+
+    // MARK: Keys
+
+    @Test func pastedTextNeverActs() {
+        var session = Session.ready()
+        session.press(.paste("D\rq"))
+        #expect(session.model.overlay == nil)
+        #expect(session.pending.isEmpty)
+        session.press("/", .paste("state =\nidle"))
+        guard case .filter(let prompt)? = session.model.overlay else {
+            Issue.record("no prompt")
+            return
+        }
+        #expect(prompt.field.text == "state = idle")
+    }
+
+    @Test func qGoesBackAndEscapeNeverQuits() {
+        var session = Session.ready()
+        session.press(.enter)
+        #expect(session.model.places.count == 1)
+        session.press("q")
+        #expect(session.model.places.isEmpty)
+        session.press(.escape, .escape, .escape)
+        #expect(!session.effects.contains { if case .quit = $0 { true } else { false } })
+        session.press("q")
+        guard case .quit? = session.effects.last else {
+            Issue.record("did not quit")
+            return
+        }
+    }
+
+    @Test func thePageOfADestinationSaysWhenItIsOld() throws {
+        var session = Session.ready()
+        session.press("j", .enter)
+        session.answer()
+        let id = try #require(session.model.current?.id)
+        #expect(
+            session.effects.contains {
+                if case .fetch(let request) = $0 { request.destination == id } else { false }
+            })
+        session.rows.removeAll { $0.id == id }
+        for _ in 0..<6 {
+            session.tick(1)
+            session.answer()
+        }
+        #expect(try session.screen().text.contains("as it was 6s ago"))
+    }
+}
+
+extension Model {
+    static func isField(_ name: String) -> Bool {
+        var model = Model(
+            options: Options(), size: Size(columns: 80, rows: 24), moment: Fixture.moment())
+        let prompt = FilterPrompt(field: TextField("\(name) = 1"))
+        _ = model.handle(.enter, prompt)
+        guard case .filter(let refused)? = model.overlay else { return true }
+        // Another kind of value is meant; an unknown field would be refused at its name.
+        return refused.failure?.position != 0
+    }
+}
