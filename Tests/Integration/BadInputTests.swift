@@ -84,7 +84,7 @@ extension Integration {
         }
 
         @Test func tooLarge() async throws {
-            try await withIntake({ $0.intake = ["max_message_size = \"64KiB\""] }) {
+            try await withIntake({ $0.intake = ["max_message_size = \"64K\""] }) {
                 scene, daemon, receiver in
                 // Announced.
                 let announced = try await talk(scene, daemon) {

@@ -108,7 +108,7 @@ extension Integration {
                     try await daemon.control.messages(filter: "attempts = 2").total == 3
                 }
                 let purge = try await sluice(
-                    daemon, "purge", id, "--yes", "--reason", "test", "--json")
+                    daemon, "purge", "message = \(id)", "--yes", "--reason", "test", "--json")
                 let document = try json(purge, as: ActionReport.self)
                 #expect(document.action.counts.deliveries == 1)
                 #expect(try await daemon.totals().purging == 1)

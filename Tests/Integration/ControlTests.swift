@@ -118,7 +118,9 @@ extension Integration {
                 let rows = try await daemon.control.messages().rows
                 #expect(rows.map(\.domain) == ["even.test", "even.test", "even.test"])
                 await #expect(throws: APIError.self) { try await daemon.control.undo(row.id) }
-                #expect(try await daemon.totals().messages == 3)
+                try await waitUntil("the messages are counted again") {
+                    try await daemon.totals().messages == 3
+                }
                 // Nobody is told, and what is gone stays gone.
                 #expect(senders.statistics.messages == 0)
                 try await daemon.end(SIGKILL)
@@ -361,7 +363,6 @@ extension Integration {
                     "GET /v1/\(String(repeating: "x", count: 200_000)) HTTP/1.1\r\n\r\n",
                     "DELETE /v1/messages HTTP/1.1\r\nhost: x\r\n\r\n",
                     "GET /v1/messages?limit=x HTTP/1.1\r\nhost: x\r\n\r\n",
-                    "GET /v1/messages?filter=%ff%00%fe HTTP/1.1\r\nhost: x\r\n\r\n",
                     "POST /v1/plans HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
                 ]
                 for text in attempts {

@@ -14,7 +14,7 @@ extension Integration {
                     ("hostname = \"a.test\"\n[limits]\nconcurency = 3\n", 3, "concurency"),
                     ("[limits]\nrate = \"fast\"\n", 2, "rate"),
                     ("workers = 0\n", 1, "workers"),
-                    ("hostname = \"a.test\n", 1, ""),
+                    ("hostname = \"a.test\n", 1, "string"),
                     ("[retry]\nfirst = \"2h\"\ncap = \"1h\"\n", 2, "cap"),
                 ] {
                     try text.write(toFile: file, atomically: true, encoding: .utf8)

@@ -22,11 +22,10 @@ struct Postfix {
         }
         // Its processes run as users of their own.
         chmod(scene.directory.path, 0o755)
-        guard let postfix = getpwnam("postfix"), let nobody = getpwnam("nobody") else {
-            throw Program.Missing(description: "no user postfix: apt-get install postfix")
-        }
-        chown("\(base)/data", postfix.pointee.pw_uid, postfix.pointee.pw_gid)
-        chown("\(base)/mail", nobody.pointee.pw_uid, nobody.pointee.pw_gid)
+        let postfixUser = try user("postfix")
+        let nobody = try user("nobody")
+        chown("\(base)/data", postfixUser.uid, postfixUser.gid)
+        chown("\(base)/mail", nobody.uid, nobody.gid)
         try """
         compatibility_level = 3.6
         queue_directory = \(base)/spool
@@ -43,8 +42,8 @@ struct Postfix {
         virtual_mailbox_base = \(base)/mail
         virtual_mailbox_maps = static:box/
         virtual_minimum_uid = 1
-        virtual_uid_maps = static:\(nobody.pointee.pw_uid)
-        virtual_gid_maps = static:\(nobody.pointee.pw_gid)
+        virtual_uid_maps = static:\(nobody.uid)
+        virtual_gid_maps = static:\(nobody.gid)
         maillog_file = \(base)/maillog
         maillog_file_prefixes = \(base)
 
@@ -71,6 +70,13 @@ struct Postfix {
                 }) == 220
         }
         return Postfix(port: port, maildir: "\(base)/mail/box/new")
+    }
+
+    private static func user(_ name: String) throws -> (uid: uid_t, gid: gid_t) {
+        guard let entry = getpwnam(name) else {
+            throw Program.Missing(description: "no user \(name): apt-get install postfix")
+        }
+        return (entry.pointee.pw_uid, entry.pointee.pw_gid)
     }
 
     /// Debian's, with one SMTP port and without the chroot, in which there would have to be copies
