@@ -88,19 +88,19 @@ private func instant(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds
 
     @Test func idsComeFromTheNextBlockWhenOneIsUsedUp() {
         var ids = MessageIDs(1..<4)
-        #expect(ids.needsRefill())
-        #expect(!ids.needsRefill())
+        #expect(ids.needsRefill() == true)
+        #expect(ids.needsRefill() == false)
         #expect((1...3).allSatisfy { ids.take()?.rawValue == $0 })
         #expect(ids.take() == nil)
         ids.refill(nil)
-        #expect(ids.needsRefill())
+        #expect(ids.needsRefill() == true)
         ids.refill(100..<102)
         #expect(!ids.isRefilling)
         #expect(ids.take()?.rawValue == 100)
         #expect(ids.take()?.rawValue == 101)
         #expect(ids.take() == nil)
         var full = MessageIDs(1..<Int64(MessageIDs.block))
-        #expect(!full.needsRefill())
+        #expect(full.needsRefill() == false)
         _ = full.take()
     }
 
