@@ -150,7 +150,10 @@ extension Engine {
     /// When its last transaction has ended and its last connection is closed the other worker may
     /// begin: together they never have more connections than the limit.
     func surrenderIfDone(_ destination: OwnedDestination) {
-        guard destination.isSurrendering, destination.running.isEmpty else { return }
+        // The end of its last connection may have handed it over already.
+        guard destination.isSurrendering, destination.running.isEmpty,
+            destinations[destination.id] === destination
+        else { return }
         for pooled in destination.idle { close(pooled) }
         guard destination.connections == 0 else { return }
         let now = clocks.monotonic()
