@@ -279,8 +279,8 @@ extension Dispatcher {
             guard seconds > 0, seconds <= 366 * 86_400 else {
                 throw APIError(
                     code: "bad-request",
-                    message: "a pause lasts more than 0 and at most 366 days; without a time, until "
-                        + "it is resumed")
+                    message: "a pause lasts more than 0 and at most 366 days; without a time, "
+                        + "until it is resumed")
             }
         default:
             break

@@ -346,7 +346,7 @@ extension Request {
             return uri.queryParameters
         }
         let blanks = query.split(separator: "+", omittingEmptySubsequences: false)
-        return URI("/?" + blanks.joined(separator: "%20")).queryParameters
+        return type(of: uri).init("/?" + blanks.joined(separator: "%20")).queryParameters
     }
 }
 

@@ -235,9 +235,12 @@ final class Supervisor {
             logger.info("worker ended", metadata: ["worker": "\(number)", "how": "\(how)"])
             slots[number] = nil
             dispatcher.workerRows[number] = nil
-            if slots.isEmpty { stopped?.succeed() }
-            // Wanted again since it was dismissed; while the daemon stops, nothing is launched.
-            if number <= count { setCount(count) }
+            if let stopped {
+                if slots.isEmpty { stopped.succeed() }
+            } else if number <= count {
+                // Wanted again since it was dismissed.
+                setCount(count)
+            }
             return
         }
         let now = dispatcher.clocks.monotonic()
