@@ -1,7 +1,7 @@
-import Synchronization
 import GRDB
 package import Mail
 package import NIOCore
+import Synchronization
 
 extension SQLiteSpool {
     package func body(of message: MessageID) throws(SpoolError) -> ByteBuffer? {

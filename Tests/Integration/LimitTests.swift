@@ -32,7 +32,7 @@ extension Integration {
                 try await receiver.takes(600)
                 try await daemon.awaitEmptyQueue()
                 let seen = receiver.statistics
-                #expect(seen.transactionsMax == 3)
+                #expect((1...3).contains(seen.transactionsMax))
                 #expect(seen.duplicates == 0)
                 #expect(seen.deliveries.count == 600)
             }

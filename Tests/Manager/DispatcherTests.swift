@@ -323,7 +323,9 @@ import Testing
                 #expect(stage.dispatcher.spoolError == nil)
                 #expect(stage.dispatcher.unrecorded.isEmpty)
                 #expect(
-                    stage.frames(1).contains { if case .recording(true) = $0 { true } else { false } }
+                    stage.frames(1).contains {
+                        if case .recording(true) = $0 { true } else { false }
+                    }
                 )
             }
         }

@@ -10,7 +10,6 @@ final class HookedSpool: Spool {
     private struct State {
         var failsCommits = false
         var beforeBody: (@Sendable () -> Void)?
-        var beforePage: (@Sendable () -> Void)?
         var afterPage: (@Sendable () -> Void)?
     }
 

@@ -147,7 +147,8 @@ final class Rig: Sendable {
     private let path: String
 
     init(_ change: (inout Configuration) -> Void = { _ in }) async throws {
-        path = FileManager.default.temporaryDirectory
+        path =
+            FileManager.default.temporaryDirectory
             .appendingPathComponent("sluice-manager-\(UUID())").path
         try FileManager.default.createDirectory(
             atPath: path, withIntermediateDirectories: true,

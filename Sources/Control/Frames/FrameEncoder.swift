@@ -7,7 +7,9 @@ package final class FrameEncoder: ChannelOutboundHandler {
 
     package init() {}
 
-    package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    package func write(
+        context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?
+    ) {
         let frame = unwrapOutboundIn(data)
         var buffer = context.channel.allocator.buffer(capacity: frame.sizeHint)
         frame.write(to: &buffer)

@@ -139,7 +139,8 @@ final class Engine {
         if report.disposition == .retry, recipients.contains(where: { $0.outcome != .deferred }),
             let job = attempt.job
         {
-            jobs.keep(job.remaining(after: recipients), for: id, of: attempt.destination, until: sent)
+            jobs.keep(
+                job.remaining(after: recipients), for: id, of: attempt.destination, until: sent)
         } else {
             jobs.drop(id)
         }

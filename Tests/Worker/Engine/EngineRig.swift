@@ -60,7 +60,8 @@ final class EngineRig: Sendable {
     let directory: String
 
     init() async throws {
-        directory = FileManager.default.temporaryDirectory
+        directory =
+            FileManager.default.temporaryDirectory
             .appendingPathComponent("sluice-worker-\(UUID())").path
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true)
