@@ -2,8 +2,6 @@
 each message's 250."""
 
 import asyncio
-import os
-import socket
 import subprocess
 import time
 
@@ -19,44 +17,20 @@ class Stalled(Exception):
     """Not every message came out at the other end in time."""
 
 
-def start_sink(port, messages):
-    """An smtp-sink that ends by itself after so many messages: its end is the last one's arrival."""
-    command = ["smtp-sink", "-M", str(messages), "-m", "512"]
-    if os.geteuid() == 0:
-        command += ["-u", "nobody"]
-    sink = subprocess.Popen(command + [f"inet:127.0.0.1:{port}", "1024"],
-                            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    # A server that finds nobody there backs off, and the wait would be measured.
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return sink
-        except OSError:
-            if time.monotonic() > deadline:
-                sink.kill()
-                raise Stalled("smtp-sink does not listen")
-            time.sleep(0.01)
-
-
-def throughput(server, sink_port, messages, keep, limit):
+def throughput(server, sink, messages, keep, limit):
     """Sends with smtp-source and waits until the sink has everything.
 
     Returns messages per second, from the start of the source to the arrival of the last message,
     and the server's CPU seconds for each message."""
-    sink = start_sink(sink_port, messages)
-    source = None
+    total = sink.received + messages
+    cpu = processes.cpu_seconds(server.process.pid)
+    command = ["smtp-source", "-s", str(SESSIONS), "-l", str(MESSAGE_SIZE),
+               "-m", str(messages), "-f", SENDER, "-t", RECIPIENT]
+    command += ["-d"] if keep else []
+    start = time.monotonic()
+    source = subprocess.Popen(command + [f"127.0.0.1:{server.port}"], stdin=subprocess.DEVNULL)
     try:
-        cpu = processes.cpu_seconds(server.process.pid)
-        command = ["smtp-source", "-s", str(SESSIONS), "-l", str(MESSAGE_SIZE),
-                   "-m", str(messages), "-f", SENDER, "-t", RECIPIENT]
-        command += ["-d"] if keep else []
-        start = time.monotonic()
-        source = subprocess.Popen(command + [f"127.0.0.1:{server.port}"],
-                                  stdin=subprocess.DEVNULL)
-        try:
-            sink.wait(limit)
-        except subprocess.TimeoutExpired:
+        if not sink.wait(total, limit):
             raise Stalled(f"{server.name}: not all of {messages} messages within {limit} s")
         seconds = time.monotonic() - start
         if source.wait(10) != 0:
@@ -65,10 +39,9 @@ def throughput(server, sink_port, messages, keep, limit):
         cpu = processes.cpu_seconds(server.process.pid) - cpu
         return messages / seconds, cpu / messages
     finally:
-        for process in (source, sink):
-            if process and process.poll() is None:
-                process.kill()
-                process.wait()
+        if source.poll() is None:
+            source.kill()
+            source.wait()
 
 
 def settle(server, quiet=0.3, limit=5):
@@ -84,22 +57,15 @@ def settle(server, quiet=0.3, limit=5):
         before = now
 
 
-def latencies(server, sink_port, rate, messages, limit):
+def latencies(server, sink, rate, messages, limit):
     """Sends at a steady rate over kept connections. Returns the sorted seconds from the final dot
     to its 250, and the most memory that the server had meanwhile."""
-    sink = start_sink(sink_port, messages)
-    try:
-        times, memory = asyncio.run(_latencies(server, rate, messages))
-        try:
-            sink.wait(limit)
-        except subprocess.TimeoutExpired:
-            raise Stalled(f"{server.name}: not all of {messages} messages within {limit} s")
-        settle(server)
-        return sorted(times), memory
-    finally:
-        if sink.poll() is None:
-            sink.kill()
-            sink.wait()
+    total = sink.received + messages
+    times, memory = asyncio.run(_latencies(server, rate, messages))
+    if not sink.wait(total, limit):
+        raise Stalled(f"{server.name}: not all of {messages} messages within {limit} s")
+    settle(server)
+    return sorted(times), memory
 
 
 async def _latencies(server, rate, messages):

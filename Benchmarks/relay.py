@@ -24,6 +24,7 @@ sys.dont_write_bytecode = True
 import load
 import processes
 import servers
+import sink
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -63,10 +64,10 @@ def arguments():
     return options
 
 
-def measure(server, options, sink_port, results):
+def measure(server, options, target, results):
     """One round of throughput for one server: both kinds of session."""
     for kind, keep in (("new", False), ("kept", True)):
-        rate, cpu = load.throughput(server, sink_port, options.messages, keep, options.limit)
+        rate, cpu = load.throughput(server, target, options.messages, keep, options.limit)
         results["rate-" + kind].append(rate)
         results["cpu-" + kind].append(cpu)
         results["memory"].append(processes.memory(server.process.pid))
@@ -87,12 +88,13 @@ def run(options, directory):
     if filesystem == "tmpfs":
         say("    A spool in memory makes syncing free: choose another --directory.")
 
-    # One sink port for each server: a server may keep connections to its own.
-    sinks = {server: servers.free_port() for server in candidates}
+    # One sink for each server: a server may keep connections to its own.
+    sinks = {}
     results = {server: {key: [] for key, *_ in ROWS} for server in candidates}
     try:
         for server in candidates:
-            server.start(directory, sinks[server])
+            sinks[server] = sink.Sink()
+            server.start(directory, sinks[server].port)
         say(f"==> Warming up: {options.messages // 5} messages each")
         for server in candidates:
             for keep in (False, True):
@@ -118,6 +120,8 @@ def run(options, directory):
     finally:
         for server in candidates:
             server.stop()
+        for each in sinks.values():
+            each.stop()
     return candidates, results
 
 
@@ -171,7 +175,7 @@ def main():
     os.chmod(directory, 0o755)
     try:
         entries = table(*run(options, directory))
-    except (servers.Failed, load.Stalled) as error:
+    except (servers.Failed, load.Stalled, OSError) as error:
         sys.exit(f"relay: {error}")
     finally:
         shutil.rmtree(directory, ignore_errors=True)

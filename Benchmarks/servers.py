@@ -9,16 +9,11 @@ import subprocess
 import time
 
 import processes
+import sink
 
 
 class Failed(Exception):
     """A server that did not come up; says where its log is."""
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def await_port(port, process, log, seconds=30):
@@ -44,7 +39,7 @@ class Server:
     def start(self, directory, sink_port):
         self.directory = directory
         self.log = os.path.join(directory, f"{self.name.lower()}.log")
-        self.port = free_port()
+        self.port = sink.free_port()
         with open(self.log, "w") as log:
             self.process = self.launch(sink_port, log)
         await_port(self.port, self.process, self.log)
