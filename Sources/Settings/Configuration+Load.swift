@@ -34,7 +34,7 @@ extension Configuration {
     private static func read(_ reader: TableReader, directory: String) -> Configuration {
         var configuration = Configuration()
         let path = ValueKind<String>.path(relativeTo: directory)
-        reader.read("hostname", DomainName.kind, into: &configuration.hostname)
+        reader.read("hostname", HostName.kind, into: &configuration.hostname)
         reader.read("data_dir", path, into: &configuration.dataDirectory)
         reader.read("control_socket", path, into: &configuration.controlSocket)
         if configuration.controlSocket.utf8.count > maximumSocketPath {

@@ -22,7 +22,7 @@ extension Configuration {
     /// domain in any case.
     package func route(for domain: String) -> StaticRoute? {
         guard !routing.statics.isEmpty else { return nil }
-        let name = DomainName.canonical(domain) ?? domain.lowercased()
+        let name = HostName.canonical(domain) ?? domain.lowercased()
         return routing.statics.first { $0.pattern.matches(name) }?.route
     }
 }

@@ -40,6 +40,6 @@ package struct Configuration: Hashable, Sendable, Codable {
         guard gethostname(&buffer, buffer.count - 1) == 0 else { return "localhost" }
         let text = String(
             decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-        return DomainName.canonical(text) ?? "localhost"
+        return HostName.canonical(text) ?? "localhost"
     }
 }

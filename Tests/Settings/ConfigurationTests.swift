@@ -276,7 +276,7 @@ import Testing
     @Test func systemValuesAreSound() {
         let configuration = Configuration()
         #expect(Configuration.workerRange.contains(configuration.workers))
-        #expect(DomainName.canonical(configuration.hostname) == configuration.hostname)
+        #expect(HostName.canonical(configuration.hostname) == configuration.hostname)
     }
 
     /// Whatever a file says: problems, never a trap.

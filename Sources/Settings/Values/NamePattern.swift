@@ -11,11 +11,15 @@ package struct NamePattern: Hashable, Sendable, Codable, CustomStringConvertible
     /// For shaping: "*" anywhere, over domains, host names, addresses and destinations'
     /// identities (which contain ",", ":" and brackets). nil where it could match nothing.
     package init?(glob: String) {
-        let text = glob.lowercased()
+        // Domains are compared as A-labels; a label with a "*" has none.
+        let labels = glob.lowercased().split(separator: ".", omittingEmptySubsequences: false)
+        let text = labels.map { label in
+            label.utf8.allSatisfy { $0 < 0x80 }
+                ? String(label) : HostName.canonical(label) ?? String(label)
+        }.joined(separator: ".")
         let allowed = text.utf8.allSatisfy { byte in
             switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-                0x80...0xFF:
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"):
                 true
             case UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "*"),
                 UInt8(ascii: ":"), UInt8(ascii: ","), UInt8(ascii: "["), UInt8(ascii: "]"):
@@ -32,10 +36,10 @@ package struct NamePattern: Hashable, Sendable, Codable, CustomStringConvertible
         if domain == "*" {
             text = domain
         } else if domain.hasPrefix("*.") {
-            guard let suffix = DomainName.canonical(domain.dropFirst(2)) else { return nil }
+            guard let suffix = HostName.canonical(domain.dropFirst(2)) else { return nil }
             text = "*." + suffix
         } else {
-            guard let name = DomainName.canonical(domain) else { return nil }
+            guard let name = HostName.canonical(domain) else { return nil }
             text = name
         }
     }

@@ -12,7 +12,7 @@ package enum StaticRoute: Hashable, Sendable, Codable, CustomStringConvertible {
         let port = parts.port ?? 25
         if let address = IPAddress(text: parts.host) {
             self = .address(address, port: port)
-        } else if let name = DomainName.canonical(parts.host), name.contains(where: \.isLetter) {
+        } else if let name = HostName.canonical(parts.host), name.contains(where: \.isLetter) {
             self = .host(name, port: port)
         } else {
             return nil

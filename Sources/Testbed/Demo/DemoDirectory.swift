@@ -59,18 +59,18 @@ package struct DemoDirectory: Sendable {
         [[shaping]]
         match = "gmail.test"
         concurrency = 20
-        rate = "8/s"
+        rate = "15/s"
         burst = 60
 
         [[shaping]]
         match = "outlook.test"
-        rate = "6/s"
+        rate = "11/s"
         burst = 40
 
         [[shaping]]
         match = "yahoo.test"
         concurrency = 5
-        rate = "5/s"
+        rate = "9/s"
         burst = 30
 
         [[shaping]]
@@ -80,7 +80,7 @@ package struct DemoDirectory: Sendable {
         burst = 5
 
         [retry]
-        max_age = "1h"
+        max_age = "10m"
         first = "15s"
         cap = "2m"
         breaker_first = "10s"

@@ -192,8 +192,8 @@ extension ReceiverManner {
         manner.connectionLimit = 4
         manner.delays.greeting = .seconds(3)
         manner.delays.command = .milliseconds(500)
-        manner.delays.recipient = .seconds(2)
-        manner.delays.endOfData = .seconds(2)
+        manner.delays.recipient = .seconds(1)
+        manner.delays.endOfData = .seconds(1)
         return manner
     }
 }

@@ -31,7 +31,7 @@ struct MXRecord: Hashable, Sendable {
         if labels.isEmpty {
             host = ""
         } else {
-            guard let name = DomainName.canonical(labels.joined(separator: ".")) else {
+            guard let name = HostName.canonical(labels.joined(separator: ".")) else {
                 return nil
             }
             host = name

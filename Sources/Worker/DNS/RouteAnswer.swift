@@ -28,6 +28,8 @@ package enum RouteAnswer: Hashable, Sendable {
     /// The name exists but nothing there takes mail: no MX and no address, or none of its
     /// exchangers has an address (RFC 5321 §5.1: "must be reported as an error").
     case noExchanger(String)
+    /// The domain's most preferred exchanger is this host itself.
+    case loop
     /// The DNS did not say; to be asked again.
     case temporary(String)
     /// No name that the DNS could be asked for.
@@ -57,6 +59,11 @@ package enum RouteAnswer: Hashable, Sendable {
             Failure(
                 isPermanent: true, enhancedStatus: "5.4.4",
                 text: "no host takes mail for \(domain): \(reason)")
+        case .loop:
+            // RFC 3463 §3.5: X.4.6 is a routing loop.
+            Failure(
+                isPermanent: true, enhancedStatus: "5.4.6",
+                text: "mail for \(domain) loops back to this host: its best MX record names it")
         case .temporary(let reason):
             Failure(
                 isPermanent: false, enhancedStatus: "4.4.3",

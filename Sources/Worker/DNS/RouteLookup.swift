@@ -44,30 +44,31 @@ struct RouteLookup {
     private var ttl = Self.longestTTL
 
     private static let longestTTL = 86_400
+    private static let notAName = RouteAnswer.invalid("not a domain name")
 
     init(_ request: RouteRequest) {
         self.request = request
         switch request {
-        case .mx(_, let port), .addresses(_, let port): self.port = port
+        case .mx(_, let port, _), .addresses(_, let port): self.port = port
         }
     }
 
     /// Call once, first.
     mutating func begin() -> Step {
         switch request {
-        case .mx(let domain, _):
+        case .mx(let domain, _, _):
             if domain.hasPrefix("[") {
                 guard let address = Self.addressLiteral(domain) else {
                     return end(.invalid("not an address literal"))
                 }
                 return end(direct(address))
             }
-            guard let name = Self.question(domain) else { return end(Self.notAName(domain)) }
+            guard let name = HostName.canonical(domain) else { return end(Self.notAName) }
             state = .exchangers
             return .ask([Question(name: name, kind: .mx)])
         case .addresses(let host, _):
             if let address = IPAddress(text: host) { return end(direct(address)) }
-            guard let name = Self.question(host) else { return end(Self.notAName(host)) }
+            guard let name = HostName.canonical(host) else { return end(Self.notAName) }
             return askAddresses([Host(name: name, preference: 0)])
         }
     }
@@ -109,7 +110,8 @@ struct RouteLookup {
             }
             let hosts = Self.hosts(of: records)
             if hosts.isEmpty { return end(.noExchanger("its MX records name no host")) }
-            return askAddresses(hosts)
+            let preferred = beforeOwn(hosts)
+            return preferred.isEmpty ? end(.loop) : askAddresses(preferred)
         }
     }
 
@@ -126,6 +128,15 @@ struct RouteLookup {
         return preferences.map { Host(name: $0.key, preference: $0.value) }
             .sorted { ($0.preference, $0.name) < ($1.preference, $1.name) }
             .prefix(maximumExchangers).map(\.self)
+    }
+
+    /// Without this host and what is not preferred to it: mail would go round in a circle
+    /// (RFC 5321 §5.1).
+    private func beforeOwn(_ hosts: [Host]) -> [Host] {
+        guard case .mx(_, _, let name?) = request, let own = HostName.canonical(name),
+            let ours = hosts.first(where: { $0.name == own })
+        else { return hosts }
+        return hosts.filter { $0.preference < ours.preference }
     }
 
     // MARK: Addresses
@@ -196,19 +207,6 @@ struct RouteLookup {
         }
         guard case .v4(let number) = IPAddress(text: inner) else { return nil }
         return .v4(number)
-    }
-
-    /// The canonical name, if it is one that the DNS can be asked for.
-    private static func question(_ name: String) -> String? {
-        guard let name = DomainName.canonical(name), name.utf8.allSatisfy({ $0 < 0x80 }) else {
-            return nil
-        }
-        return name
-    }
-
-    private static func notAName(_ name: String) -> RouteAnswer {
-        name.utf8.allSatisfy { $0 < 0x80 }
-            ? .invalid("not a domain name") : .invalid("not in ASCII (its A-label is needed)")
     }
 
     private func direct(_ address: IPAddress) -> RouteAnswer {

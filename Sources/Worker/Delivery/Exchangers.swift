@@ -18,7 +18,7 @@ struct RouteCache {
         let life: Duration
         switch answer {
         case .exchangers(_, let ttl): life = .seconds(min(max(ttl, 10), 3600))
-        case .nullMX, .noSuchDomain, .noExchanger, .invalid: life = .seconds(60)
+        case .nullMX, .noSuchDomain, .noExchanger, .loop, .invalid: life = .seconds(60)
         // Asked again with the next attempt.
         case .temporary: return
         }

@@ -66,7 +66,8 @@ extension Engine {
             routes.learn(answer, for: domain, at: clocks.monotonic())
             return done(self, answer)
         }
-        let request = RouteRequest(domain: domain, route: configuration.route(for: domain))
+        let request = RouteRequest(
+            domain: domain, route: configuration.route(for: domain), own: configuration.hostname)
         guard let resolver else { return done(self, .temporary("the worker is stopping")) }
         let work = NIOLoopBound((self, done), eventLoop: loop)
         resolver.resolve(request, on: loop) { answer in
@@ -98,7 +99,7 @@ extension Engine {
                 return replace(connection, of: attempt)
             }
             openNext(attempt)
-        case .nullMX, .noSuchDomain, .noExchanger, .temporary, .invalid:
+        case .nullMX, .noSuchDomain, .noExchanger, .loop, .temporary, .invalid:
             guard let failure = answer.failure(of: attempt.job?.domain ?? "") else { return }
             let reply = "\(failure.enhancedStatus) \(failure.text)"
             if failure.isPermanent {

@@ -132,9 +132,18 @@ import Testing
         ("a*b*c", "axxbyyc", true), ("a*b*c", "axxbyyd", false), ("a*b*c", "abcbc", true),
         ("192.0.2.*", "192.0.2.10", true), ("MX.Example.Com", "mx.example.com", true),
         ("[2001:db8::*", "[2001:db8::1]:2526", true), ("**", "", true),
+        ("*.Bücher.example", "a.xn--bcher-kva.example", true),
+        ("bücher.example", "bucher.example", false),
     ])
     func patterns(pattern: String, name: String, fits: Bool) throws {
         #expect(try #require(NamePattern(glob: pattern)).matches(name) == fits)
+    }
+
+    /// The DNS and the envelope know A-labels only (RFC 5890).
+    @Test func routePatternsInAnyScript() throws {
+        let pattern = try #require(NamePattern(domain: "*.Bücher.example."))
+        #expect(pattern.text == "*.xn--bcher-kva.example")
+        #expect(NamePattern(domain: "☃.example") == nil)
     }
 
     @Test(arguments: ["", "*x", "a.*.b", "*.", "a..b", "*.*.a", "a b", "@example.com", "-a.com"])

@@ -44,6 +44,34 @@ import Testing
 
     private let six: [UInt8] = [0x20, 1, 0x0D, 0xB8] + [UInt8](repeating: 0, count: 11) + [0x25]
 
+    /// RFC 5321 §5.1: what is not preferred to this host would send the mail round in a circle.
+    @Test func ownNameAmongTheExchangers() {
+        let replies: [Question: Reply] = [
+            mxQuestion("d.test"): .records(
+                [
+                    mx(5, "first.test"), mx(10, "Me.Test"), mx(10, "equal.test"),
+                    mx(20, "last.test"),
+                ], ttl: 60),
+            a("first.test"): .records([[192, 0, 2, 1]], ttl: 60),
+            a("me.test"): .records([[192, 0, 2, 2]], ttl: 60),
+            a("equal.test"): .records([[192, 0, 2, 3]], ttl: 60),
+            a("last.test"): .records([[192, 0, 2, 4]], ttl: 60),
+        ]
+        func hosts(own: String?) -> [String] {
+            guard
+                case .exchangers(let exchangers, _) = run(
+                    .mx(domain: "d.test", own: own), replies)
+            else { return [] }
+            return exchangers.map(\.host)
+        }
+        #expect(hosts(own: "me.test") == ["first.test"])
+        #expect(hosts(own: "elsewhere.test").count == 4)
+        #expect(hosts(own: nil).count == 4)
+        #expect(run(.mx(domain: "d.test", own: "first.test"), replies) == .loop)
+        let failure = RouteAnswer.loop.failure(of: "d.test")
+        #expect(failure?.isPermanent == true && failure?.enhancedStatus == "5.4.6")
+    }
+
     @Test(arguments: [false, true])
     func exchangersByPreference(reversed: Bool) {
         let answer = run(
@@ -213,7 +241,7 @@ import Testing
 
     @Test(arguments: [
         "", ".", "a..b", "[192.0.2]", "[2001:db8::1]", "[IPv6:192.0.2.1]", "[192.0.2.1", "[]",
-        "a b", "a\0b", "-a.example", "ünder.example", "[0.0.0.0]", "a/b",
+        "a b", "a\0b", "-a.example", "ü☃.example", "[0.0.0.0]", "a/b",
         String(repeating: "a", count: 64) + ".example",
         String(repeating: "a.", count: 127) + "com",
     ])
@@ -227,14 +255,14 @@ import Testing
     @Test func staticRoutes() throws {
         let address = try #require(StaticRoute(text: "[::1]:2526"))
         #expect(
-            run(RouteRequest(domain: "d", route: address), [:])
+            run(RouteRequest(domain: "d", route: address, own: "o"), [:])
                 == .exchangers(
                     [Exchanger(host: "::1", preference: 0, addresses: ["::1"], port: 2526)],
                     ttl: 86_400))
         let host = try #require(StaticRoute(text: "[Relay.example]:587"))
         #expect(
             run(
-                RouteRequest(domain: "d", route: host),
+                RouteRequest(domain: "d", route: host, own: "o"),
                 [
                     a("relay.example"): .records([[192, 0, 2, 1]], ttl: 60),
                     aaaa("relay.example"): .noData,
@@ -245,7 +273,9 @@ import Testing
                             host: "relay.example", preference: 0, addresses: ["192.0.2.1"],
                             port: 587)
                     ], ttl: 60))
-        #expect(RouteRequest(domain: "d", route: nil) == .mx(domain: "d", port: 25))
+        #expect(
+            RouteRequest(domain: "d", route: nil, own: "o")
+                == .mx(domain: "d", port: 25, own: "o"))
     }
 
     // MARK: MX records
@@ -282,7 +312,7 @@ import Testing
             }
             guard let record = MXRecord(data: data) else { continue }
             parsed += 1
-            #expect(record.host.isEmpty || DomainName.canonical(record.host) == record.host)
+            #expect(record.host.isEmpty || HostName.canonical(record.host) == record.host)
         }
         #expect(parsed > 1000)
     }
