@@ -15,6 +15,7 @@ struct Sluice: AsyncParsableCommand {
 
             Exit status: 0 done, 1 refused or nothing matched, 2 usage, 3 no daemon.
             """,
+        version: "sluice \(ProgramVersion.current)",
         subcommands: [
             Top.self, StatusCommand.self, Destinations.self, Messages.self, Workers.self,
             Actions.self, Show.self, Events.self, Trace.self, Retry.self, Purge.self, Hold.self,

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Control
 
 /// `sluiced`: the daemon. Without a subcommand it is the manager, which starts itself again as
 /// `sluiced worker` for each of its workers.
@@ -12,7 +13,7 @@ struct Sluiced: AsyncParsableCommand {
             first, running transactions finish, results are recorded. SIGHUP reads the \
             configuration again.
             """,
-        version: "0.1.0",
+        version: "sluiced \(ProgramVersion.current)",
         subcommands: [Run.self, Check.self, WorkerCommand.self],
         defaultSubcommand: Run.self)
 }
