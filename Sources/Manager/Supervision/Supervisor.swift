@@ -252,7 +252,7 @@ final class Supervisor {
             "a worker died; its destinations go to the others",
             metadata: [
                 "worker": "\(number)", "pid": "\(pid ?? 0)", "how": "\(how)",
-                "restart": "\(delay)",
+                "restart": "\(delay.brief)",
             ])
         dispatcher.publish("worker", "worker \(number) died: \(how)", worker: number)
         row(number) {
@@ -280,7 +280,9 @@ final class Supervisor {
             if silence > patience {
                 logger.error(
                     "a worker is silent; it is ended",
-                    metadata: ["worker": "\(number)", "pid": "\(pid)", "silence": "\(silence)"])
+                    metadata: [
+                        "worker": "\(number)", "pid": "\(pid)", "silence": "\(silence.brief)",
+                    ])
                 kill(pid, SIGKILL)
             } else if silence > patience / 3 {
                 row(number) { $0.state = .silent }
