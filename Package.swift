@@ -103,7 +103,9 @@ let package = Package(
 
         .executableTarget(
             name: "sluiced",
-            dependencies: ["Control", "Manager", "Worker", "Settings", logging, argumentParser],
+            dependencies: [
+                "Control", "Manager", "Worker", "Settings", "Spool", logging, argumentParser,
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "sluice",

@@ -34,6 +34,27 @@ final class DataDirectory: Sendable {
         close(file)
     }
 
+    /// An empty file with a name that no other has, readable for its owner only.
+    func createTemporaryFile(prefix: String) throws(SpoolError) -> String {
+        var template = Array("\(path)/\(prefix)XXXXXX".utf8CString)
+        let file = mkstemp(&template)
+        guard file >= 0 else { throw Self.unusable(path, "is there room on its disk?", errno) }
+        close(file)
+        return String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    /// Removes the files of this directory whose names begin so; what cannot be removed stays.
+    func removeFiles(prefix: String) {
+        guard let entries = opendir(path) else { return }
+        defer { closedir(entries) }
+        while let entry = readdir(entries) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name.hasPrefix(prefix) { unlink("\(path)/\(name)") }
+        }
+    }
+
     /// What is left on its disk for others than root.
     func freeBytes() throws(SpoolError) -> Int {
         var status = statvfs()

@@ -42,7 +42,7 @@ package final class SQLiteSpool: Spool {
     static let pageSize = 4096
 
     let pool: DatabasePool
-    private let directory: DataDirectory
+    let directory: DataDirectory
     private let options: Options
     private let report: @Sendable (SpoolError) -> Void
     /// Not Sendable; touched only in accesses to the pool's writer, which are serial.
@@ -66,6 +66,7 @@ package final class SQLiteSpool: Spool {
         self.report = report
         do {
             let file = directory.databasePath
+            Self.removeLeftCopies(in: directory)
             try directory.createDatabaseFile()
             try SpoolSchema.inspect(path: file)
             pool = try DatabasePool(path: file, configuration: SpoolSchema.configuration(options))

@@ -60,6 +60,10 @@ package protocol Spool: Sendable {
     /// mail that is here. At 0 intake answers 452, while delivery goes on.
     func availableBytes() throws(SpoolError) -> Int
 
+    /// A consistent copy of everything in one new file, made while the spool is in use. Needs as
+    /// much room on the disk as the spool has.
+    func copyForBackup() throws(SpoolError) -> SpoolCopy
+
     /// Ends the use of the spool; releases its lock.
     func close()
 }

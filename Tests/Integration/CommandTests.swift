@@ -59,6 +59,46 @@ extension Integration {
             }
         }
 
+        /// A copy that is taken under way is good, and a daemon delivers from it.
+        @Test func backupAndCheck() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver("grey", .greylisting(for: .seconds(3600)))
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                settings.retry = ["first = \"1h\"", "cap = \"2h\""]
+                let daemon = try await scene.daemon(settings)
+                try await scene.send(
+                    (0..<5).map { TestMail("m\($0)", to: "user\($0)@rcpt.test") }, to: daemon.port)
+                try await waitUntil("all were tried") {
+                    try await daemon.control.messages(filter: "attempts = 1").total == 5
+                }
+                let file = scene.directory.file("copy.db")
+                #expect(try await sluice(daemon, "backup", file).status == 0)
+                let again = try await sluice(daemon, "backup", file)
+                #expect(again.status == 1 && again.errors.contains("--force"))
+                #expect(try await sluice(daemon, "backup", "--force", file).status == 0)
+
+                func fsck() async throws -> Program.Result {
+                    try await Program.run(
+                        try Program.sluiced, ["fsck", "--config", daemon.configuration])
+                }
+                let inUse = try await fsck()
+                #expect(inUse.status == 1 && inUse.errors.contains("spool-in-use"))
+                #expect(try await daemon.end(SIGTERM) == .exit(0))
+                let manager = FileManager.default
+                for name in try manager.contentsOfDirectory(atPath: daemon.dataDirectory)
+                where name.hasPrefix("spool.db") {
+                    try manager.removeItem(atPath: daemon.dataDirectory + "/" + name)
+                }
+                try manager.copyItem(atPath: file, toPath: daemon.dataDirectory + "/spool.db")
+                let good = try await fsck()
+                #expect(good.status == 0 && good.output.contains("5 messages"), "\(good.output)")
+                try await daemon.start()
+                #expect(
+                    try await daemon.control.messages(filter: "attempts = 1").total == 5)
+            }
+        }
+
         @Test func listsAndActions() async throws {
             try await withScene { scene in
                 let receiver = try await scene.receiver("grey", .greylisting(for: .seconds(3600)))

@@ -51,6 +51,7 @@ final class HookedSpool: Spool {
         try base.deliveries(of: message)
     }
     func unrouted() throws(SpoolError) -> [StoredDelivery] { try base.unrouted() }
+    func copyForBackup() throws(SpoolError) -> SpoolCopy { try base.copyForBackup() }
     func messageCount() throws(SpoolError) -> Int { try base.messageCount() }
     func actionCount() throws(SpoolError) -> Int { try base.actionCount() }
     func page(_ query: DeliveryQuery) throws(SpoolError) -> DeliveryPage { try base.page(query) }

@@ -81,6 +81,7 @@ final class FaultySpool: Spool {
         try real.deliveries(of: message)
     }
     func unrouted() throws(SpoolError) -> [StoredDelivery] { try real.unrouted() }
+    func copyForBackup() throws(SpoolError) -> SpoolCopy { try real.copyForBackup() }
     func messageCount() throws(SpoolError) -> Int { try real.messageCount() }
     func actionCount() throws(SpoolError) -> Int { try real.actionCount() }
     func page(_ query: DeliveryQuery) throws(SpoolError) -> DeliveryPage { try real.page(query) }

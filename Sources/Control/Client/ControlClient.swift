@@ -172,14 +172,17 @@ package final class ControlClient: Sendable {
         }
     }
 
-    func openStream(_ target: String) async throws -> StreamConnection {
+    /// - Parameter timeout: until the answer begins; nil for that of requests.
+    func openStream(
+        _ target: String, splitsLines: Bool = true, timeout: Duration? = nil
+    ) async throws -> StreamConnection {
         let (channel, handler) = try await connect(autoRead: false) { channel in
-            let handler = LineHandler()
+            let handler = StreamHandler(splitsLines: splitsLines)
             try channel.pipeline.syncOperations.addHandler(handler)
             return (channel, NIOLoopBound(handler, eventLoop: channel.eventLoop))
         }
         let head = Self.head(.GET, target)
-        let timeout = TimeAmount(timeout)
+        let timeout = TimeAmount(timeout ?? self.timeout)
         channel.eventLoop.execute { handler.value.request(head, timeout: timeout) }
         return StreamConnection(channel: channel, handler: handler)
     }

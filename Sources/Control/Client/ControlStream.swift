@@ -53,9 +53,9 @@ package struct ControlStream<Element: Decodable & Sendable>: AsyncSequence, Send
 /// Closes its channel when nobody can read from it any more.
 final class StreamConnection: Sendable {
     private let channel: any Channel
-    private let handler: NIOLoopBound<LineHandler>
+    private let handler: NIOLoopBound<StreamHandler>
 
-    init(channel: any Channel, handler: NIOLoopBound<LineHandler>) {
+    init(channel: any Channel, handler: NIOLoopBound<StreamHandler>) {
         self.channel = channel
         self.handler = handler
     }

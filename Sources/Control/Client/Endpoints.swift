@@ -62,6 +62,22 @@ extension ControlClient {
         try await answer(.POST, RequestTarget("v1", "reload").text, body: nil)
     }
 
+    /// A consistent copy of the spool, piece by piece: the bytes of an SQLite database.
+    package func backup(
+        _ receive: (ByteBuffer) async throws -> Void
+    ) async throws {
+        let target = RequestTarget("v1", "backup").text
+        do {
+            // The copy is made before the answer begins, and a spool may be large.
+            let connection = try await openStream(
+                target, splitsLines: false, timeout: .seconds(3600))
+            while let piece = try await connection.next() { try await receive(piece) }
+        } catch {
+            try Task.checkCancellation()
+            throw streamError(error, target)
+        }
+    }
+
     package func events() -> ControlStream<Event> {
         ControlStream(client: self, target: RequestTarget("v1", "events").text)
     }

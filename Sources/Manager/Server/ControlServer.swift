@@ -105,6 +105,10 @@ struct ControlServer: Service {
             try await reader(context)
             return try Answer.json(try await actions(PageQuery(request)))
         }
+        v1.get("/backup") { _, context in
+            let peer = try await operatorOf(context)
+            return try await backup(context, by: peer)
+        }
         v1.get("/events") { request, context in
             try await reader(context)
             return Answer.lines(events.events(), for: request)
@@ -208,6 +212,22 @@ struct ControlServer: Service {
                 deliveries: dispatcher.rows(of: found.deliveries),
                 recipients: recipients, header: found.body?.headerSection(limit: 64 << 10) ?? "")
         }
+    }
+
+    /// Everything, bodies too: for operators only, and noted in the log.
+    private func backup(_ context: ControlContext, by peer: ControlPeer) async throws -> Response {
+        let copy = try await reader.read { spool throws(SpoolError) in try spool.copyForBackup() }
+        let file = try await FileIO().loadFile(
+            path: copy.path, context: context)
+        logger.notice(
+            "spool copied",
+            metadata: ["by": "\(peer.description)", "bytes": "\(file.contentLength ?? 0)"])
+        return Response(
+            status: .ok, headers: [.contentType: "application/vnd.sqlite3"],
+            body: ResponseBody(contentLength: file.contentLength) { writer in
+                try await file.write(writer)
+                withExtendedLifetime(copy) {}
+            })
     }
 
     private func actions(_ query: PageQuery) async throws -> Page<ActionRow> {

@@ -1,12 +1,12 @@
 import NIOCore
 import NIOHTTP1
 
-/// Reads an endless answer line by line, and only as fast as lines are asked for: what is not
-/// read stays in the socket, and the daemon sees that its reader is slow.
+/// Reads an endless answer line by line or as it comes, and only as fast as it is asked for: what
+/// is not read stays in the socket, and the daemon sees that its reader is slow.
 ///
 /// Lives on after its channel, so that lines that came before the end are still read. Everything
 /// is called on the channel's event loop.
-final class LineHandler: ChannelInboundHandler {
+final class StreamHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundOut = HTTPClientRequestPart
 
@@ -17,6 +17,7 @@ final class LineHandler: ChannelInboundHandler {
         case failed(any Error)
     }
 
+    private let splitsLines: Bool
     private var waiter: EventLoopPromise<ByteBuffer?>?
     private var received = ByteBuffer()
     /// How much of `received` was already searched for a line end.
@@ -28,6 +29,10 @@ final class LineHandler: ChannelInboundHandler {
 
     /// Nil once the channel is gone.
     private var context: ChannelHandlerContext?
+
+    init(splitsLines: Bool) {
+        self.splitsLines = splitsLines
+    }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
@@ -49,9 +54,10 @@ final class LineHandler: ChannelInboundHandler {
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
     }
 
-    /// The next line, without its end; nil after the last one. One is asked for at a time.
-    func next(_ line: EventLoopPromise<ByteBuffer?>) {
-        waiter = line
+    /// The next line, without its end, or the next piece; nil after the last one. One is asked
+    /// for at a time.
+    func next(_ part: EventLoopPromise<ByteBuffer?>) {
+        waiter = part
         deliver()
     }
 
@@ -109,12 +115,12 @@ final class LineHandler: ChannelInboundHandler {
         context?.close(promise: nil)
     }
 
-    /// Hands what there is to whoever waits: whole lines first, then the end.
+    /// Hands what there is to whoever waits: first what came, then the end.
     private func deliver() {
         guard let waiter else { return }
-        if let line = nextLine() {
+        if let part = splitsLines ? nextLine() : nextPiece() {
             self.waiter = nil
-            waiter.succeed(line)
+            waiter.succeed(part)
             return
         }
         switch end {
@@ -131,6 +137,12 @@ final class LineHandler: ChannelInboundHandler {
                 context?.read()
             }
         }
+    }
+
+    private func nextPiece() -> ByteBuffer? {
+        guard received.readableBytes > 0 else { return nil }
+        defer { received = ByteBuffer() }
+        return received
     }
 
     /// Empty lines, which keep a connection busy, are left out.

@@ -1,0 +1,157 @@
+import Foundation
+import GRDB
+import Mail
+import NIOCore
+import Testing
+
+@testable import Spool
+
+@Suite struct SpoolCheckTests {
+    let directory: TemporaryDirectory
+
+    /// Three messages of two deliveries each, for a destination that is there.
+    init() throws {
+        directory = try TemporaryDirectory()
+        let spool = try SQLiteSpool(directory: directory.path)
+        _ = try spool.reserveMessageIDs(3)
+        let destination = DestinationRecord(
+            id: 1, identity: "192.0.2.1", name: "example.com", domains: ["example.com"])
+        try spool.commit(
+            [.destination(destination)]
+                + (1...3).map { .accept(message($0, destinations: [1, 1], body: "Hi there.\r\n")) })
+        spool.close()
+    }
+
+    private func spoil(_ sql: String) throws {
+        let queue = try DatabaseQueue(path: directory.file("spool.db"))
+        try queue.write { try $0.execute(sql: sql) }
+        try queue.close()
+    }
+
+    private func check(repairs: Bool = false) throws -> SpoolCheck {
+        try SpoolCheck(directory: directory.path, repairs: repairs)
+    }
+
+    @Test func aGoodSpool() throws {
+        let check = try check()
+        #expect(check.isGood && check.findings.isEmpty)
+        #expect(check.messages == 3 && check.deliveries == 6 && check.destinations == 1)
+    }
+
+    @Test(arguments: [
+        (
+            "DELETE FROM deliveries WHERE id >> 16 = 2",
+            "1 messages without a delivery"
+        ),
+        (
+            "UPDATE deliveries SET destination = 7 WHERE id >> 16 = 1",
+            "2 deliveries for destinations that are not there"
+        ),
+        (
+            "UPDATE deliveries SET state = 3, purge_at = 5 WHERE id >> 16 = 1",
+            "2 deliveries marked by an action that is not there"
+        ),
+        ("UPDATE meta SET value = 2 WHERE key = 'next_message'", "message ids"),
+    ])
+    func whatCanBeRepaired(damage: String, text: String) throws {
+        try spoil(damage)
+        let found = try check()
+        #expect(!found.isGood)
+        #expect(found.findings.count == 1 && found.findings[0].text.contains(text))
+
+        let repaired = try check(repairs: true)
+        #expect(repaired.isGood && repaired.findings.count == 1)
+        let after = try check()
+        #expect(after.findings.isEmpty)
+
+        // And the daemon's side of it: what was lost its way is routed again, not lost.
+        let spool = try SQLiteSpool(directory: directory.path)
+        let left = try spool.all()
+        #expect(left.count == (damage.hasPrefix("DELETE") ? 4 : 6))
+        #expect(left.allSatisfy { $0.destination == 1 || $0.state == .routing })
+        #expect(left.allSatisfy { $0.state != .purging })
+        spool.close()
+    }
+
+    @Test(arguments: [
+        ("DELETE FROM bodies WHERE message = 2", "2.0: its message's text is missing"),
+        ("UPDATE bodies SET data = x'00' WHERE message = 2", "2.1: its message has 1 bytes"),
+        ("UPDATE deliveries SET state = 99 WHERE id >> 16 = 2", "state 99 is unknown"),
+    ])
+    func whatCannot(damage: String, text: String) throws {
+        try spoil(damage)
+        let before = try check().findings
+        #expect(before.count == 2)
+        #expect(before.contains { $0.text.contains(text) })
+        let repaired = try check(repairs: true)
+        #expect(!repaired.isGood && repaired.findings == before)
+        #expect(repaired.deliveries == 6)
+    }
+
+    /// An index that lacks a row is made anew from its table.
+    @Test func aWrongIndex() throws {
+        try spoil(
+            """
+            PRAGMA writable_schema = ON;
+            UPDATE sqlite_master SET sql = 'CREATE INDEX deliveries_by_destination ON deliveries (size)'
+                WHERE name = 'deliveries_by_destination';
+            """)
+        #expect(try !check().isGood)
+        let repaired = try check(repairs: true)
+        #expect(repaired.isGood && !repaired.findings.isEmpty)
+        #expect(try check().findings.isEmpty)
+    }
+
+    @Test func aTornFile() throws {
+        let file = try FileHandle(
+            forUpdating: URL(fileURLWithPath: directory.file("spool.db")))
+        try file.seek(toOffset: UInt64(SQLiteSpool.pageSize * 2))
+        try file.write(contentsOf: Data(repeating: 0x5A, count: SQLiteSpool.pageSize))
+        try file.close()
+        let check = try check()
+        #expect(!check.isGood)
+        #expect(check.findings.contains { $0.text.contains("restore a backup") })
+    }
+
+    @Test func aSpoolInUse() throws {
+        let spool = try SQLiteSpool(directory: directory.path)
+        defer { spool.close() }
+        expectError(.inUse, mentions: "\(getpid())") { _ = try check() }
+    }
+}
+
+@Suite struct SpoolBackupTests {
+    let directory: TemporaryDirectory
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    @Test func aCopyOfALiveSpoolIsWhole() throws {
+        let spool = try SQLiteSpool(directory: directory.path)
+        defer { spool.close() }
+        try spool.commit([.accept(message(1, destinations: [nil, nil]))])
+        let before = try spool.all()
+        var copy: SpoolCopy? = try spool.copyForBackup()
+        let path = try #require(copy?.path)
+        try spool.commit([.remove(id(1)), .accept(message(2))])
+        let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions]
+        #expect(mode as? Int == 0o600)
+
+        let restored = try TemporaryDirectory()
+        try FileManager.default.copyItem(atPath: path, toPath: restored.file("spool.db"))
+        let second = try SQLiteSpool(directory: restored.path)
+        #expect(try second.all() == before)
+        #expect(try second.body(of: MessageID(rawValue: 1)) == ByteBuffer(string: "Hi there.\r\n"))
+        second.close()
+        #expect(try SpoolCheck(directory: restored.path, repairs: false).findings.isEmpty)
+
+        copy = nil
+        #expect(!FileManager.default.fileExists(atPath: path))
+    }
+
+    @Test func copiesThatACrashLeftGo() throws {
+        let left = directory.file("backup-abcdef")
+        try Data([1]).write(to: URL(fileURLWithPath: left))
+        try SQLiteSpool(directory: directory.path).close()
+        #expect(!FileManager.default.fileExists(atPath: left))
+    }
+}
