@@ -8,7 +8,7 @@ DESTDIR ?=
 RELEASE = -c release --static-swift-stdlib
 BENCH ?=
 
-.PHONY: help demo test bench build release install lint format imports clean
+.PHONY: help demo test bench simulate build release install lint format imports clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ bench: release ## Measure Sluice beside Postfix; BENCH=--quick for a short run
 	@echo "==> Measuring beside Postfix (some minutes; nothing else should be running)"
 	@python3 Benchmarks/relay.py $(BENCH)
 
+simulate: release ## Run the scheduler against modelled receivers, beside models of its peers
+	@.build/release/sluice simulate --json .build/simulate.json
+
 build: ## Build for development
 	@scripts/install-packages build
 	@echo "==> Building"
@@ -42,6 +45,8 @@ install: release ## Install into PREFIX (default /usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/sluice/themes
 	install -s -m 755 .build/release/sluice .build/release/sluiced $(DESTDIR)$(PREFIX)/bin
 	install -m 644 themes/* $(DESTDIR)$(PREFIX)/share/sluice/themes
+	install -d $(DESTDIR)$(PREFIX)/share/sluice/scenarios
+	install -m 644 scenarios/* $(DESTDIR)$(PREFIX)/share/sluice/scenarios
 
 lint: ## Check the format of the sources
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift

@@ -72,6 +72,7 @@ let package = Package(
         library("Scheduler", ["Mail", deque, heap]),
         library("SMTP", ["Mail", nioCore, nioPosix, nioTLS, nioSSL]),
         library("Settings", ["Mail", "Scheduler", .product(name: "TOMLKit", package: "TOMLKit")]),
+        library("Simulator", ["Mail", "Scheduler", "Settings", deque, heap]),
         library("Control", ["Mail", "Filter", "Scheduler", nioCore, nioPosix, nioHTTP1]),
         library(
             "Spool",
@@ -111,7 +112,7 @@ let package = Package(
             name: "sluice",
             dependencies: [
                 "Mail", "Filter", "Settings", "Control", "Commands", "Monitor", "Terminal",
-                "Testbed", nioCore, nioPosix, nioLocks, argumentParser,
+                "Simulator", "Testbed", nioCore, nioPosix, nioLocks, argumentParser,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
@@ -121,6 +122,7 @@ let package = Package(
         tests("Scheduler", ["Scheduler", "Mail"]),
         tests("SMTP", ["SMTP", "Mail", nioCore, nioEmbedded, nioPosix, nioSSL]),
         tests("Settings", ["Settings", "Scheduler"]),
+        tests("Simulator", ["Simulator", "Scheduler"]),
         tests(
             "Control", ["Control", "Mail", "Filter", "Scheduler", nioCore, nioEmbedded, nioPosix]),
         tests(

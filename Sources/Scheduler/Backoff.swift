@@ -14,7 +14,7 @@ enum Backoff {
         switch cause {
         case .recipient, .content, .handshake:
             return wait(attempts, first: retry.first, cap: retry.cap, random: &random)
-        case .connect, .destination, .us:
+        case .connect, .destination, .crowded, .us:
             return wait(
                 attempts, first: retry.breakerFirst, cap: retry.breakerCap, random: &random)
         }

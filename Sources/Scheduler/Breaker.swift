@@ -47,7 +47,8 @@ struct Breaker: Hashable, Sendable {
             // With nothing else running no other attempt will say more. Where it just worked, a
             // connection lost now and then is no outage; where nothing ever worked it is.
             let isAlone = running == 0 && (!hasWorked || failures >= Self.proof)
-            guard failures >= cohort || isAlone else { return false }
+            let isProven = failures >= (hasWorked ? max(cohort, Self.proof) : cohort)
+            guard isProven || isAlone else { return false }
         }
         hasWorked = false
         opened = next
@@ -55,14 +56,26 @@ struct Breaker: Hashable, Sendable {
         return true
     }
 
-    /// Decorrelated jitter (M. Brooker, "Exponential backoff and jitter", 2015): between the
-    /// first time and three times the previous one, up to the cap.
+    /// Each time is a random multiple of the one before (decorrelated jitter, after M. Brooker,
+    /// "Exponential backoff and jitter", 2015), until it would be longer than two fifths of the
+    /// cap, give or take a twentieth.
+    ///
+    /// A receiver that comes back waits, in the median, half of the mean time between two probes
+    /// or longer, whatever their distribution; regular ones make the best of their number. With a
+    /// cap of ten minutes these are thirty probes in two hours, and a median of two minutes.
     private mutating func open(
         retry: RetryPolicy, random: inout SplitMix64, at now: Instant
     ) {
-        let first = max(.seconds(1), min(retry.breakerFirst, retry.breakerCap))
-        let last = max(first, min(.nanoseconds(previous), retry.breakerCap))
-        let time = random.duration(first, max(first, min(last * 3, retry.breakerCap)))
+        let cap = max(.seconds(1), retry.breakerCap)
+        let first = max(.seconds(1), min(retry.breakerFirst, cap))
+        let last = Duration.nanoseconds(previous)
+        let time: Duration
+        if last < first {
+            time = random.duration(first, min(first * 4 / 3, cap))
+        } else {
+            let steady = random.duration(cap * 38 / 100, cap * 42 / 100)
+            time = max(first, min(random.duration(last * 4, last * 8), steady))
+        }
         previous = time.nanoseconds
         state = .open(until: now + time)
     }

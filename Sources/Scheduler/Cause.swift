@@ -12,9 +12,12 @@ package enum Cause: String, Hashable, Sendable, Codable, CaseIterable {
     case content
     /// Ourselves.
     case us
+    /// Turned away at the door, before anything was said about mail: too many connections, or a
+    /// machine of many that is not well. Fewer connections may help, a lower rate does not.
+    case crowded
 
-    /// Only these two slow a destination down.
-    var isDestination: Bool { self == .connect || self == .destination }
+    /// Only these slow a destination down.
+    var isDestination: Bool { self == .connect || self == .destination || self == .crowded }
 }
 
 /// Where in the SMTP dialogue something happened.

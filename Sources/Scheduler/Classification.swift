@@ -21,8 +21,9 @@ package enum Classification {
         let text = text.lowercased()
         // Before everything else: greylisting comes as 450 4.2.0, 451 4.7.1 and even as 421.
         if stage != .greeting, greylisting.contains(where: text.contains) { return .recipient }
+        if stage == .greeting || stage == .ehlo { return .crowded }
+        if crowding.contains(where: text.contains) { return .crowded }
         if code == 421 { return .destination }
-        if stage == .greeting || stage == .ehlo { return .destination }
         if let enhanced, let cause = classify(subject: enhanced.1, detail: enhanced.2) {
             return cause
         }
@@ -35,9 +36,12 @@ package enum Classification {
         "greylist", "graylist", "grey-list", "gray-list", "grey list", "gray list",
     ]
 
+    /// What receivers say whose limit is one of connections, at whatever stage they count them.
+    private static let crowding = ["too many connections", "too many concurrent"]
+
     /// What receivers say that throttle without an enhanced code.
     private static let throttling = [
-        "too many connections", "too many concurrent", "too many messages", "too many emails",
+        "too many messages", "too many emails",
         "rate limit", "ratelimit", "rate-limit", "throttl", "too fast", "server busy",
         "server is busy", "service unavailable", "service not available",
         "temporarily deferred due to", "unusual rate",

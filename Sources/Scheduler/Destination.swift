@@ -24,6 +24,9 @@ struct Destination {
     var breaker = Breaker()
     var tokens: Bucket?
     var connectionTokens: Bucket?
+    var pace: Pace
+    /// Of the learned rate; nil where none is.
+    var paceTokens: Bucket?
     var running = 0
     var idle = 0
     /// The number of its next start.
@@ -50,6 +53,7 @@ struct Destination {
         self.policy = number
         limit = max(1, policy.limits.concurrency)
         window = Window(initial: min(policy.limits.initialWindow, limit))
+        pace = Pace(at: now)
         configure(number, policy, at: now)
     }
 
@@ -59,6 +63,13 @@ struct Destination {
         limit = max(1, limits.concurrency)
         Self.configure(&tokens, rate: limits.rate, burst: limits.burst, at: now)
         Self.configure(&connectionTokens, rate: limits.connectionRate, burst: nil, at: now)
+    }
+
+    /// The learned rate has changed. Its bucket is small: what was learned is learned without the
+    /// receiver's own.
+    mutating func applyPace(at now: Instant) {
+        let rate = pace.rate > 0 ? Rate(count: pace.rate, period: .seconds(1)) : nil
+        Self.configure(&paceTokens, rate: rate, burst: max(1, pace.rate / 5), at: now)
     }
 
     private static func configure(
@@ -96,6 +107,7 @@ struct Destination {
         guard queue.ready > 0 else { return .empty }
         if isProbing, case .halfOpen = breaker.state(at: now) { return .probing }
         if let time = tokens?.available(from: now), time > now { return .tokens(time) }
+        if let time = paceTokens?.available(from: now), time > now { return .pace(time) }
         if running >= width(at: now) { return .window }
         if idle == 0, let time = connectionTokens?.available(from: now), time > now {
             return .connectionTokens(time)
@@ -110,6 +122,7 @@ enum Obstacle {
     case empty
     case probing
     case tokens(Instant)
+    case pace(Instant)
     case window
     case connectionTokens(Instant)
 
@@ -117,7 +130,7 @@ enum Obstacle {
     var until: Instant? {
         switch self {
         case .paused(let pause): pause.until
-        case .open(let time), .tokens(let time), .connectionTokens(let time): time
+        case .open(let time), .tokens(let time), .pace(let time), .connectionTokens(let time): time
         case .empty, .probing, .window: nil
         }
     }

@@ -36,6 +36,7 @@ extension Scheduler {
         case .open: destinations[index].connectionTokens?.take(at: now)
         }
         destinations[index].tokens?.take(at: now)
+        destinations[index].paceTokens?.take(at: now)
         destinations[index].running += 1
         if probe { destinations[index].isProbing = true }
         let serial = destinations[index].serial
@@ -140,8 +141,10 @@ extension Scheduler {
             timed(index, now - started)
             // What began before the breaker opened does not fill the window that is left.
             if !worked(index, at: now) && serial >= destinations[index].breaker.opened {
-                destinations[index].window.succeeded(serial, limit: destinations[index].limit)
+                destinations[index].window.succeeded(
+                    serial, limit: destinations[index].limit, at: now)
             }
+            accepted(index, at: now)
             let pause = policies[destinations[index].policy].retry.breakerFirst
             destinations[index].queue.wake(&slots, pause: pause, at: now)
         case .deferred(let cause, let reply):
@@ -165,16 +168,47 @@ extension Scheduler {
         let limit = destinations[index].limit
         let next = destinations[index].serial
         let cohort = destinations[index].window.width(limit: limit)
+        // What began before the last cut is the same news once more, not more of an outage.
+        let isOldNews = cause != .connect && serial < destinations[index].window.cut
         if case .closed = destinations[index].breaker.state(at: now) {
-            if cause == .connect {
-                destinations[index].window.missed(limit: limit)
-            } else {
-                destinations[index].window.refused(serial, next: next, limit: limit)
-            }
+            slowDown(index, cause, serial, at: now)
         }
+        if isOldNews { return }
         _ = destinations[index].breaker.failed(
             serial, next: next, cohort: cohort, running: destinations[index].running,
             retry: policies[destinations[index].policy].retry, random: &random, at: now)
+    }
+
+    /// Fewer at a time, or fewer in a time.
+    private mutating func slowDown(
+        _ index: Int, _ cause: Cause, _ serial: Int64, at now: Instant
+    ) {
+        let limit = destinations[index].limit
+        let next = destinations[index].serial
+        switch cause {
+        case .connect:
+            destinations[index].window.missed(limit: limit)
+        case .crowded:
+            destinations[index].window.turnedAway(
+                serial, next: next, limit: limit,
+                others: destinations[index].running + destinations[index].idle, at: now)
+        default:
+            if destinations[index].pace.refused(serial, next: next, at: now) {
+                destinations[index].applyPace(at: now)
+                destinations[index].paceTokens?.empty(at: now)
+            }
+            // Refused however slow it goes: that is no reason to send less at a time.
+            guard !destinations[index].pace.isDeaf(at: now) else { return }
+            destinations[index].window.refused(serial, next: next, limit: limit)
+        }
+    }
+
+    private mutating func accepted(_ index: Int, at now: Instant) {
+        let isUsed =
+            destinations[index].queue.ready > 0
+            && destinations[index].paceTokens.map { $0.tokens(at: now) < 1 } ?? false
+        guard destinations[index].pace.accepted(isUsed: isUsed, at: now) else { return }
+        destinations[index].applyPace(at: now)
     }
 
     private mutating func timed(_ index: Int, _ duration: Duration) {

@@ -5,6 +5,9 @@ package struct DestinationSnapshot: Sendable, Hashable {
     var breaker: Breaker.Rest
     var tokens: Bucket.Rest?
     var connectionTokens: Bucket.Rest?
+    /// What was learned of the receiver's rate, and the tokens of it.
+    var pace: Pace.Rest?
+    var paceTokens: Bucket.Rest?
     /// Seconds; 0 if unknown.
     var transaction: Double
     var failure: LastFailure?
@@ -18,6 +21,13 @@ package struct DestinationSnapshot: Sendable, Hashable {
         if let debt = connectionTokens?.debt {
             copy.connectionTokens?.debt = max(0, debt - time)
         }
+        if let debt = paceTokens?.debt { copy.paceTokens?.debt = max(0, debt - time) }
+        if let pace {
+            copy.pace?.raiseIn = max(0, pace.raiseIn - time)
+            copy.pace?.deafFor = max(0, pace.deafFor - time)
+            copy.pace?.cutAgo = pace.cutAgo.addingReportingOverflow(time).partialValue
+        }
+        copy.window.patientFor = max(0, window.patientFor - time)
         return copy
     }
 
@@ -32,14 +42,15 @@ package struct DestinationSnapshot: Sendable, Hashable {
         var copy = self
         drain(&copy.tokens)
         drain(&copy.connectionTokens)
+        drain(&copy.paceTokens)
         return copy
     }
 }
 
 /// The encoding: a version, then fixed-width little-endian fields in the order below; an optional
-/// one has a byte 0 or 1 before it. Below 120 bytes and the reply.
+/// one has a byte 0 or 1 before it. Below 250 bytes and the reply.
 extension DestinationSnapshot {
-    private static let version: UInt8 = 2
+    private static let version: UInt8 = 3
     /// Bytes of the last reply that are kept.
     static let replyLimit = 400
 
@@ -60,12 +71,28 @@ extension DestinationSnapshot {
         put(Int64(window.credit))
         put(Int64(window.target))
         put(Int64(window.misses))
+        put(Int64(window.ceiling))
+        put(window.patientFor)
+        put(window.patience)
+        put(Int64(window.before))
+        bytes.append(window.isIndifferent ? 1 : 0)
+        put(Int64(bitPattern: window.turnedAway.bitPattern))
         put(breaker.open ?? -1)
         put(Int64(breaker.failures))
         put(breaker.previous)
         bytes.append(breaker.hasWorked ? 1 : 0)
         put(tokens)
         put(connectionTokens)
+        put(paceTokens)
+        bytes.append(pace == nil ? 0 : 1)
+        if let pace {
+            put(Int64(bitPattern: pace.rate.bitPattern))
+            put(Int64(bitPattern: pace.refusedAt.bitPattern))
+            put(pace.raiseIn)
+            put(pace.patience)
+            put(pace.deafFor)
+            put(pace.cutAgo)
+        }
         put(Int64(bitPattern: transaction.bitPattern))
         bytes.append(failure == nil ? 0 : 1)
         if let failure {
@@ -85,21 +112,29 @@ extension DestinationSnapshot {
         guard reader.byte() == Self.version,
             let size = reader.int(1...0xFFFF_FFFF), let good = reader.int(0...0xFFFF_FFFF),
             let credit = reader.int(0...0xFFFF_FFFF), let target = reader.int(0...0xFFFF_FFFF),
-            let misses = reader.int(0...0xFFFF_FFFF), let open = reader.int(-1...Int64.max),
+            let misses = reader.int(0...0xFFFF_FFFF), let ceiling = reader.int(0...0xFFFF_FFFF),
+            let patientFor = reader.int(0...Int64.max), let patience = reader.int(0...Int64.max),
+            let before = reader.int(0...0xFFFF_FFFF), let isIndifferent = reader.flag(),
+            let turnedAway = reader.double(0...1), let open = reader.int(-1...Int64.max),
             let failures = reader.int(0...Int64.max), let previous = reader.int(0...Int64.max),
             let hasWorked = reader.flag(),
             let tokens = reader.bucket(), let connectionTokens = reader.bucket(),
+            let paceTokens = reader.bucket(), let pace = reader.pace(),
             let transaction = reader.double(0...1e9), let failure = reader.failure(),
             reader.isAtEnd
         else { return nil }
         window = Window.Rest(
             size: Int(size), good: Int(good), credit: Int(credit), target: Int(target),
-            misses: Int(misses))
+            misses: Int(misses), ceiling: Int(ceiling), patientFor: patientFor,
+            patience: patience, before: Int(before), isIndifferent: isIndifferent,
+            turnedAway: turnedAway)
         breaker = Breaker.Rest(
             open: open < 0 ? nil : open, failures: Int(failures), previous: previous,
             hasWorked: hasWorked)
         self.tokens = tokens
         self.connectionTokens = connectionTokens
+        self.pace = pace
+        self.paceTokens = paceTokens
         self.transaction = transaction
         self.failure = failure
     }
@@ -147,6 +182,18 @@ private struct SnapshotReader {
             let burst = double(1...1e9)
         else { return nil }
         return Bucket.Rest(debt: debt, interval: interval, burst: burst)
+    }
+
+    mutating func pace() -> Pace.Rest?? {
+        guard let isThere = flag() else { return nil }
+        guard isThere else { return .some(nil) }
+        guard let rate = double(0...1e12), let refusedAt = double(0...1e12),
+            let raiseIn = int(0...Int64.max), let patience = int(0...Int64.max),
+            let deafFor = int(0...Int64.max), let cutAgo = int(0...Int64.max)
+        else { return nil }
+        return Pace.Rest(
+            rate: rate, refusedAt: refusedAt, raiseIn: raiseIn, patience: patience,
+            deafFor: deafFor, cutAgo: cutAgo)
     }
 
     mutating func failure() -> LastFailure?? {

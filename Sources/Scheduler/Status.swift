@@ -27,6 +27,8 @@ package struct DestinationStatus: Sendable, Hashable {
     package var burst: Double?
     /// Per second.
     package var rate: Double?
+    /// What was learned of the receiver's own rate, per second; nil where nothing is.
+    package var learnedRate: Double?
     package var breaker: Breaker
     /// Only while it is open.
     package var breakerUntil: Instant?
@@ -62,7 +64,8 @@ extension Scheduler {
             connections: destination.running + destination.idle, idle: destination.idle,
             window: destination.width(at: now), limit: destination.limit,
             tokens: destination.tokens?.tokens(at: now), burst: destination.tokens?.burst,
-            rate: policies[destination.policy].limits.rate?.perSecond, breaker: breaker,
+            rate: policies[destination.policy].limits.rate?.perSecond,
+            learnedRate: destination.pace.rate > 0 ? destination.pace.rate : nil, breaker: breaker,
             breakerUntil: breakerUntil, failures: destination.breaker.failures,
             nextDue: queue.nextDue(slots), oldestReceived: queue.oldest(slots),
             paused: destination.pause(at: now), lastReply: destination.failure?.reply,
@@ -106,6 +109,9 @@ extension Scheduler {
         if let tokens = destination.tokens, let rate = policies[destination.policy].limits.rate {
             let missing = Double(deliveries) - tokens.tokens(at: start)
             seconds = max(seconds ?? 0, max(0, missing) / rate.perSecond)
+        }
+        if destination.pace.rate > 0 {
+            seconds = max(seconds ?? 0, Double(deliveries) / destination.pace.rate)
         }
         return seconds.map { start - now + .seconds(min($0, 1e9)) }
     }
@@ -163,6 +169,10 @@ extension Scheduler {
             let burst = destination.tokens?.burst ?? 1
             let size = burst == burst.rounded() ? String(Int64(burst)) : String(burst)
             return Wait(.tokens, "0 of \(size) tokens", until: until)
+        case .pace(let until):
+            return Wait(
+                .tokens, "the receiver bears \(Self.text(rate: destination.pace.rate))",
+                until: until)
         case .connectionTokens(let until):
             return Wait(.tokens, "no token for a new connection", until: until)
         case .window:
@@ -177,6 +187,18 @@ extension Scheduler {
             }
             return Wait(.nothing, destination.running > 0 ? "all being sent" : "nothing queued")
         }
+    }
+
+    /// In the unit in which it is 1 or more, with two digits.
+    private static func text(rate perSecond: Double) -> String {
+        for (unit, seconds) in [("s", 1.0), ("min", 60), ("h", 3600)] {
+            let rate = perSecond * seconds
+            guard rate >= 1 || unit == "h" else { continue }
+            let tenths = (rate * 10).rounded()
+            let isWhole = rate >= 10 || tenths.truncatingRemainder(dividingBy: 10) == 0
+            return isWhole ? "\(Int(rate.rounded()))/\(unit)" : "\(tenths / 10)/\(unit)"
+        }
+        return ""
     }
 
     private func blame(_ destination: Destination) -> String {
@@ -195,16 +217,20 @@ extension Destination {
                 decoding: reply.utf8.prefix(DestinationSnapshot.replyLimit), as: UTF8.self)
         }
         return DestinationSnapshot(
-            window: window.rest, breaker: breaker.rest(at: now), tokens: tokens?.rest(at: now),
-            connectionTokens: connectionTokens?.rest(at: now), transaction: transaction,
-            failure: failure)
+            window: window.rest(at: now), breaker: breaker.rest(at: now),
+            tokens: tokens?.rest(at: now),
+            connectionTokens: connectionTokens?.rest(at: now), pace: pace.rest(at: now),
+            paceTokens: paceTokens?.rest(at: now), transaction: transaction, failure: failure)
     }
 
     mutating func restore(_ snapshot: DestinationSnapshot, at now: Instant) {
-        window = Window(snapshot.window)
+        window = Window(snapshot.window, at: now)
         breaker = Breaker(snapshot.breaker, at: now)
         tokens = snapshot.tokens.map { Bucket($0, at: now) } ?? tokens
         connectionTokens = snapshot.connectionTokens.map { Bucket($0, at: now) } ?? connectionTokens
+        if let rest = snapshot.pace { pace = Pace(rest, at: now) }
+        paceTokens = snapshot.paceTokens.map { Bucket($0, at: now) }
+        applyPace(at: now)
         transaction = snapshot.transaction
         failure = snapshot.failure
     }

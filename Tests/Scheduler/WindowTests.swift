@@ -3,11 +3,13 @@ import Testing
 @testable import Scheduler
 
 @Suite struct WindowTests {
+    private let start = Instant(nanoseconds: 0)
+
     /// Starts are numbered by hand; this many run at each.
     private func grow(_ window: inout Window, _ successes: Int, from serial: Int64 = 0) {
         for _ in 0..<successes {
             window.started(serial, running: window.size, limit: 20)
-            window.succeeded(serial, limit: 20)
+            window.succeeded(serial, limit: 20, at: start)
         }
     }
 
@@ -27,7 +29,7 @@ import Testing
         var window = Window(initial: 5)
         for serial in 0..<100 {
             window.started(Int64(serial), running: 4, limit: 20)
-            window.succeeded(Int64(serial), limit: 20)
+            window.succeeded(Int64(serial), limit: 20, at: start)
         }
         #expect(window.size == 5)
     }
@@ -38,7 +40,7 @@ import Testing
         for serial in 0..<5 {
             window.started(Int64(serial), running: serial + 1, limit: 20)
         }
-        for serial in 0..<5 { window.succeeded(Int64(serial), limit: 20) }
+        for serial in 0..<5 { window.succeeded(Int64(serial), limit: 20, at: start) }
         #expect(window.size == 6)
     }
 
@@ -47,7 +49,7 @@ import Testing
         for serial in 0..<16 { window.refused(Int64(serial), next: 16, limit: 20) }
         #expect(window.size == 8)
         // What ran when it was cut says nothing about the smaller window.
-        for serial in 0..<16 { window.succeeded(Int64(serial), limit: 20) }
+        for serial in 0..<16 { window.succeeded(Int64(serial), limit: 20, at: start) }
         #expect(window.size == 8)
         for serial in 16..<24 { window.refused(Int64(serial), next: 24, limit: 20) }
         #expect(window.size == 4)
@@ -93,7 +95,7 @@ import Testing
         #expect(window.size == 10)
         window.missed(limit: 20)
         #expect(window.size == 9)
-        window.succeeded(0, limit: 20)
+        window.succeeded(0, limit: 20, at: start)
         for _ in 0..<3 { window.missed(limit: 20) }
         #expect(window.size == 8)
         for _ in 0..<50 { window.missed(limit: 20) }

@@ -1,5 +1,5 @@
 /// Takes values out of one table, checks them, and reports what is wrong and what is left over.
-final class TableReader {
+package final class TableReader {
     /// "" for the document, "limits", "shaping[2]".
     let path: String
     /// The path without indexes.
@@ -28,7 +28,7 @@ final class TableReader {
 
     /// nil where the document does not have the key or what it has is wrong, which is then
     /// reported.
-    func read<Value>(_ key: String, _ kind: ValueKind<Value>) -> Value? {
+    package func read<Value>(_ key: String, _ kind: ValueKind<Value>) -> Value? {
         guard let node = node(key) else { return nil }
         var complaints: [ValueComplaint] = []
         let value = kind.parse(node, &complaints)
@@ -42,18 +42,18 @@ final class TableReader {
     }
 
     /// Leaves `value` as it is where the document does not say otherwise.
-    func read<Value>(_ key: String, _ kind: ValueKind<Value>, into value: inout Value) {
+    package func read<Value>(_ key: String, _ kind: ValueKind<Value>, into value: inout Value) {
         if let found = read(key, kind) { value = found }
     }
 
-    func read<Value>(_ key: String, _ kind: ValueKind<Value>, into value: inout Value?) {
+    package func read<Value>(_ key: String, _ kind: ValueKind<Value>, into value: inout Value?) {
         if let found = read(key, kind) { value = found }
     }
 
     // MARK: Tables
 
     /// An empty one where the document has none.
-    func table(_ key: String) -> TableReader {
+    package func table(_ key: String) -> TableReader {
         var found: (line: Int, table: TOMLTable) = (line, TOMLTable([]))
         if let node = node(key) {
             if case .table(let table) = node.value {
@@ -68,7 +68,7 @@ final class TableReader {
     }
 
     /// The entries of `[[key]]`; one probe where there are none.
-    func tables(_ key: String) -> [TableReader] {
+    package func tables(_ key: String) -> [TableReader] {
         var readers: [TableReader] = []
         if let node = node(key) {
             if case .array(let elements) = node.value {
@@ -107,7 +107,7 @@ final class TableReader {
     // MARK: Problems
 
     /// `key`: nil for the table as a whole.
-    func error(_ key: String?, line: Int? = nil, _ message: String) {
+    package func error(_ key: String?, line: Int? = nil, _ message: String) {
         add(.error, key, line, message)
     }
 
@@ -123,7 +123,23 @@ final class TableReader {
         log.add(severity, line: line ?? log.lines[path] ?? self.line, key: path, message: message)
     }
 
-    func has(_ key: String) -> Bool { table[key] != nil }
+    package func has(_ key: String) -> Bool { table[key] != nil }
+
+    /// Reads a document that is not the daemon's configuration: `body` takes what it knows, and
+    /// whatever is wrong or left over is thrown, by line.
+    package static func read<Value>(
+        text: String, file: String, _ body: (TableReader) -> Value
+    ) throws(SettingsError) -> Value {
+        let log = ProblemLog(file: file)
+        let reader = TableReader(
+            table: try TOMLDocument(text: text, file: file).table, log: log)
+        let value = body(reader)
+        reader.finish()
+        log.finish()
+        let errors = log.problems.filter { $0.severity == .error }
+        guard errors.isEmpty else { throw SettingsError(problems: errors) }
+        return value
+    }
 
     /// Reports the keys that nobody asked for, here and below.
     func finish() {

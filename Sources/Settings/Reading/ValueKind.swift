@@ -8,7 +8,7 @@ struct ValueComplaint {
 }
 
 /// How a value of one kind is read and checked.
-struct ValueKind<Value> {
+package struct ValueKind<Value> {
     /// "a duration such as \"5m\"": completes "expected …".
     let expected: String
     /// nil without a complaint says only that it is not of this kind.
@@ -22,7 +22,7 @@ struct ValueKind<Value> {
     }
 
     /// A string in a notation of its own.
-    init(_ expected: String, text: @escaping (String) -> Value?) {
+    package init(_ expected: String, text: @escaping (String) -> Value?) {
         self.init(expected) { node, _ in
             guard case .string(let string) = node.value else { return nil }
             return text(string)
@@ -42,7 +42,7 @@ struct ValueKind<Value> {
 }
 
 extension ValueKind where Value == String {
-    static var text: ValueKind {
+    package static var text: ValueKind {
         ValueKind("a string that is not empty") { $0.isEmpty ? nil : $0 }
     }
 
@@ -56,7 +56,7 @@ extension ValueKind where Value == String {
 }
 
 extension ValueKind where Value == Int {
-    static func integer(_ range: ClosedRange<Int>) -> ValueKind {
+    package static func integer(_ range: ClosedRange<Int>) -> ValueKind {
         let expected =
             range.upperBound == .max
             ? "an integer of at least \(range.lowerBound)"
@@ -70,7 +70,7 @@ extension ValueKind where Value == Int {
     }
 
     /// Bytes: "50M" or an integer.
-    static func size(_ range: ClosedRange<Int>) -> ValueKind {
+    package static func size(_ range: ClosedRange<Int>) -> ValueKind {
         let expected =
             "a size such as \"50M\" (K, M, G: powers of 1024), from \(ByteSize.text(range.lowerBound))"
             + " to \(ByteSize.text(range.upperBound))"
@@ -87,8 +87,32 @@ extension ValueKind where Value == Int {
     }
 }
 
+extension ValueKind where Value == Double {
+    /// An integer will do.
+    package static func number(_ range: ClosedRange<Double>) -> ValueKind {
+        ValueKind("a number from \(range.lowerBound) to \(range.upperBound)") { node, _ in
+            let number: Double? =
+                switch node.value {
+                case .integer(let number): Double(number)
+                case .float(let number): number
+                default: nil
+                }
+            return number.flatMap { range.contains($0) ? $0 : nil }
+        }
+    }
+}
+
+extension ValueKind where Value == Bool {
+    package static var flag: ValueKind {
+        ValueKind("true or false") { node, _ in
+            guard case .boolean(let flag) = node.value else { return nil }
+            return flag
+        }
+    }
+}
+
 extension ValueKind where Value == Duration {
-    static func duration(_ range: ClosedRange<Duration>) -> ValueKind {
+    package static func duration(_ range: ClosedRange<Duration>) -> ValueKind {
         let expected =
             "a duration such as \"5s\" or \"1h30m\", from \(DurationText.text(range.lowerBound))"
             + " to \(DurationText.text(range.upperBound))"
@@ -103,7 +127,7 @@ extension ValueKind where Value == Duration {
 
 extension ValueKind where Value: CaseIterable & RawRepresentable<String> {
     /// One of a few words.
-    static var choice: ValueKind {
+    package static var choice: ValueKind {
         let words = Value.allCases.map { "\"\($0.rawValue)\"" }
         let expected = words.dropLast().joined(separator: ", ") + " or " + (words.last ?? "")
         return ValueKind(expected) { node, complaints in
@@ -124,7 +148,9 @@ extension ValueKind where Value: CaseIterable & RawRepresentable<String> {
 
 extension ValueKind {
     /// An array whose elements are all of one kind and differ from each other.
-    static func list<Element: Hashable>(_ element: ValueKind<Element>) -> ValueKind<[Element]> {
+    package static func list<Element: Hashable>(_ element: ValueKind<Element>) -> ValueKind<
+        [Element]
+    > {
         ValueKind<[Element]>("an array; each element \(element.expected)") { node, complaints in
             guard case .array(let nodes) = node.value else { return nil }
             var elements: [Element] = []

@@ -17,7 +17,7 @@ package struct LimitKeys: Hashable, Sendable, Codable {
 
     package init() {}
 
-    mutating func read(_ reader: TableReader) {
+    package mutating func read(_ reader: TableReader) {
         reader.read("concurrency", .integer(1...10_000), into: &concurrency)
         reader.read("rate", Switchable.kind(.rate), into: &rate)
         reader.read("burst", .integer(1...1_000_000), into: &burst)
@@ -29,7 +29,7 @@ package struct LimitKeys: Hashable, Sendable, Codable {
     }
 
     /// Reports keys that contradict each other. `base`: what holds where this sets nothing.
-    func check(_ reader: TableReader, base: Limits) {
+    package func check(_ reader: TableReader, base: Limits) {
         let limits = applied(to: base)
         if burst != nil && limits.rate == nil {
             reader.error("burst", "has no meaning without rate; set rate too")
@@ -59,7 +59,7 @@ package struct LimitKeys: Hashable, Sendable, Codable {
 }
 
 extension ValueKind where Value == Rate {
-    static var rate: ValueKind {
+    package static var rate: ValueKind {
         ValueKind("a rate such as \"100/s\", \"30/min\" or \"500/h\"") { Rate(text: $0) }
     }
 }

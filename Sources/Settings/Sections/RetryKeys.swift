@@ -18,7 +18,7 @@ package struct RetryKeys: Hashable, Sendable, Codable {
 
     package init() {}
 
-    mutating func read(_ reader: TableReader) {
+    package mutating func read(_ reader: TableReader) {
         let range = Duration.milliseconds(10)...(.seconds(30 * 86400))
         reader.read("max_age", .duration(.seconds(1)...(.seconds(60 * 86400))), into: &maxAge)
         reader.read("first", .duration(range), into: &first)
@@ -38,7 +38,7 @@ package struct RetryKeys: Hashable, Sendable, Codable {
     }
 
     /// Reports keys that contradict each other. `base`: what holds where this sets nothing.
-    func check(_ reader: TableReader, base: RetryPolicy) {
+    package func check(_ reader: TableReader, base: RetryPolicy) {
         let policy = applied(to: base)
         for key in ["first", "cap"] where schedule != nil && reader.has(key) {
             reader.error(key, "has no meaning beside schedule; keep one of them")

@@ -1,0 +1,169 @@
+package import Scheduler
+
+/// How a modelled receiving server behaves. All rules that are set apply together.
+package struct ReceiverModel: Hashable, Sendable {
+    /// What a machine that does not work does to a connection.
+    package enum Fault: String, Hashable, Sendable, CaseIterable {
+        /// Refuses it at once.
+        case refuse
+        /// Never answers: it ends with the sender's connect timeout.
+        case timeout
+        /// Greets with 421 and closes.
+        case busy
+    }
+
+    package struct Outage: Hashable, Sendable {
+        package var from: Duration
+        package var length: Duration
+        package var fault = Fault.refuse
+
+        package init(from: Duration, length: Duration, fault: Fault = .refuse) {
+            self.from = from
+            self.length = length
+            self.fault = fault
+        }
+    }
+
+    package struct Quota: Hashable, Sendable {
+        /// Messages; a bucket of `burst`.
+        package var rate: Rate
+        package var burst: Double
+        /// Whether it closes the connection, as it must with a 421.
+        package var closes = true
+
+        package init(rate: Rate, burst: Double) {
+            self.rate = rate
+            self.burst = burst
+        }
+    }
+
+    /// To open a connection, with its greeting and EHLO.
+    package var connectTime = Duration.milliseconds(100)
+    /// From MAIL to the answer to the final dot; varies at random by a fifth.
+    package var transactionTime = Duration.milliseconds(500)
+    /// Connections at once; one more is greeted with 421.
+    package var connectionLimit: Int?
+    package var quota: Quota?
+    /// Messages after which it closes a connection; nil: it never does.
+    package var messagesPerConnection: Int?
+    /// Machines behind one address, of which each connection finds one at random.
+    package var machines = 1
+    package var badMachines = 0
+    package var fault = Fault.refuse
+    package var outage: Outage?
+    /// How long a message is put off from its first attempt on.
+    package var greylisting: Duration?
+    /// The share (0…1) of the mailboxes that are full.
+    package var fullShare = 0.0
+
+    package init() {}
+}
+
+/// A receiver and what it remembers.
+struct Receiver {
+    enum Greeting {
+        case accepted
+        case refused(after: Duration, Cause, reply: String)
+    }
+
+    private let model: ReceiverModel
+    /// RFC 5321 gives five minutes to the greeting; this is the TCP connection.
+    private static let connectTimeout = Duration.seconds(30)
+
+    private(set) var connections = 0
+    private(set) var mostConnections = 0
+    private var tokens: Double
+    private var filledAt = Instant(nanoseconds: 0)
+    private var firstSeen: [Int: Instant] = [:]
+    private var random: SplitMix64
+
+    init(_ model: ReceiverModel, seed: UInt64) {
+        self.model = model
+        tokens = model.quota?.burst ?? 0
+        random = SplitMix64(seed: seed)
+    }
+
+    /// A connection arrives. One that is accepted stays open until `closed`.
+    mutating func connect(at now: Instant) -> Greeting {
+        if let outage = model.outage, now >= Self.start + outage.from,
+            now < Self.start + outage.from + outage.length
+        {
+            return refusal(outage.fault)
+        }
+        if model.badMachines > 0,
+            Int.random(in: 0..<model.machines, using: &random) < model.badMachines
+        {
+            return refusal(model.fault)
+        }
+        if let limit = model.connectionLimit, connections >= limit {
+            return .refused(
+                after: model.connectTime, .crowded,
+                reply: "421 4.7.0 Too many concurrent connections from your address")
+        }
+        connections += 1
+        mostConnections = max(mostConnections, connections)
+        return .accepted
+    }
+
+    static let start = Instant(nanoseconds: 0)
+
+    private func refusal(_ fault: ReceiverModel.Fault) -> Greeting {
+        switch fault {
+        case .refuse:
+            .refused(after: .milliseconds(1), .connect, reply: "Connection refused")
+        case .timeout:
+            .refused(after: Self.connectTimeout, .connect, reply: "Connection timed out")
+        case .busy:
+            .refused(
+                after: model.connectTime, .crowded,
+                reply: "421 4.3.2 Service not available, try again later")
+        }
+    }
+
+    mutating func closed() { connections -= 1 }
+
+    mutating func transactionTime() -> Duration {
+        model.transactionTime * Double.random(in: 0.8...1.2, using: &random)
+    }
+
+    /// The answer to a message, and whether the connection stays open.
+    mutating func answer(
+        _ mail: SimulatedMail, at now: Instant
+    ) -> (outcome: SimulatedOutcome, isOpen: Bool) {
+        if let outage = model.outage, now >= Self.start + outage.from,
+            now < Self.start + outage.from + outage.length
+        {
+            return (.deferred(.destination, reply: "4.4.2 Connection lost"), false)
+        }
+        if let greylisting = model.greylisting {
+            let first = firstSeen[mail.number] ?? now
+            firstSeen[mail.number] = first
+            if now < first + greylisting {
+                return (.deferred(.recipient, reply: "450 4.2.0 Greylisted"), true)
+            }
+        }
+        if model.fullShare > 0, Self.share(of: mail.number) < model.fullShare {
+            return (.deferred(.recipient, reply: "452 4.2.2 Mailbox full"), true)
+        }
+        if let quota = model.quota {
+            let earned = (now - filledAt) / .seconds(1) * quota.rate.perSecond
+            tokens = min(quota.burst, tokens + earned)
+            filledAt = now
+            guard tokens >= 1 else {
+                return (
+                    .deferred(
+                        .destination, reply: "421 4.7.28 Unusual rate of mail, try again later"),
+                    !quota.closes
+                )
+            }
+            tokens -= 1
+        }
+        return (.delivered, true)
+    }
+
+    /// The same mailbox is full every time.
+    private static func share(of number: Int) -> Double {
+        var generator = SplitMix64(seed: UInt64(number))
+        return Double.random(in: 0..<1, using: &generator)
+    }
+}

@@ -1,0 +1,116 @@
+import Scheduler
+package import Settings
+
+/// Reads a scenario from its TOML text; docs/simulator.md describes the keys.
+extension Scenario {
+    /// - Throws: everything that is wrong with it, by line.
+    package init(text: String, file: String) throws(SettingsError) {
+        self = try TableReader.read(text: text, file: file) { reader in
+            var scenario = Scenario()
+            scenario.read(reader)
+            return scenario
+        }
+        name = String(file.split(separator: "/").last?.prefix { $0 != "." } ?? "")
+    }
+
+    private mutating func read(_ reader: TableReader) {
+        reader.read("title", .text, into: &title)
+        reader.read("about", .text, into: &about)
+        reader.read("duration", .duration(.seconds(1) ... .seconds(30 * 86_400)), into: &duration)
+        reader.read("runs", .integer(1...10_000), into: &runs)
+        reader.read("destinations", .integer(1...10_000_000), into: &destinations)
+        reader.read("alone", .flag, into: &isAlone)
+        reader.read("until_delivery", .flag, into: &endsWithDelivery)
+        reader.read("measures", .list(.choice), into: &measures)
+
+        var limits = LimitKeys()
+        let limitReader = reader.table("limits")
+        limits.read(limitReader)
+        limits.check(limitReader, base: Limits())
+        var retry = RetryKeys()
+        let retryReader = reader.table("retry")
+        retry.read(retryReader)
+        retry.check(retryReader, base: RetryPolicy())
+        policy = DestinationPolicy(
+            limits: limits.applied(to: Limits()), retry: retry.applied(to: RetryPolicy()))
+
+        receiver.read(reader.table("receiver"))
+        for entry in reader.tables("traffic") {
+            let stream = Stream(entry)
+            guard entry.has("queued") || entry.has("rate") else {
+                entry.error(nil, "neither queued nor rate: there is no mail; set one")
+                continue
+            }
+            streams.append(stream)
+        }
+        for entry in reader.tables("target") {
+            guard let target = Target(entry) else { continue }
+            targets.append(target)
+            if !measures.contains(target.measure) { measures.append(target.measure) }
+        }
+    }
+}
+
+extension ReceiverModel {
+    fileprivate mutating func read(_ reader: TableReader) {
+        let time = ValueKind<Duration>.duration(.milliseconds(1) ... .seconds(3600))
+        let long = ValueKind<Duration>.duration(.zero ... .seconds(30 * 86_400))
+        reader.read("connect", time, into: &connectTime)
+        reader.read("transaction", time, into: &transactionTime)
+        reader.read("connections", .integer(1...100_000), into: &connectionLimit)
+        reader.read(
+            "messages_per_connection", .integer(1...1_000_000), into: &messagesPerConnection)
+        if let rate = reader.read("rate", .rate) {
+            let burst = reader.read("burst", .number(1...1e6)) ?? 1
+            quota = Quota(rate: rate, burst: burst)
+        } else if reader.has("burst") {
+            reader.error("burst", "has no meaning without rate; set rate too")
+        }
+        reader.read("machines", .integer(1...1000), into: &machines)
+        reader.read("bad", .integer(0...1000), into: &badMachines)
+        if badMachines > machines {
+            reader.error("bad", "\(badMachines) of \(machines) machines; set machines too")
+        }
+        reader.read("fault", .choice, into: &fault)
+        reader.read("greylisting", long, into: &greylisting)
+        reader.read("full", .number(0...1), into: &fullShare)
+        if reader.has("outage") {
+            let inner = reader.table("outage")
+            var length = Duration.zero
+            inner.read("for", long, into: &length)
+            var outage = Outage(from: .zero, length: length)
+            inner.read("from", long, into: &outage.from)
+            inner.read("fault", .choice, into: &outage.fault)
+            if !inner.has("for") { inner.error(nil, "for is missing: how long it lasts") }
+            self.outage = outage
+        }
+    }
+}
+
+extension Scenario.Stream {
+    fileprivate init(_ reader: TableReader) {
+        let time = ValueKind<Duration>.duration(.zero ... .seconds(30 * 86_400))
+        reader.read("name", .text, into: &name)
+        reader.read("queued", .integer(0...10_000_000), into: &queued)
+        reader.read("rate", .rate, into: &rate)
+        reader.read("from", time, into: &from)
+        reader.read("for", time, into: &length)
+        reader.read("size", .size(2...100_000_000), into: &size)
+        reader.read("priority", .integer(0...7), into: &priority)
+    }
+}
+
+extension Scenario.Target {
+    fileprivate init?(_ reader: TableReader) {
+        let measure = reader.read("measure", ValueKind<Measure>.choice)
+        let number = ValueKind<Double>.number(0...1e12)
+        most = reader.read("most", number)
+        least = reader.read("least", number)
+        guard let measure else {
+            if !reader.has("measure") { reader.error(nil, "measure is missing") }
+            return nil
+        }
+        if most == nil, least == nil { reader.error(nil, "neither most nor least: set one") }
+        self.measure = measure
+    }
+}
