@@ -137,18 +137,33 @@ package enum Monitor {
         _ request: FetchRequest, from source: some MonitorSource
     ) async throws -> Snapshot {
         let status = try await source.status()
-        let page = try await source.destinations(
-            filter: request.query.filter, sort: request.query.sort,
-            descending: request.query.descending, limit: request.limit, offset: request.offset)
-        var snapshot = Snapshot(status: status, page: page)
-        if let id = request.destination {
-            do {
-                snapshot.destination = try await source.destination(id)
-            } catch let error where Failure(error).isAnswer {
-                // Gone since: the page says so by the age of what it shows.
-            }
+        guard let question = request.question else { return Snapshot(status: status) }
+        return Snapshot(status: status, answer: try await answer(to: question, from: source))
+    }
+
+    private static func answer(
+        to question: Question, from source: some MonitorSource
+    ) async throws -> Answer {
+        switch question {
+        case .destinations(let query, let window):
+            .destinations(
+                try await source.destinations(
+                    filter: query.filter, sort: query.sort, descending: query.descending,
+                    limit: window.limit, offset: window.offset))
+        case .destination(let id):
+            .destination(try await ifThere { try await source.destination(id) })
         }
-        return snapshot
+    }
+
+    /// nil where the daemon says that there is no such thing.
+    private static func ifThere<Value>(
+        _ body: () async throws -> Value
+    ) async throws -> Value? {
+        do {
+            return try await body()
+        } catch let error where Failure(error).code == "not-found" {
+            return nil
+        }
     }
 
     private static func result<Value: Sendable>(

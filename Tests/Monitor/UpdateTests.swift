@@ -71,7 +71,7 @@ struct UpdateTests {
         #expect(session.model.isStale)
         #expect(try session.screen().text.contains("no answer, data 5s old"))
         session.press("j")
-        #expect(session.model.cursor.index == 1)
+        #expect(session.model.table.list.cursor.index == 1)
     }
 
     @Test func anOlderAnswerIsNotShown() {
@@ -86,7 +86,7 @@ struct UpdateTests {
         session.send(.fetched(requests[1], .success(Fixture.snapshot(requests[1]))))
         let late = Fixture.snapshot(requests[0], rows: [Fixture.row(1, "late.example", .idle)])
         session.send(.fetched(requests[0], .success(late)))
-        #expect(session.model.total == Fixture.rows.count)
+        #expect(session.model.table.list.total == Fixture.rows.count)
     }
 
     // MARK: Cursor
@@ -94,13 +94,13 @@ struct UpdateTests {
     @Test func theCursorFollowsItsRow() {
         var session = Session.ready()
         session.press("j", "j", "j")
-        let id = session.model.cursor.id
+        let id = session.model.table.list.cursor.id
         #expect(id == Fixture.rows[3].id)
         session.rows.swapAt(3, 9)
         session.tick(1)
         session.answer()
-        #expect(session.model.cursor.id == id)
-        #expect(session.model.cursor.index == 9)
+        #expect(session.model.table.list.cursor.id == id)
+        #expect(session.model.table.list.cursor.index == 9)
         #expect(session.model.current?.id == id)
     }
 
@@ -110,8 +110,10 @@ struct UpdateTests {
         session.rows.swapAt(1, 25)
         session.tick(1)
         session.answer()
-        #expect(session.model.cursor.index == 25)
-        let visible = session.model.top..<(session.model.top + session.model.layout.tableRows)
+        #expect(session.model.table.list.cursor.index == 25)
+        let visible =
+            session.model.table.list
+            .top..<(session.model.table.list.top + session.model.layout.tableRows)
         #expect(visible.contains(25))
     }
 
@@ -121,7 +123,7 @@ struct UpdateTests {
         session.rows.remove(at: 2)
         session.tick(1)
         session.answer()
-        #expect(session.model.cursor.isLost)
+        #expect(session.model.table.list.cursor.isLost)
         #expect(session.model.targets.isEmpty)
         session.press("D")
         #expect(session.preview == nil)
@@ -136,15 +138,15 @@ struct UpdateTests {
         session.rows.reverse()
         session.tick(1)
         session.answer()
-        #expect(session.model.cursor.index == 0)
-        #expect(session.model.cursor.id == session.rows[0].id)
-        #expect(session.model.top == 0)
+        #expect(session.model.table.list.cursor.index == 0)
+        #expect(session.model.table.list.cursor.id == session.rows[0].id)
+        #expect(session.model.table.list.top == 0)
     }
 
     @Test func movingBeyondWhatIsThereFetchesIt() {
         var session = Session.ready()
         session.press("G")
-        #expect(session.model.cursor.index == 99)
+        #expect(session.model.table.list.cursor.index == 99)
         #expect(session.model.current == nil)
         session.answer()
         #expect(session.model.current?.id == Fixture.rows[99].id)
@@ -159,8 +161,8 @@ struct UpdateTests {
             Issue.record("no request")
             return
         }
-        #expect(request.offset == 0)
-        #expect(request.limit == 2 * session.model.layout.tableRows)
+        let lines = session.model.layout.tableRows
+        #expect(request.question == .destinations(Query(), RowWindow(offset: 0, limit: 2 * lines)))
     }
 
     @Test func theMouseChoosesThenOpens() {
@@ -169,10 +171,10 @@ struct UpdateTests {
         session.press(.mouse(Key.Mouse(action: .press, row: row, column: 10)))
         #expect(session.model.current?.id == Fixture.rows[4].id)
         session.press(.mouse(Key.Mouse(action: .press, row: row, column: 10)))
-        #expect(session.model.places.count == 1)
+        #expect(session.model.page.kind == .destination)
         session.press("q")
         session.press(.mouse(Key.Mouse(action: .wheelDown, row: row, column: 10)))
-        #expect(session.model.cursor.index == 7)
+        #expect(session.model.table.list.cursor.index == 7)
     }
 
     // MARK: Freeze, filter, sort
@@ -208,7 +210,11 @@ struct UpdateTests {
             Issue.record("no request")
             return
         }
-        #expect(request.query.filter == "state = backoff")
+        guard case .destinations(let query, _)? = request.question else {
+            Issue.record("another question")
+            return
+        }
+        #expect(query.filter == "state = backoff")
         session.answer()
         // Esc clears it again.
         session.press(.escape)
@@ -238,18 +244,18 @@ struct UpdateTests {
         session.press("S", "j", .enter)
         #expect(session.model.query == Query(sort: "queued", descending: true))
         session.answer()
-        #expect(session.model.shownQuery == session.model.query)
+        #expect(session.model.page.shownQuery == session.model.query)
         session.press("I")
         #expect(session.model.query.descending == false)
     }
 
     @Test func allSortsAreFieldsOfTheFilterLanguage() {
-        for name in Model.sorts.compactMap(\.name) {
+        for name in DestinationsPage.sorts.compactMap(\.name) {
             #expect(Model.isField(name), "\(name)")
         }
         for column in Column.allCases {
             guard let sort = column.sort else { continue }
-            #expect(Model.sorts.contains { $0.name == sort }, "\(sort)")
+            #expect(DestinationsPage.sorts.contains { $0.name == sort }, "\(sort)")
         }
     }
 
@@ -271,9 +277,9 @@ struct UpdateTests {
     @Test func qGoesBackAndEscapeNeverQuits() {
         var session = Session.ready()
         session.press(.enter)
-        #expect(session.model.places.count == 1)
+        #expect(session.model.page.kind == .destination)
         session.press("q")
-        #expect(session.model.places.isEmpty)
+        #expect(session.model.pages.isAtRoot)
         session.press(.escape, .escape, .escape)
         #expect(!session.effects.contains { if case .quit = $0 { true } else { false } })
         session.press("q")
@@ -290,7 +296,11 @@ struct UpdateTests {
         let id = try #require(session.model.current?.id)
         #expect(
             session.effects.contains {
-                if case .fetch(let request) = $0 { request.destination == id } else { false }
+                if case .fetch(let request) = $0 {
+                    request.question == .destination(id)
+                } else {
+                    false
+                }
             })
         session.rows.removeAll { $0.id == id }
         for _ in 0..<6 {

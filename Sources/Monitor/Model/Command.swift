@@ -9,11 +9,13 @@ package struct Command: Sendable {
         case filter, sort, invert, freeze
         case tag, untag
         case retry, purge, pause, reassign, undo
+        case showDestinations, showDestination
     }
 
     package enum Group: String, CaseIterable, Sendable {
         case act = "Act"
         case look = "Look"
+        case pages = "Pages"
         case move = "Move"
         case general = "General"
     }
@@ -86,26 +88,29 @@ package struct Command: Sendable {
         Command(
             .tag, [.character(" ")], ["Space"], "tag",
             "tag the row; actions are then about all tagged rows", .act, rank: 11,
-            availability: onTable(needsRow)),
+            availability: tags),
         Command(
             .untag, ["U"], ["U"], "untag", "clear all tags", .act,
             availability: { $0.tags.isEmpty ? .no("nothing is tagged") : .yes }),
 
         Command(
-            .open, [.enter], ["Enter"], "more", "all about one destination", .look, rank: 8,
-            availability: onTable(needsRow)),
+            .open, [.enter], ["Enter"], "more", "go into what is under the cursor", .look, rank: 8,
+            availability: opens),
         Command(
             .filter, ["/"], ["/"], "filter",
             "show some only: state = backoff and age > 1h", .look, rank: 6,
-            availability: onTable { _ in .yes }),
+            availability: filters),
         Command(
             .sort, ["S"], ["S"], "sort", "choose what the rows are sorted by", .look, rank: 9,
-            availability: onTable { _ in .yes }),
+            availability: sorts),
         Command(
             .invert, ["I"], ["I"], "invert", "turn the order round", .look,
-            availability: onTable { _ in .yes }),
+            availability: sorts),
         Command(
             .freeze, ["z"], ["z"], "freeze", "stop the screen, or let it go on", .look, rank: 10),
+
+        page(.showDestinations, .destinations, "all destinations"),
+        page(.showDestination, .destination, "all about the destination under the cursor"),
 
         Command(.down, ["j", .down], ["j", "Down"], "down", "one row down", .move),
         Command(.up, ["k", .up], ["k", "Up"], "up", "one row up", .move),
@@ -119,10 +124,12 @@ package struct Command: Sendable {
 
         Command(
             .help, ["?", .function(1)], ["?", "F1"], "help", "this page", .general, rank: 1),
-        Command(.quit, ["q"], ["q"], "quit", "back; quits at the table", .general, rank: 0),
+        Command(
+            .quit, ["q"], ["q"], "quit", "back to the page below; quits at the last", .general,
+            rank: 0),
         Command(
             .cancel, [.escape], ["Esc"], "cancel",
-            "close what is open, clear the tags, then the filter; never quits", .general),
+            "close what is open, clear the tags, the filter, go back; never quits", .general),
         Command(
             .redraw, [.control("l")], ["^L"], "redraw", "draw the screen anew", .general),
     ]
@@ -131,25 +138,37 @@ package struct Command: Sendable {
 
     static func bound(to key: Key) -> Command? { all.first { $0.keys.contains(key) } }
 
+    private static func page(_ id: ID, _ kind: PageKind, _ help: Label) -> Command {
+        Command(
+            id, [.character(kind.key)], [safe(String(kind.key))], kind.title, help, .pages,
+            availability: { $0.obstacle(to: kind).map(Availability.no) ?? .yes })
+    }
+
     // MARK: Conditions
 
     private static let needsTarget: @Sendable (Model) -> Availability = { model in
-        if !model.targets.isEmpty { return .yes }
-        return needsRow(model)
+        model.targets.isEmpty ? .no(model.page.noTarget) : .yes
     }
 
     private static let needsRow: @Sendable (Model) -> Availability = { model in
-        if model.current != nil { return .yes }
-        if model.cursor.isLost {
-            return .no("the row that was chosen has moved away: choose one")
-        }
-        return .no("there is no destination here")
+        model.page.target == nil ? .no(model.page.noTarget) : .yes
     }
 
-    private static func onTable(
-        _ condition: @escaping @Sendable (Model) -> Availability
-    ) -> @Sendable (Model) -> Availability {
-        { $0.places.isEmpty ? condition($0) : .no("not on this page: q goes back to the table") }
+    private static let opens: @Sendable (Model) -> Availability = { model in
+        if model.page.opened(in: model) != nil { return .yes }
+        return .no(model.page.target == nil ? model.page.noTarget : "there is no more to it")
+    }
+
+    private static let tags: @Sendable (Model) -> Availability = { model in
+        model.page.hasRows ? needsRow(model) : .no("there are no rows to tag on this page")
+    }
+
+    private static let filters: @Sendable (Model) -> Availability = { model in
+        model.page.fields == nil ? .no("there is nothing to filter on this page") : .yes
+    }
+
+    private static let sorts: @Sendable (Model) -> Availability = { model in
+        model.page.sorts.isEmpty ? .no("there is nothing to sort on this page") : .yes
     }
 }
 

@@ -14,29 +14,34 @@ package struct Query: Hashable, Sendable {
     }
 }
 
+/// What a page asks the daemon.
+package enum Question: Hashable, Sendable {
+    case destinations(Query, RowWindow)
+    case destination(String)
+}
+
+package enum Answer: Sendable {
+    case destinations(Page<DestinationRow>)
+    /// nil: it is no longer there.
+    case destination(DestinationRow?)
+}
+
 package struct FetchRequest: Hashable, Sendable {
     /// Counts up; an answer that is older than one already shown is not shown.
     package var ticket: Int
-    package var query: Query
-    package var offset: Int
-    package var limit: Int
-    /// One destination besides, wherever it is in the order.
-    package var destination: String?
+    /// The page that asks.
+    package var page: Int
+    package var question: Question?
 }
 
 /// What one fetch brings.
 package struct Snapshot: Sendable {
     package var status: Status
-    package var page: Page<DestinationRow>
-    /// nil: not asked for, or no longer there.
-    package var destination: DestinationRow?
+    package var answer: Answer?
 
-    package init(
-        status: Status, page: Page<DestinationRow>, destination: DestinationRow? = nil
-    ) {
+    package init(status: Status, answer: Answer? = nil) {
         self.status = status
-        self.page = page
-        self.destination = destination
+        self.answer = answer
     }
 }
 

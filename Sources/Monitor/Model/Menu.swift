@@ -3,7 +3,7 @@ package struct Menu: Sendable {
     package enum Purpose: Sendable {
         case sort
         /// Which worker gets these.
-        case worker([Model.Target])
+        case worker([Target])
     }
 
     package enum Choice: Hashable, Sendable {

@@ -23,31 +23,6 @@ package struct Model: Sendable {
         case lost(since: Duration, attempts: Int, retryAt: Duration, reason: String)
     }
 
-    /// A destination that something is about to be done to: bound by its id, whatever the table
-    /// shows meanwhile.
-    package struct Target: Hashable, Sendable {
-        package var id: String
-        package var name: String
-    }
-
-    /// The row that is pointed at: its identity, not its place.
-    package struct Cursor: Hashable, Sendable {
-        package var id: String?
-        /// Its place in the whole order when it was last seen.
-        package var index = 0
-        /// False until it is first moved; until then it stays at the top.
-        package var isChosen = false
-        /// It was chosen, and is not among the rows that the daemon sent.
-        package var isLost = false
-        /// The operator changed the filter or the order since the rows came.
-        package var isReordered = false
-    }
-
-    /// A page on the stack; the table lies below them all.
-    package enum Place: Hashable, Sendable {
-        case destination(Target, scroll: Int)
-    }
-
     package enum Overlay: Sendable {
         case help(scroll: Int)
         case menu(Menu)
@@ -70,26 +45,12 @@ package struct Model: Sendable {
 
     package var link = Link.connecting
     package var status: Status?
-    package var rows: [DestinationRow] = []
-    /// The place of the first of `rows` in the whole order, and how long that is.
-    package var offset = 0
-    package var total = 0
-    /// When `status` and `rows` came, and the daemon's clock then.
+    /// When `status` came, and the daemon's clock then.
     package var receivedAt: Duration?
     package var daemonAt: UnixTime?
     package var frozenAt: Duration?
 
-    package var query = Query()
-    /// What `rows` were asked for by: `query` is ahead of it until the daemon has answered, and
-    /// goes back to it if the daemon refuses.
-    package var shownQuery = Query()
-    package var cursor = Cursor()
-    /// The first place on the screen.
-    package var top = 0
-    package var tags: [Target] = []
-    package var places: [Place] = []
-    /// For the page of a destination: as last seen, and when.
-    package var detail: (row: DestinationRow, at: Duration)?
+    var pages = PageStack()
     package var overlay: Overlay?
     package var feedback: Feedback?
     /// The last action that can still be undone.
@@ -144,30 +105,6 @@ extension Model {
     }
 
     func secondsSince(_ time: UnixTime) -> Double { max(0, (daemonNow - time).inSeconds) }
-
-    func row(at index: Int) -> DestinationRow? {
-        let place = index - offset
-        return rows.indices.contains(place) ? rows[place] : nil
-    }
-
-    func row(id: String) -> DestinationRow? { rows.first { $0.id == id } }
-
-    /// The destination that keys act on: that of the page that is open, else of the cursor.
-    var current: DestinationRow? {
-        if case .destination(let target, _)? = places.last {
-            return detail?.row.id == target.id ? detail?.row : row(id: target.id)
-        }
-        guard let id = cursor.id, !cursor.isLost else { return nil }
-        return row(id: id)
-    }
-
-    /// What an action would be about: the page's destination, else the tagged ones, else the row
-    /// under the cursor.
-    var targets: [Target] {
-        if case .destination(let target, _)? = places.last { return [target] }
-        if !tags.isEmpty { return tags }
-        return current.map { [Target(id: $0.id, name: $0.name)] } ?? []
-    }
 
     mutating func say(_ kind: Feedback.Kind, _ text: Label) {
         feedback = Feedback(kind: kind, text: text, at: moment.elapsed)

@@ -13,7 +13,7 @@ package struct Preview: Sendable {
     package enum Focus: Hashable, Sendable, CaseIterable { case reason, count, cancel, confirm }
 
     package let action: ActionKind
-    package let targets: [Model.Target]
+    package let targets: [Target]
     /// For reassign: nil lets the ring decide.
     package let worker: Int?
     package var phase: Phase
@@ -24,7 +24,7 @@ package struct Preview: Sendable {
     package var count = TextField()
 
     package init(
-        action: ActionKind, targets: [Model.Target], worker: Int? = nil, phase: Phase
+        action: ActionKind, targets: [Target], worker: Int? = nil, phase: Phase
     ) {
         self.action = action
         self.targets = targets
@@ -44,7 +44,10 @@ package struct Preview: Sendable {
 
     package var request: PlanRequest {
         PlanRequest(
-            action: action, selector: Selector(destinations: targets.map(\.id)),
+            action: action,
+            selector: Selector(
+                destinations: targets.filter { $0.kind == .destination }.map(\.id),
+                messages: targets.filter { $0.kind == .delivery }.map(\.id)),
             reason: reason.text, worker: worker)
     }
 

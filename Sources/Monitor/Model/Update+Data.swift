@@ -15,18 +15,14 @@ extension Model {
         return fetchNow()
     }
 
-    /// The screen shows places whose rows have not been asked for.
+    /// The page shows places whose rows have not been asked for.
     mutating func fetchIfUncovered() -> [Effect] {
-        let visible = top..<min(top + layout.tableRows, max(total, top))
-        guard frozenAt == nil, receivedAt != nil, !visible.isEmpty,
-            visible.lowerBound < offset || visible.upperBound > offset + rows.count
-        else { return [] }
+        guard frozenAt == nil, receivedAt != nil, !page.isCovered(in: self) else { return [] }
         return fetchNow()
     }
 
     mutating func queryChanged() -> [Effect] {
-        cursor.isReordered = true
-        top = 0
+        page.queryChanged()
         // What was frozen is no longer what is asked for.
         frozenAt = nil
         return fetchNow()
@@ -42,14 +38,11 @@ extension Model {
         fetching.insert(lastTicket)
         if fetching.count == 1 { fetchStartedAt = moment.elapsed }
         nextFetchAt = moment.elapsed + options.interval
-        // A screen above and one below: moving finds its rows there already.
-        let margin = max(8, layout.tableRows)
-        let offset = max(0, top - margin)
-        var request = FetchRequest(
-            ticket: lastTicket, query: query, offset: offset,
-            limit: top - offset + layout.tableRows + margin)
-        if case .destination(let target, _)? = places.last { request.destination = target.id }
-        return [.fetch(request)]
+        return [
+            .fetch(
+                FetchRequest(
+                    ticket: lastTicket, page: pages.serial, question: page.question(in: self)))
+        ]
     }
 
     mutating func fetched(
@@ -60,8 +53,9 @@ extension Model {
         case .success(let snapshot): take(snapshot, request)
         case .failure(let failure): take(failure, request)
         }
-        if fetchAgain || request.query != query && fetching.isEmpty { return fetchNow() }
-        return fetchIfUncovered()
+        // An answer may uncover what it is about: never two for one.
+        if fetchAgain { return fetchNow() }
+        return fetching.isEmpty ? fetchIfUncovered() : []
     }
 
     private mutating func take(_ snapshot: Snapshot, _ request: FetchRequest) {
@@ -71,31 +65,21 @@ extension Model {
         status = snapshot.status
         daemonAt = snapshot.status.at
         receivedAt = moment.elapsed
-        takeDetail(snapshot, request)
-        guard request.query == query else { return }
-        shownQuery = query
-        rows = snapshot.page.rows
-        offset = snapshot.page.offset
-        total = max(snapshot.page.total, offset + rows.count)
-        followCursor()
-    }
-
-    private mutating func takeDetail(_ snapshot: Snapshot, _ request: FetchRequest) {
-        guard case .destination(let target, _)? = places.last else { return }
-        if let row = snapshot.destination, row.id == target.id {
-            detail = (row, moment.elapsed)
-        } else if let row = snapshot.page.rows.first(where: { $0.id == target.id }) {
-            detail = (row, moment.elapsed)
-        }
+        guard let answer = snapshot.answer, let question = request.question else { return }
+        let model = self
+        pages.change(request.page) { $0.take(answer, to: question, in: model) }
     }
 
     private mutating func take(_ failure: Failure, _ request: FetchRequest) {
         if failure.isAnswer {
             // It is there; it only does not like what it was asked.
             if case .lost = link { link = receivedAt == nil ? .connecting : .live }
-            if failure.code == "bad-filter", request.query == query {
+            if failure.code == "bad-filter", request.page == pages.serial,
+                request.question == page.question(in: self)
+            {
                 let refused = query.filter ?? ""
-                query.filter = shownQuery.filter == query.filter ? nil : shownQuery.filter
+                let shown = page.shownQuery?.filter
+                query.filter = shown == query.filter ? nil : shown
                 var field = TextField(refused)
                 if let position = failure.position { field.move(to: position) }
                 if overlay == nil {

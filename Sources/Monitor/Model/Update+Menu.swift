@@ -4,26 +4,9 @@ import Terminal
 
 /// Menus and the filter prompt.
 extension Model {
-    /// What the table can be sorted by: names of the filter language, most asked for first.
-    static let sorts: [(name: String?, title: Label, help: Label)] = [
-        (nil, "default", "the daemon's own order"),
-        ("queued", "queued", "deliveries in the spool"),
-        ("age", "age", "of the oldest mail"),
-        ("next", "next", "time to the next attempt"),
-        ("state", "state", "what it is doing"),
-        ("name", "name", "of the destination"),
-        ("connections", "connections", "open now"),
-        ("window", "window", "connections it may have"),
-        ("tokens", "tokens", "left in its rate bucket"),
-        ("failures", "failures", "since it last worked"),
-        ("attempts", "attempts", "since the start"),
-        ("worker", "worker", "in charge of it"),
-        ("code", "code", "of the last reply"),
-    ]
-
     mutating func openSortMenu() {
-        let choices = Self.sorts.map { Menu.Choice.sort($0.name) }
-        let selected = Self.sorts.firstIndex { $0.name == query.sort } ?? 0
+        let choices = page.sorts.map { Menu.Choice.sort($0.name) }
+        let selected = page.sorts.firstIndex { $0.name == query.sort } ?? 0
         overlay = .menu(Menu(purpose: .sort, choices: choices, selected: selected))
     }
 
@@ -76,8 +59,8 @@ extension Model {
                 query.descending.toggle()
             } else {
                 query.sort = name
-                // Of names the first, of numbers the largest: what one looks for.
-                query.descending = !(name == nil || name == "name" || name == "next")
+                let sort = page.sorts.first { $0.name == name }
+                query.descending = sort?.startsDescending ?? false
             }
             return queryChanged()
         case (.worker(let worker), .worker(let targets)):
@@ -97,7 +80,7 @@ extension Model {
         case .enter: return accept(prompt)
         default:
             guard prompt.field.edit(key) else { return [] }
-            prompt.failure = Self.check(prompt.field.text)
+            prompt.failure = check(prompt.field.text)
             overlay = .filter(prompt)
             return []
         }
@@ -106,7 +89,7 @@ extension Model {
     private mutating func accept(_ prompt: FilterPrompt) -> [Effect] {
         let text = prompt.field.text
         let isEmpty = text.allSatisfy { $0 == " " }
-        if !isEmpty, let failure = Self.check(text) {
+        if !isEmpty, let failure = check(text) {
             var prompt = prompt
             prompt.failure = failure
             if let position = failure.position { prompt.field.move(to: position) }
@@ -120,10 +103,10 @@ extension Model {
         return queryChanged()
     }
 
-    private static func check(_ text: String) -> Failure? {
-        if text.allSatisfy({ $0 == " " }) { return nil }
+    private func check(_ text: String) -> Failure? {
+        guard let fields = page.fields, !text.allSatisfy({ $0 == " " }) else { return nil }
         do {
-            _ = try FilterExpression.parse(text, fields: .destinations)
+            _ = try FilterExpression.parse(text, fields: fields)
             return nil
         } catch {
             return Failure(code: "bad-filter", message: error.message, position: error.position)

@@ -27,7 +27,8 @@ extension Model {
 
     mutating func resize(_ size: Size) -> [Effect] {
         self.size = size
-        scrollToCursor()
+        let model = self
+        pages.changeAll { $0.resize(in: model) }
         return fetchIfUncovered()
     }
 
@@ -57,9 +58,7 @@ extension Model {
         switch command {
         case .help: overlay = .help(scroll: 0)
         case .quit:
-            if places.isEmpty { return [.quit] }
-            places.removeLast()
-            detail = nil
+            return pages.isAtRoot ? [.quit] : goBack()
         case .cancel: return cancel()
         case .redraw: return [.repaint]
         case .up: return move(by: -1)
@@ -78,6 +77,8 @@ extension Model {
         case .freeze: return freeze()
         case .tag: return tag()
         case .untag: tags.removeAll()
+        case .showDestinations: return show(.destinations)
+        case .showDestination: return show(.destination)
         case .retry: return preview(.retry)
         case .purge: return preview(.purge)
         case .pause: return preview(isPaused ? .resume : .pause)
@@ -93,23 +94,15 @@ extension Model {
     private mutating func cancel() -> [Effect] {
         if feedback != nil {
             feedback = nil
-        } else if !places.isEmpty {
-            places.removeLast()
-            detail = nil
         } else if !tags.isEmpty {
             tags.removeAll()
         } else if query.filter != nil {
             query.filter = nil
             return queryChanged()
+        } else if !pages.isAtRoot {
+            return goBack()
         }
         return []
-    }
-
-    private mutating func open() -> [Effect] {
-        guard let row = current else { return [] }
-        places.append(.destination(Target(id: row.id, name: row.name), scroll: 0))
-        detail = (row, receivedAt ?? moment.elapsed)
-        return fetchNow()
     }
 
     private mutating func freeze() -> [Effect] {
@@ -122,11 +115,11 @@ extension Model {
     }
 
     private mutating func tag() -> [Effect] {
-        guard let row = current else { return [] }
-        if let index = tags.firstIndex(where: { $0.id == row.id }) {
+        guard let target = page.target else { return [] }
+        if let index = tags.firstIndex(of: target) {
             tags.remove(at: index)
         } else {
-            tags.append(Target(id: row.id, name: row.name))
+            tags.append(target)
         }
         return move(by: 1)
     }

@@ -61,18 +61,19 @@ extension Painter {
 
     /// Where in what: rows, then the order, then the filter.
     private var position: [Line] {
-        guard model.places.isEmpty, model.receivedAt != nil else { return [] }
+        guard let position = model.page.position(in: model) else { return [] }
         let query = model.query
         var parts: [Line] = []
-        let last = min(model.top + layout.tableRows, model.total)
         parts.append([
             Span(
-                model.total == 0
+                position.total == 0
                     ? "none"
-                    : "\(model.top + 1)\(glyphs.dash)\(last) of \(Format.exact(model.total))",
+                    : "\(position.shown.lowerBound + 1)\(glyphs.dash)\(position.shown.upperBound) of \(Format.exact(position.total))",
                 .dim)
         ])
-        if query != model.shownQuery { parts.append([Span("asking", .warning)]) }
+        if let shown = model.page.shownQuery, query != shown {
+            parts.append([Span("asking", .warning)])
+        }
         if let sort = query.sort {
             let arrow = query.descending ? glyphs.descending : glyphs.ascending
             parts.append([Span("by \(safe(sort)) \(arrow)", .dim)])
@@ -95,7 +96,7 @@ extension Painter {
             if command.operates, model.mayNotOperate != nil { return false }
             if command.id == .undo, model.undoSeconds == nil { return false }
             // On a page only what works there.
-            if !model.places.isEmpty, case .no = command.availability(model) {
+            if !model.page.hasRows, case .no = command.availability(model) {
                 return command.operates
             }
             return true
@@ -126,7 +127,7 @@ extension Painter {
         switch command.id {
         case .pause where model.isPaused: "resume"
         case .freeze where model.frozenAt != nil: "go on"
-        case .quit where !model.places.isEmpty: "back"
+        case .quit where !model.pages.isAtRoot: "back"
         default: command.title
         }
     }

@@ -35,8 +35,13 @@ extension Painter {
 
         let room = start - 3
         put(
-            (layout.headerRows == 1 ? digest : identity).fitted(room), row: 0, column: 1,
-            width: max(0, room))
+            bar.fitted(room), row: 0, column: 1, width: max(0, room))
+    }
+
+    private var bar: [Line] {
+        // Where there is no line for it, the way back is what one needs to see.
+        if layout.navigationRow == nil, !model.pages.isAtRoot { return [crumbs] }
+        return layout.headerRows == 1 ? digest : identity
     }
 
     /// Where this is.

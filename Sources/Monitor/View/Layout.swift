@@ -4,6 +4,8 @@ import Terminal
 struct Layout: Hashable, Sendable {
     /// One line with the most needed, 2 with totals, 4 with rates and workers.
     let headerRows: Int
+    /// Where the page is in the stack, and the digits of the others; nil: the bar says the first.
+    let navigationRow: Int?
     /// The table or the page in its place, heading included.
     let body: Rect
     /// Why the row under the cursor waits, and its last reply.
@@ -16,6 +18,8 @@ struct Layout: Hashable, Sendable {
         let rows = size.rows
         headerRows = rows < 12 ? min(rows, 1) : rows < 16 ? 2 : 4
         let gap = rows >= 30 ? 1 : 0
+        navigationRow = rows >= 20 ? headerRows + gap : nil
+        let top = headerRows + gap + (navigationRow == nil ? 0 : 1)
         var bottom = rows
         hintRow = rows >= 5 ? bottom - 1 : nil
         if hintRow != nil { bottom -= 1 }
@@ -25,8 +29,7 @@ struct Layout: Hashable, Sendable {
         bottom -= stripRows
         strip = Rect(row: bottom, column: 0, rows: stripRows, columns: size.columns)
         body = Rect(
-            row: headerRows + gap, column: 0, rows: bottom - headerRows - gap,
-            columns: size.columns)
+            row: top, column: 0, rows: bottom - top, columns: size.columns)
     }
 
     /// The lines of rows, without the heading.
@@ -38,6 +41,13 @@ struct Layout: Hashable, Sendable {
     }
 
     var tableRows: Int { table.rows }
+
+    /// The body and the strip: for pages without a cursor.
+    var page: Rect {
+        Rect(row: body.row, column: 0, rows: body.rows + strip.rows, columns: body.columns)
+    }
+
+    var pageRows: Int { max(0, page.rows) }
 }
 
 extension Model {

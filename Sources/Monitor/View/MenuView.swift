@@ -37,7 +37,7 @@ extension Painter {
     private func line(_ choice: Menu.Choice) -> Line {
         switch choice {
         case .sort(let name):
-            guard let sort = Model.sorts.first(where: { $0.name == name }) else { return [] }
+            guard let sort = model.page.sorts.first(where: { $0.name == name }) else { return [] }
             let isNow = name == model.query.sort
             let arrow = model.query.descending ? glyphs.descending : glyphs.ascending
             return [

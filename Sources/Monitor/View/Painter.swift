@@ -101,12 +101,8 @@ package func render(_ model: Model, size: Size, look: Look) -> Grid {
     var painter = Painter(model: model, size: size, look: look)
     guard size.rows > 0, size.columns > 0 else { return painter.grid }
     painter.drawHeader()
-    switch model.places.last {
-    case .destination(let target, let scroll)?: painter.drawDetail(target, scroll: scroll)
-    case nil:
-        painter.drawTable()
-        painter.drawStrip()
-    }
+    painter.drawNavigation()
+    model.page.draw(on: &painter)
     if model.isStale { painter.dimData() }
     painter.drawStatus()
     painter.drawHints()

@@ -141,11 +141,21 @@ enum Fixture {
     static func snapshot(
         _ request: FetchRequest, rows: [DestinationRow] = rows, at: UnixTime = now
     ) -> Snapshot {
-        let page = Array(rows.dropFirst(request.offset).prefix(request.limit))
-        return Snapshot(
+        Snapshot(
             status: status(at: at),
-            page: Page(at: at, total: rows.count, offset: request.offset, rows: page),
-            destination: request.destination.flatMap { id in rows.first { $0.id == id } })
+            answer: request.question.map { answer(to: $0, rows: rows, at: at) })
+    }
+
+    private static func answer(
+        to question: Question, rows: [DestinationRow], at: UnixTime
+    ) -> Answer {
+        switch question {
+        case .destinations(_, let window):
+            let shown = Array(rows.dropFirst(window.offset).prefix(window.limit))
+            return .destinations(
+                Page(at: at, total: rows.count, offset: window.offset, rows: shown))
+        case .destination(let id): return .destination(rows.first { $0.id == id })
+        }
     }
 
     static func plan(_ request: PlanRequest, deliveries: Int = 1240) -> Plan {

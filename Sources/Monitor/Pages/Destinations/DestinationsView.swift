@@ -2,37 +2,46 @@ import Control
 import Mail
 import Terminal
 
+extension DestinationsPage {
+    func draw(on painter: inout Painter) {
+        painter.drawTable(self)
+        painter.drawStrip(self)
+    }
+}
+
 extension Painter {
-    mutating func drawTable() {
+    fileprivate mutating func drawTable(_ page: DestinationsPage) {
         let table = layout.table
         let columns = Column.fitted(grid.size.columns - 2)
-        if layout.body.rows >= 2 { drawHeading(columns) }
+        if layout.body.rows >= 2 { drawHeading(columns, page.list.shownQuery) }
         guard table.rows > 0 else { return }
-        if model.receivedAt == nil {
+        let list = page.list
+        if !list.isLoaded {
             drawEmpty("waiting for the daemon")
             return
         }
-        if model.total == 0 {
+        if list.total == 0 {
             drawEmpty(
-                model.shownQuery.filter == nil
+                list.shownQuery.filter == nil
                     ? "nothing is queued" : "nothing matches the filter: Esc clears it")
             return
         }
         let text = CellText(model: model, glyphs: glyphs)
         for line in 0..<table.rows {
-            let index = model.top + line
-            guard index < model.total else { break }
+            let index = list.top + line
+            guard index < list.total else { break }
             let y = table.row + line
-            guard let row = model.row(at: index) else {
+            guard let row = list.row(at: index) else {
                 put("...", .dim, row: y, column: 2, width: 3)
                 continue
             }
-            draw(row, text, columns, y)
+            draw(row, page, text, columns, y)
         }
     }
 
     private mutating func draw(
-        _ row: DestinationRow, _ text: CellText, _ columns: [(column: Column, width: Int)],
+        _ row: DestinationRow, _ page: DestinationsPage, _ text: CellText,
+        _ columns: [(column: Column, width: Int)],
         _ y: Int
     ) {
         var x = 2
@@ -42,19 +51,20 @@ extension Painter {
                 align: column.alignment)
             x += width + 1
         }
-        if model.tags.contains(where: { $0.id == row.id }) {
+        if page.tags.contains(where: { $0.id == row.id }) {
             put(glyphs.tag, .tag, row: y, column: 1, width: 1)
         }
-        if row.id == model.cursor.id, !model.cursor.isLost {
+        if row.id == page.list.cursor.id, !page.list.cursor.isLost {
             put(glyphs.cursor, .tag, row: y, column: 0, width: 1)
             grid.tint(line(y), ink(.selection))
         }
     }
 
-    private mutating func drawHeading(_ columns: [(column: Column, width: Int)]) {
+    private mutating func drawHeading(
+        _ columns: [(column: Column, width: Int)], _ query: Query
+    ) {
         let y = layout.body.row
         fill(line(y), .heading)
-        let query = model.shownQuery
         let arrow = query.descending ? glyphs.descending : glyphs.ascending
         var x = 2
         for (column, width) in columns {
@@ -83,12 +93,12 @@ extension Painter {
     }
 
     /// The row under the cursor, in words.
-    mutating func drawStrip() {
+    fileprivate mutating func drawStrip(_ page: DestinationsPage) {
         let strip = layout.strip
         guard strip.rows > 0 else { return }
         let width = grid.size.columns - 2
-        guard let row = model.current else {
-            if model.cursor.isLost {
+        guard let row = page.list.current else {
+            if page.list.cursor.isLost {
                 put(
                     "the chosen row has moved away: j or k chooses another", .warning,
                     row: strip.row, column: 1, width: width)

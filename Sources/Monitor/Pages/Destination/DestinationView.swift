@@ -3,7 +3,7 @@ import Mail
 import Terminal
 
 /// All about one destination.
-struct DetailText {
+struct DestinationText {
     let row: DestinationRow
     let model: Model
     let glyphs: Glyphs
@@ -167,42 +167,25 @@ struct DetailText {
     }
 }
 
-extension Model {
-    /// For scrolling the page that is open.
-    var detailLineCount: Int {
-        guard let current else { return 0 }
-        return DetailText(row: current, model: self, glyphs: .ascii).lines(
-            columns: size.columns - 2
-        ).count
-    }
-}
-
-extension Painter {
-    mutating func drawDetail(_ target: Model.Target, scroll: Int) {
-        let body = layout.body
-        let rows = body.rows + layout.strip.rows
-        guard rows > 0 else { return }
-        fill(line(body.row), .heading)
-        var crumbs: Line = [
-            Span("destinations", .heading), Span(" \(glyphs.into) "),
-            Span(safe(target.name), .headingSorted),
-        ]
-        if let detail = model.detail, model.moment.elapsed - detail.at > .seconds(3),
-            model.frozenAt == nil
-        {
-            let age = Format.age((model.moment.elapsed - detail.at).inSeconds)
-            crumbs.append(Span("  as it was \(age) ago", .warning))
+extension DestinationPage {
+    func draw(on painter: inout Painter) {
+        let page = painter.layout.page
+        guard page.rows > 0 else { return }
+        let width = painter.grid.size.columns - 2
+        var lines = DestinationText(row: row, model: painter.model, glyphs: painter.glyphs)
+            .lines(columns: width)
+        let age = painter.model.moment.elapsed - seenAt
+        if age > .seconds(3), painter.model.frozenAt == nil {
+            lines.insert(
+                [
+                    Span(
+                        "no longer in the queue: as it was \(Format.age(age.inSeconds)) ago",
+                        .warning)
+                ], at: 0)
         }
-        put(crumbs, row: body.row, column: 1, width: grid.size.columns - 2)
-        guard let row = model.current else {
-            put("it is no longer there", .dim, row: body.row + 1, column: 1, width: 40)
-            return
-        }
-        let width = grid.size.columns - 2
-        let lines = DetailText(row: row, model: model, glyphs: glyphs).lines(columns: width)
-        let start = min(scroll, max(0, lines.count - (rows - 1)))
-        for (index, line) in lines.dropFirst(start).prefix(rows - 1).enumerated() {
-            put(line, row: body.row + 1 + index, column: 1, width: width)
+        let start = min(scroll, max(0, lines.count - page.rows))
+        for (index, line) in lines.dropFirst(start).prefix(page.rows).enumerated() {
+            painter.put(line, row: page.row + index, column: 1, width: width)
         }
     }
 }

@@ -1,0 +1,53 @@
+import Control
+import Filter
+import Terminal
+
+/// The table of destinations.
+struct DestinationsPage: ListPage {
+    var list = Listing<DestinationRow>()
+
+    var kind: PageKind { .destinations }
+    var crumb: Label { PageKind.destinations.title }
+
+    func question(in model: Model) -> Question? {
+        .destinations(list.query, list.window(lines: model.layout.tableRows))
+    }
+
+    mutating func take(_ answer: Answer, to question: Question, in model: Model) {
+        guard case .destinations(let page) = answer, case .destinations(let query, _) = question
+        else { return }
+        list.take(page, askedBy: query, lines: model.layout.tableRows)
+    }
+
+    func opened(in model: Model) -> (any MonitorPage)? {
+        list.current.map { DestinationPage($0, at: model.receivedAt ?? model.moment.elapsed) }
+    }
+
+    var query: Query? {
+        get { list.query }
+        set { list.query = newValue ?? Query() }
+    }
+    var shownQuery: Query? { list.shownQuery }
+    var fields: FilterFields? { .destinations }
+
+    var destination: DestinationRow? { list.current }
+    var target: Target? { list.current.map { Target(id: $0.id, name: $0.name) } }
+
+    /// Names of the filter language, most asked for first.
+    var sorts: [SortChoice] { Self.sorts }
+    static let sorts = [
+        SortChoice(nil, "default", "the daemon's own order", startsDescending: false),
+        SortChoice("queued", "queued", "deliveries in the spool"),
+        SortChoice("age", "age", "of the oldest mail"),
+        SortChoice("next", "next", "time to the next attempt", startsDescending: false),
+        SortChoice("state", "state", "what it is doing"),
+        SortChoice("name", "name", "of the destination", startsDescending: false),
+        SortChoice("connections", "connections", "open now"),
+        SortChoice("window", "window", "connections it may have"),
+        SortChoice("tokens", "tokens", "left in its rate bucket"),
+        SortChoice("failures", "failures", "since it last worked"),
+        SortChoice("attempts", "attempts", "since the start"),
+        SortChoice("worker", "worker", "in charge of it"),
+        SortChoice("code", "code", "of the last reply"),
+    ]
+}

@@ -1,0 +1,120 @@
+import Control
+import Filter
+import Terminal
+
+/// What a page shows and where the operator is in it. A value: the model calls it with itself as
+/// it is, and stacks it. Each page has a folder with its state and its drawing.
+protocol MonitorPage: Sendable {
+    var kind: PageKind { get }
+    /// In the breadcrumbs.
+    var crumb: Label { get }
+
+    /// What it asks the daemon now; nil: it needs no more than the status.
+    func question(in model: Model) -> Question?
+    /// Whether all that it shows has been asked for.
+    func isCovered(in model: Model) -> Bool
+    mutating func take(_ answer: Answer, to question: Question, in model: Model)
+    /// The screen has another size.
+    mutating func resize(in model: Model)
+
+    mutating func move(by distance: Int, in model: Model)
+    /// A press of the mouse on a line of the table, counted from its first.
+    mutating func press(line: Int, in model: Model) -> PressOutcome
+    /// What Enter opens; nil: nothing.
+    func opened(in model: Model) -> (any MonitorPage)?
+
+    /// For pages whose rows are filtered and sorted by the daemon.
+    var query: Query? { get set }
+    /// The last query that was answered.
+    var shownQuery: Query? { get }
+    var fields: FilterFields? { get }
+    var sorts: [SortChoice] { get }
+    /// The operator changed the query.
+    mutating func queryChanged()
+
+    /// What actions are about, apart from tagged rows.
+    var target: Target? { get }
+    /// Why there is no target now.
+    var noTarget: Label { get }
+    /// Whether it has rows that can be tagged.
+    var hasRows: Bool { get }
+    /// Rows that actions are about instead.
+    var tags: [Target] { get set }
+    /// The destination under the cursor, or that the page is about.
+    var destination: DestinationRow? { get }
+    /// For the status line: where in how many.
+    func position(in model: Model) -> ListPosition?
+
+    func draw(on painter: inout Painter)
+}
+
+/// What a press of the mouse did.
+enum PressOutcome: Hashable, Sendable {
+    case nothing
+    case chosen
+    /// It was chosen already.
+    case again
+}
+
+/// What rows can be sorted by; nil: the daemon's own order.
+struct SortChoice: Sendable {
+    var name: String?
+    var title: Label
+    var help: Label
+    /// Of names the first, of numbers the largest: what one looks for.
+    var startsDescending: Bool
+
+    init(_ name: String?, _ title: Label, _ help: Label, startsDescending: Bool = true) {
+        self.name = name
+        self.title = title
+        self.help = help
+        self.startsDescending = startsDescending
+    }
+}
+
+/// Which of how many rows are on the screen.
+struct ListPosition: Hashable, Sendable {
+    var shown: Range<Int>
+    var total: Int
+}
+
+/// Something that an action is about: bound by its id, whatever the page shows meanwhile.
+package struct Target: Hashable, Sendable {
+    package enum Kind: Hashable, Sendable { case destination, delivery }
+
+    package var kind: Kind
+    package var id: String
+    /// For people.
+    package var name: String
+
+    package init(_ kind: Kind = .destination, id: String, name: String) {
+        self.kind = kind
+        self.id = id
+        self.name = name
+    }
+}
+
+/// What most pages leave as it is.
+extension MonitorPage {
+    func isCovered(in model: Model) -> Bool { true }
+    mutating func resize(in model: Model) {}
+    mutating func press(line: Int, in model: Model) -> PressOutcome { .nothing }
+    func opened(in model: Model) -> (any MonitorPage)? { nil }
+    var query: Query? {
+        get { nil }
+        set {}
+    }
+    var shownQuery: Query? { nil }
+    var fields: FilterFields? { nil }
+    var sorts: [SortChoice] { [] }
+    mutating func queryChanged() {}
+    var target: Target? { nil }
+    var hasRows: Bool { false }
+    var noTarget: Label { "there is nothing here to act on" }
+    var tags: [Target] {
+        get { [] }
+        set {}
+    }
+    var destination: DestinationRow? { nil }
+    func position(in model: Model) -> ListPosition? { nil }
+}

@@ -1,0 +1,31 @@
+import Terminal
+
+/// The pages that there are, in the order of their numbers.
+package enum PageKind: String, CaseIterable, Hashable, Sendable {
+    case destinations, destination
+
+    /// In breadcrumbs and tabs.
+    var title: Label {
+        switch self {
+        case .destinations: "Destinations"
+        case .destination: "Destination"
+        }
+    }
+
+    /// The digit that shows it.
+    var key: Character {
+        switch self {
+        case .destinations: "1"
+        case .destination: "2"
+        }
+    }
+
+    /// About one thing that has to be chosen first: it lies on top of the page where that was
+    /// chosen. The others lie on the table of destinations.
+    var isAboutOne: Bool {
+        switch self {
+        case .destinations: false
+        case .destination: true
+        }
+    }
+}
