@@ -18,6 +18,8 @@ struct Breaker: Hashable, Sendable {
     /// How long it was open the last time, in nanoseconds: the next time grows from it, and it
     /// shrinks with every success. 0 after enough of them.
     private(set) var previous: Int64 = 0
+    /// By how many nanoseconds the last probe lies behind its place in an even row of them.
+    private(set) var shift: Int64 = 0
     /// It worked since it was last open, or since it is known.
     private(set) var hasWorked = false
     /// Starts with smaller numbers say nothing about the time since it opened.
@@ -34,16 +36,20 @@ struct Breaker: Hashable, Sendable {
     ///   - serial: the number of that start, and `next` the number of the next one.
     ///   - cohort: the window before this failure.
     ///   - running: what else runs at the destination.
+    ///   - started: when that attempt was started.
     mutating func failed(
-        _ serial: Int64, next: Int64, cohort: Int, running: Int, retry: RetryPolicy,
-        random: inout SplitMix64, at now: Instant
+        _ serial: Int64, next: Int64, cohort: Int, running: Int, started: Instant,
+        retry: RetryPolicy, random: inout SplitMix64, at now: Instant
     ) -> Bool {
         guard serial >= opened else { return false }
         failures += 1
+        // The time between two probes, however long a probe hangs.
+        var since = started
         switch state(at: now) {
         case .open: return false
         case .halfOpen: break
         case .closed:
+            since = now
             // With nothing else running no other attempt will say more. Where it just worked, a
             // connection lost now and then is no outage; where nothing ever worked it is.
             let isAlone = running == 0 && (!hasWorked || failures >= Self.proof)
@@ -52,32 +58,38 @@ struct Breaker: Hashable, Sendable {
         }
         hasWorked = false
         opened = next
-        open(retry: retry, random: &random, at: now)
+        open(since: since, retry: retry, random: &random, at: now)
         return true
     }
 
     /// Each time is a random multiple of the one before (decorrelated jitter, after M. Brooker,
-    /// "Exponential backoff and jitter", 2015), until it would be longer than two fifths of the
-    /// cap, give or take a twentieth.
+    /// "Exponential backoff and jitter", 2015), up to about two fifths of the cap. From then on
+    /// probes stand in an even row, each moved at random by up to a sixth of the distance: spread
+    /// for those that are sent probes at the same time, even for the one that is.
     ///
     /// A receiver that comes back waits, in the median, half of the mean time between two probes
-    /// or longer, whatever their distribution; regular ones make the best of their number. With a
+    /// or longer, whatever their distribution; an even row makes the best of their number. With a
     /// cap of ten minutes these are thirty probes in two hours, and a median of two minutes.
     private mutating func open(
-        retry: RetryPolicy, random: inout SplitMix64, at now: Instant
+        since: Instant, retry: RetryPolicy, random: inout SplitMix64, at now: Instant
     ) {
         let cap = max(.seconds(1), retry.breakerCap)
         let first = max(.seconds(1), min(retry.breakerFirst, cap))
+        let steady = max(first, cap * 402 / 1000)
         let last = Duration.nanoseconds(previous)
-        let time: Duration
-        if last < first {
-            time = random.duration(first, min(first * 4 / 3, cap))
-        } else {
-            let steady = random.duration(cap * 38 / 100, cap * 42 / 100)
-            time = max(first, min(random.duration(last * 4, last * 8), steady))
+        var time =
+            last < first
+            ? random.duration(first, min(first * 4 / 3, cap))
+            : random.duration(last * 6, last * 10)
+        var shift = Duration.zero
+        if time >= steady, last >= first {
+            time = steady
+            shift = random.duration(.zero - steady / 6, steady / 6)
         }
         previous = time.nanoseconds
-        state = .open(until: now + time)
+        time = max(first, min(time + shift - .nanoseconds(self.shift), cap))
+        self.shift = shift.nanoseconds
+        state = .open(until: max(since + time, now + first))
     }
 
     /// The destination worked. True if the breaker is closed now, which it was not before.
@@ -86,6 +98,7 @@ struct Breaker: Hashable, Sendable {
     mutating func succeeded(at now: Instant) -> Bool {
         failures = 0
         previous /= 2
+        shift = 0
         hasWorked = true
         switch state(at: now) {
         case .closed: return false
@@ -111,23 +124,26 @@ extension Breaker {
         var open: Int64?
         var failures: Int
         var previous: Int64
+        var shift: Int64
         var hasWorked: Bool
     }
 
     func rest(at now: Instant) -> Rest {
-        switch state(at: now) {
-        case .closed: Rest(open: nil, failures: failures, previous: previous, hasWorked: hasWorked)
-        case .halfOpen: Rest(open: 0, failures: failures, previous: previous, hasWorked: hasWorked)
-        case .open(let until):
-            Rest(
-                open: (until - now).nanoseconds, failures: failures, previous: previous,
-                hasWorked: hasWorked)
-        }
+        let open: Int64? =
+            switch state(at: now) {
+            case .closed: nil
+            case .halfOpen: 0
+            case .open(let until): (until - now).nanoseconds
+            }
+        return Rest(
+            open: open, failures: failures, previous: previous, shift: shift,
+            hasWorked: hasWorked)
     }
 
     init(_ rest: Rest, at now: Instant) {
         failures = rest.failures
         previous = rest.previous
+        shift = rest.shift
         hasWorked = rest.hasWorked
         if let open = rest.open {
             state = open > 0 ? .open(until: now + .nanoseconds(open)) : .halfOpen

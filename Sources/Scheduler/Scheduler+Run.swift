@@ -148,7 +148,7 @@ extension Scheduler {
             let pause = policies[destinations[index].policy].retry.breakerFirst
             destinations[index].queue.wake(&slots, pause: pause, at: now)
         case .deferred(let cause, let reply):
-            failed(index, cause, reply, serial, at: now)
+            failed(index, cause, reply, serial, started, at: now)
         }
     }
 
@@ -161,7 +161,8 @@ extension Scheduler {
     }
 
     private mutating func failed(
-        _ index: Int, _ cause: Cause, _ reply: String, _ serial: Int64, at now: Instant
+        _ index: Int, _ cause: Cause, _ reply: String, _ serial: Int64, _ started: Instant,
+        at now: Instant
     ) {
         guard serial >= destinations[index].breaker.opened else { return }
         destinations[index].failure = LastFailure(cause: cause, reply: reply)
@@ -176,7 +177,8 @@ extension Scheduler {
         if isOldNews { return }
         _ = destinations[index].breaker.failed(
             serial, next: next, cohort: cohort, running: destinations[index].running,
-            retry: policies[destinations[index].policy].retry, random: &random, at: now)
+            started: started, retry: policies[destinations[index].policy].retry,
+            random: &random, at: now)
     }
 
     /// Fewer at a time, or fewer in a time.

@@ -48,9 +48,12 @@ package struct DestinationSnapshot: Sendable, Hashable {
 }
 
 /// The encoding: a version, then fixed-width little-endian fields in the order below; an optional
-/// one has a byte 0 or 1 before it. Below 250 bytes and the reply.
+/// one has a byte 0 or 1 before it. Below 260 bytes and the reply.
+///
+/// An older version is read too, without what it does not have: 1 had no `hasWorked`; 2 knew
+/// neither a ceiling of the window nor a learned rate; 3 had no `shift`.
 extension DestinationSnapshot {
-    private static let version: UInt8 = 3
+    private static let version: UInt8 = 4
     /// Bytes of the last reply that are kept.
     static let replyLimit = 400
 
@@ -80,6 +83,7 @@ extension DestinationSnapshot {
         put(breaker.open ?? -1)
         put(Int64(breaker.failures))
         put(breaker.previous)
+        put(breaker.shift)
         bytes.append(breaker.hasWorked ? 1 : 0)
         put(tokens)
         put(connectionTokens)
@@ -106,31 +110,19 @@ extension DestinationSnapshot {
         return bytes
     }
 
-    /// nil if it is damaged, of another version, or has a value that no snapshot has.
+    /// nil if it is damaged, of a newer version, or has a value that no snapshot has.
     package init?(decoding bytes: some Sequence<UInt8>) {
         var reader = SnapshotReader(bytes)
-        guard reader.byte() == Self.version,
-            let size = reader.int(1...0xFFFF_FFFF), let good = reader.int(0...0xFFFF_FFFF),
-            let credit = reader.int(0...0xFFFF_FFFF), let target = reader.int(0...0xFFFF_FFFF),
-            let misses = reader.int(0...0xFFFF_FFFF), let ceiling = reader.int(0...0xFFFF_FFFF),
-            let patientFor = reader.int(0...Int64.max), let patience = reader.int(0...Int64.max),
-            let before = reader.int(0...0xFFFF_FFFF), let isIndifferent = reader.flag(),
-            let turnedAway = reader.double(0...1), let open = reader.int(-1...Int64.max),
-            let failures = reader.int(0...Int64.max), let previous = reader.int(0...Int64.max),
-            let hasWorked = reader.flag(),
+        guard let version = reader.byte(), (1...Self.version).contains(version),
+            let window = reader.window(version), let breaker = reader.breaker(version),
             let tokens = reader.bucket(), let connectionTokens = reader.bucket(),
-            let paceTokens = reader.bucket(), let pace = reader.pace(),
+            let paceTokens = version >= 3 ? reader.bucket() : .some(nil),
+            let pace = version >= 3 ? reader.pace() : .some(nil),
             let transaction = reader.double(0...1e9), let failure = reader.failure(),
             reader.isAtEnd
         else { return nil }
-        window = Window.Rest(
-            size: Int(size), good: Int(good), credit: Int(credit), target: Int(target),
-            misses: Int(misses), ceiling: Int(ceiling), patientFor: patientFor,
-            patience: patience, before: Int(before), isIndifferent: isIndifferent,
-            turnedAway: turnedAway)
-        breaker = Breaker.Rest(
-            open: open < 0 ? nil : open, failures: Int(failures), previous: previous,
-            hasWorked: hasWorked)
+        self.window = window
+        self.breaker = breaker
         self.tokens = tokens
         self.connectionTokens = connectionTokens
         self.pace = pace
@@ -173,6 +165,43 @@ private struct SnapshotReader {
         case 1: true
         default: nil
         }
+    }
+
+    mutating func window(_ version: UInt8) -> Window.Rest? {
+        let sizes = Int64(0)...0xFFFF_FFFF
+        guard let size = int(1...0xFFFF_FFFF), let good = int(sizes), let credit = int(sizes),
+            let target = int(sizes), let misses = int(sizes)
+        else { return nil }
+        var window = Window(initial: Int(size)).rest(at: Instant(nanoseconds: 0))
+        window.good = Int(good)
+        window.credit = Int(credit)
+        window.target = Int(target)
+        window.misses = Int(misses)
+        guard version >= 3 else { return window }
+        guard let ceiling = int(sizes), let patientFor = int(0...Int64.max),
+            let patience = int(0...Int64.max), let before = int(sizes),
+            let isIndifferent = flag(), let turnedAway = double(0...1)
+        else { return nil }
+        window.ceiling = Int(ceiling)
+        window.patientFor = patientFor
+        window.patience = patience
+        window.before = Int(before)
+        window.isIndifferent = isIndifferent
+        window.turnedAway = turnedAway
+        return window
+    }
+
+    mutating func breaker(_ version: UInt8) -> Breaker.Rest? {
+        let times = Int64(0)...Int64.max
+        // Within it the sum of two cannot overflow.
+        let shifts = -(Int64(1) << 61)...(Int64(1) << 61)
+        guard let open = int(-1...Int64.max), let failures = int(times),
+            let previous = int(times), let shift = version >= 4 ? int(shifts) : 0,
+            let hasWorked = version >= 2 ? flag() : false
+        else { return nil }
+        return Breaker.Rest(
+            open: open < 0 ? nil : open, failures: Int(failures), previous: previous,
+            shift: shift, hasWorked: hasWorked)
     }
 
     mutating func bucket() -> Bucket.Rest?? {

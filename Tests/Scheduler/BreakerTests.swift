@@ -12,7 +12,8 @@ import Testing
         var breaker = Breaker()
         for failure in 1...5 {
             let opened = breaker.failed(
-                0, next: 1, cohort: 5, running: 5, retry: retry, random: &random, at: at(1))
+                0, next: 1, cohort: 5, running: 5, started: at(0), retry: retry,
+                random: &random, at: at(1))
             #expect(opened == (failure == 5))
         }
         #expect(breaker.failures == 5)
@@ -25,7 +26,8 @@ import Testing
         // Stragglers change nothing.
         #expect(
             !breaker.failed(
-                0, next: 1, cohort: 5, running: 0, retry: retry, random: &random, at: at(2)))
+                0, next: 1, cohort: 5, running: 0, started: at(0), retry: retry,
+                random: &random, at: at(2)))
         #expect(breaker.failures == 5 && breaker.state(at: at(2)) == .open(until: until))
     }
 
@@ -35,8 +37,8 @@ import Testing
             for _ in 0..<4 {
                 #expect(
                     !breaker.failed(
-                        0, next: 1, cohort: 5, running: 5, retry: retry, random: &random,
-                        at: at(1)))
+                        0, next: 1, cohort: 5, running: 5, started: at(0), retry: retry,
+                        random: &random, at: at(1)))
             }
             #expect(breaker.succeeded(at: at(1)) == false)
         }
@@ -47,7 +49,8 @@ import Testing
         var breaker = Breaker()
         #expect(
             breaker.failed(
-                0, next: 1, cohort: 5, running: 0, retry: retry, random: &random, at: at(1)))
+                0, next: 1, cohort: 5, running: 0, started: at(0), retry: retry,
+                random: &random, at: at(1)))
     }
 
     /// A lost connection after mail went through is no outage; the third in a row is.
@@ -56,38 +59,114 @@ import Testing
         _ = breaker.succeeded(at: at(0))
         for failure in 1...3 {
             let opened = breaker.failed(
-                0, next: 1, cohort: 20, running: 0, retry: retry, random: &random, at: at(1))
+                0, next: 1, cohort: 20, running: 0, started: at(0), retry: retry,
+                random: &random, at: at(1))
             #expect(opened == (failure == 3))
         }
     }
 
-    /// Over an outage of two hours: the times grow to the cap, stay below it, and fall again.
-    @Test mutating func openTimes() {
+    /// When probes go in an outage, in seconds from its beginning; each hangs for `time`.
+    private func probes(
+        seed: UInt64, hanging time: Duration = .zero, until end: Int64 = 7200
+    ) -> [Double] {
+        var random = SplitMix64(seed: seed)
+        var breaker = Breaker()
+        var probes: [Double] = []
+        var now = at(0)
+        _ = breaker.failed(
+            1, next: 1, cohort: 1, running: 0, started: now, retry: retry, random: &random,
+            at: now)
+        while case .open(let until) = breaker.state(at: now) {
+            guard until < at(end) else { return probes }
+            probes.append((until - at(0)).inSeconds)
+            now = until + time
+            _ = breaker.failed(
+                1, next: 1, cohort: 1, running: 0, started: until, retry: retry,
+                random: &random, at: now)
+        }
+        return probes
+    }
+
+    /// The first one soon, then rarely; no more than thirty in two hours.
+    @Test func probesInAnOutage() {
+        let outages = (UInt64(1)...200).map { probes(seed: $0) }
+        #expect(outages.allSatisfy { 30..<40 ~= $0[0] })
+        for probes in outages {
+            let times = zip(probes.dropFirst(), probes).map { $0 - $1 }
+            #expect(times.allSatisfy { 140...600 ~= $0 })
+            #expect(times.dropFirst().allSatisfy { 160...322 ~= $0 })
+        }
+        let counts = outages.map(\.count)
+        #expect(counts.count { $0 <= 30 } >= 190, "\(counts)")
+        // Those that began together are apart.
+        let third = outages.map { $0[2] }
+        #expect(third.max()! - third.min()! > 80)
+    }
+
+    /// However long an outage lasts, it is noticed that it is over within five minutes, two in
+    /// the median.
+    @Test func recoveryIsNoticed() {
+        var random = SplitMix64(seed: 5)
+        let delays = (UInt64(1)...400).map { seed in
+            let end = random.duration(.seconds(3600), .seconds(43_200)).inSeconds
+            return probes(seed: seed, until: 90_000).first { $0 >= end }! - end
+        }.sorted()
+        #expect(110...135 ~= delays[200])
+        #expect(delays[399] <= 322)
+    }
+
+    /// A probe that hangs for half a minute does not put off the next one.
+    @Test func hangingProbes() {
+        let counts = (UInt64(1)...20).map { probes(seed: $0, hanging: .seconds(30)).count }
+        #expect(counts.allSatisfy { 29...31 ~= $0 }, "\(counts)")
+        // One that hangs longer than the distance still has a pause after it.
+        let times = probes(seed: 1, hanging: .seconds(300))
+        let pauses = zip(times.dropFirst(), times).map { $0 - $1 - 300 }
+        #expect(pauses.allSatisfy { $0 >= 29.9 })
+    }
+
+    /// After it worked again the times begin anew, but not at once.
+    @Test mutating func successShortensTheTimes() {
         var breaker = Breaker()
         var now = at(0)
-        var times: [Duration] = []
-        while now < at(7200) {
+        for _ in 0..<5 {
             _ = breaker.failed(
-                1, next: 1, cohort: 1, running: 0, retry: retry, random: &random, at: now)
-            guard case .open(let until) = breaker.state(at: now) else { break }
-            times.append(until - now)
-            now = until
+                1, next: 1, cohort: 1, running: 0, started: now, retry: retry,
+                random: &random, at: now)
+            if case .open(let until) = breaker.state(at: now) { now = until }
         }
-        #expect(times.allSatisfy { $0 >= .seconds(30) && $0 <= .seconds(600) })
-        #expect(times[0] < .seconds(90))
-        #expect(times.max()! > .seconds(300))
-        #expect(times.count <= 60)
         let before = breaker.previous
+        #expect(before > 200_000_000_000)
         #expect(breaker.succeeded(at: now) == true)
-        #expect(breaker.previous == before / 2)
+        #expect(breaker.previous == before / 2 && breaker.shift == 0)
         for _ in 0..<64 { _ = breaker.succeeded(at: now) }
         #expect(breaker.previous == 0)
+    }
+
+    /// Of the operator's: the first is the shortest, the cap the longest.
+    @Test(arguments: [(1, 2), (60, 60), (300, 120), (10, 3600), (0, 0)] as [(Int64, Int64)])
+    func otherTimes(first: Int64, cap: Int64) {
+        let retry = RetryPolicy(breakerFirst: .seconds(first), breakerCap: .seconds(cap))
+        var random = SplitMix64(seed: 2)
+        var breaker = Breaker()
+        var now = at(0)
+        for _ in 0..<50 {
+            _ = breaker.failed(
+                1, next: 1, cohort: 1, running: 0, started: now, retry: retry,
+                random: &random, at: now)
+            guard case .open(let until) = breaker.state(at: now) else { break }
+            let time = (until - now).inSeconds
+            let cap = Double(max(1, cap))
+            #expect(time >= min(Double(max(1, first)), cap) && time <= cap)
+            now = until
+        }
     }
 
     @Test mutating func stragglerEndsTheWaiting() {
         var breaker = Breaker()
         _ = breaker.failed(
-            0, next: 1, cohort: 1, running: 1, retry: retry, random: &random, at: at(1))
+            0, next: 1, cohort: 1, running: 1, started: at(0), retry: retry,
+            random: &random, at: at(1))
         #expect(breaker.succeeded(at: at(2)) == false)
         #expect(breaker.state(at: at(2)) == .halfOpen)
         #expect(breaker.succeeded(at: at(3)) == true)
@@ -97,11 +176,13 @@ import Testing
     @Test mutating func continuesElsewhere() {
         var breaker = Breaker()
         _ = breaker.failed(
-            0, next: 1, cohort: 1, running: 0, retry: retry, random: &random, at: at(1))
+            0, next: 1, cohort: 1, running: 0, started: at(0), retry: retry,
+            random: &random, at: at(1))
         guard case .open(let until) = breaker.state(at: at(1)) else { return }
         let other = Breaker(breaker.rest(at: at(11)), at: at(1000))
         #expect(other.state(at: at(1000)) == .open(until: at(1000) + (until - at(11))))
         #expect(other.failures == 1 && other.previous == breaker.previous)
+        #expect(other.shift == breaker.shift)
     }
 }
 
