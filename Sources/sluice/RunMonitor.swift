@@ -34,7 +34,7 @@ func runMonitor(_ options: MonitorOptions) async throws -> Int32 {
 private func show(
     _ client: ControlClient, _ options: MonitorOptions, _ console: Console
 ) async throws -> Int32 {
-    let finder = ThemeFinder(executable: ThemeFinder.executable(), environment: environment)
+    let finder = ThemeFinder.standard
     let theme: Theme
     do throws(SettingsError) {
         theme = try finder.theme(named: options.theme)

@@ -1,3 +1,4 @@
+import Control
 import Foundation
 import Settings
 import Terminal
@@ -14,13 +15,59 @@ struct ThemeTests {
 
     @Test func shippedThemesAreWhole() throws {
         let names = finder.names()
-        #expect(names == ["dark", "high-contrast", "light", "mono", "terminal"])
+        #expect(
+            names == [
+                "catppuccin", "colour-blind", "dark", "dracula", "gruvbox", "high-contrast",
+                "light",
+                "mono", "nord", "solarized-dark", "solarized-light", "terminal",
+            ])
         for name in names {
             let theme = try finder.theme(named: name)
             #expect(theme.name == name)
             #expect(theme.shortfalls().map(\.description) == [], "\(name)")
         }
         #expect(try finder.theme(named: "high-contrast").contrast == 7)
+    }
+
+    /// To every pair of eyes, and beside the glyph and the word that each state has as well.
+    @Test func statesAreToldApart() throws {
+        for name in finder.names() {
+            let theme = try finder.theme(named: name)
+            #expect(theme.confusions().map(\.description) == [], "\(name)")
+        }
+        let alike = Theme.defaultText.replacingOccurrences(
+            of: "waiting = { fg = \"yellow\"", with: "waiting = { fg = \"orange\"")
+        let confusions = try Theme(text: alike, file: "x").confusions()
+        #expect(confusions.count == Vision.allCases.count)
+        #expect(
+            confusions.first?.description
+                == "probing and waiting look alike: 0.000 apart, 0.04 is the least")
+        for glyphs in [Glyphs.unicode, .ascii] {
+            let shown = DestinationState.allCases.map { glyphs.glyph($0).text }
+            #expect(Set(shown).count == shown.count)
+        }
+    }
+
+    /// Red and green of one lightness are one colour to a dichromat, blue and yellow are not.
+    @Test func deficienciesAreSimulated() throws {
+        let red = try #require(RGB(hex: "#d75f5f"))
+        let green = try #require(RGB(hex: "#87875f"))
+        let blue = try #require(RGB(hex: "#5f87ff"))
+        #expect(red.difference(from: green, to: .normal) > 0.1)
+        #expect(red.difference(from: green, to: .protanopia) < 0.06)
+        for vision in Vision.allCases {
+            #expect(blue.difference(from: green, to: vision) > 0.1)
+            #expect(blue.difference(from: blue, to: vision) == 0)
+        }
+    }
+
+    @Test func everyRoleResolvesAtEveryDepth() throws {
+        for name in finder.names() {
+            let theme = try finder.theme(named: name)
+            for depth in ColorDepth.allCases {
+                #expect(theme.roles(depth) == Set(Role.allCases), "\(name) \(depth)")
+            }
+        }
     }
 
     @Test func contrastIsMeasured() throws {

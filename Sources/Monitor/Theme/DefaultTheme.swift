@@ -15,17 +15,19 @@ extension Theme {
         cursor = "#303030"
         ink = "#d0d0d0"
         bright = "#ffffff"
+        soft = "#bcbcbc"
         muted = "#9e9e9e"
         faint = "#585858"
         accent = "#87d7ff"
-        green = "#87d787"
-        yellow = "#ffd75f"
-        orange = "#ffaf5f"
         red = "#ff8787"
-        violet = "#d7afff"
+        orange = "#ffaf5f"
+        yellow = "#ffd75f"
+        green = "#87d787"
         cyan = "#5fafd7"
-        teal = "#5f8787"
-        steel = "#5f87af"
+        blue = "#5f87af"
+        violet = "#d7afff"
+        gauge = "#5f8787"
+        idle = "#a8a8a8"
 
         [roles]
         # Surfaces: what other things are drawn on.
@@ -50,7 +52,7 @@ extension Theme {
         tag = { fg = "accent", attrs = ["bold"], ansi16 = "bold cyan", mono = "bold" }
         key = { fg = "accent", attrs = ["bold"], ansi16 = "bold cyan", mono = "bold" }
         disabled = { fg = "faint", ansi16 = "dim", mono = "dim" }
-        placeholder = { fg = "#bcbcbc", ansi16 = "dim underline", mono = "dim underline" }
+        placeholder = { fg = "soft", ansi16 = "dim underline", mono = "dim underline" }
         dialog-title = { fg = "bright", attrs = ["bold"], ansi16 = "bold", mono = "bold" }
         stale = { fg = "muted", ansi16 = "dim", mono = "dim" }
 
@@ -61,15 +63,22 @@ extension Theme {
         waiting = { fg = "yellow", ansi16 = "yellow", mono = "" }
         delivering = { fg = "green", ansi16 = "green", mono = "" }
         scheduled = { fg = "cyan", ansi16 = "cyan", mono = "" }
-        idle = { fg = "muted", ansi16 = "dim", mono = "dim" }
+        idle = { fg = "idle", ansi16 = "dim", mono = "dim" }
+
+        # A dialogue, and how much is where.
+        sent = { fg = "cyan", ansi16 = "cyan", mono = "" }
+        received = { fg = "green", ansi16 = "green", mono = "bold" }
+        heat-low = { fg = "muted", ansi16 = "default", mono = "" }
+        heat-mid = { fg = "yellow", ansi16 = "yellow", mono = "underline" }
+        heat-high = { fg = "red", attrs = ["bold"], ansi16 = "bold red", mono = "bold reverse" }
 
         # Pictures.
-        gauge = { fg = "teal", ansi16 = "green", mono = "" }
+        gauge = { fg = "gauge", ansi16 = "green", mono = "" }
         gauge-room = { fg = "muted", ansi16 = "default", mono = "" }
         gauge-closed = { fg = "faint", ansi16 = "dim", mono = "dim" }
-        tokens = { fg = "steel", ansi16 = "cyan", mono = "" }
+        tokens = { fg = "blue", ansi16 = "cyan", mono = "" }
         tokens-low = { fg = "yellow", ansi16 = "yellow", mono = "bold" }
-        spark = { fg = "steel", ansi16 = "cyan", mono = "" }
+        spark = { fg = "blue", ansi16 = "cyan", mono = "" }
         border = { fg = "faint", ansi16 = "dim", mono = "dim" }
 
         """

@@ -45,22 +45,13 @@ package struct RGB: Hashable, Sendable {
     }
 
     /// Oklab (https://bottosson.github.io/posts/oklab/): equal distances look equally different.
-    private var oklab: (l: Double, a: Double, b: Double) {
-        let (r, g, b) = linear
-        let l = cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b)
-        let m = cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b)
-        let s = cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b)
-        return (
-            0.2104542553 * l + 0.7936177850 * m - 0.0040720468 * s,
-            1.9779984951 * l - 2.4285922050 * m + 0.4505937099 * s,
-            0.0259040371 * l + 0.7827717662 * m - 0.8086757660 * s
-        )
-    }
+    private var oklab: Oklab { Oklab(linear) }
 
-    private func distance(to other: RGB) -> Double {
-        let (p, q) = (oklab, other.oklab)
-        let (l, a, b) = (p.l - q.l, p.a - q.a, p.b - q.b)
-        return l * l + a * a + b * b
+    private func distance(to other: RGB) -> Double { oklab.distance(to: other.oklab) }
+
+    /// How different two colours look, in Oklab: 0.02 is just noticeable side by side.
+    package func difference(from other: RGB, to vision: Vision) -> Double {
+        vision.sees(linear).distance(to: vision.sees(other.linear)).squareRoot()
     }
 
     /// The nearest of the colours 16…255, which are the same everywhere; 0…15 are the user's.
@@ -88,6 +79,58 @@ package struct RGB: Hashable, Sendable {
         let steps: [UInt8] = [0, 95, 135, 175, 215, 255]
         let cube = Int(index) - 16
         self.init(red: steps[cube / 36], green: steps[cube / 6 % 6], blue: steps[cube % 6])
+    }
+}
+
+/// A colour by how it looks.
+private struct Oklab {
+    let l, a, b: Double
+
+    init(_ linear: (red: Double, green: Double, blue: Double)) {
+        let (red, green, blue) = linear
+        let long = cbrt(0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue)
+        let middle = cbrt(0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue)
+        let short = cbrt(0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue)
+        l = 0.2104542553 * long + 0.7936177850 * middle - 0.0040720468 * short
+        a = 1.9779984951 * long - 2.4285922050 * middle + 0.4505937099 * short
+        b = 0.0259040371 * long + 0.7827717662 * middle - 0.8086757660 * short
+    }
+
+    /// Squared.
+    func distance(to other: Oklab) -> Double {
+        let (l, a, b) = (l - other.l, a - other.a, b - other.b)
+        return l * l + a * a + b * b
+    }
+}
+
+/// Whose eyes. The two deficiencies are about one in twelve men's.
+package enum Vision: String, CaseIterable, Sendable {
+    case normal
+    case protanopia
+    case deuteranopia
+
+    /// Linear RGB as these eyes see it. The matrices are those of Machado, Oliveira and Fernandes,
+    /// "A Physiologically-based Model for Simulation of Color Vision Deficiency" (2009), at full
+    /// severity.
+    fileprivate func sees(_ color: (red: Double, green: Double, blue: Double)) -> Oklab {
+        let rows: [(Double, Double, Double)]
+        switch self {
+        case .normal: return Oklab(color)
+        case .protanopia:
+            rows = [
+                (0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216),
+                (-0.003882, -0.048116, 1.051998),
+            ]
+        case .deuteranopia:
+            rows = [
+                (0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413),
+                (-0.011820, 0.042940, 0.968881),
+            ]
+        }
+        let seen = rows.map { row in
+            min(1, max(0, row.0 * color.red + row.1 * color.green + row.2 * color.blue))
+        }
+        return Oklab((seen[0], seen[1], seen[2]))
     }
 }
 

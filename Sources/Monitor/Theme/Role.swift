@@ -36,6 +36,13 @@ package enum Role: String, CaseIterable, Hashable, Sendable {
     case scheduled
     case idle
 
+    // A dialogue, and how much is where.
+    case sent
+    case received
+    case heatLow = "heat-low"
+    case heatMid = "heat-mid"
+    case heatHigh = "heat-high"
+
     // Pictures.
     case gauge
     case gaugeRoom = "gauge-room"
@@ -44,6 +51,11 @@ package enum Role: String, CaseIterable, Hashable, Sendable {
     case tokensLow = "tokens-low"
     case spark
     case border
+
+    /// What a destination can be doing: these are told apart at a glance.
+    package static let states: [Role] = [
+        .paused, .backoff, .probing, .waiting, .delivering, .scheduled, .idle,
+    ]
 
     package enum Kind: Sendable {
         case surface
@@ -80,7 +92,8 @@ package enum Role: String, CaseIterable, Hashable, Sendable {
         case .strong: [.text, .bar, .selection, .dialog]
         case .key, .disabled: [.text, .dialog]
         case .tag, .stale, .paused, .backoff, .probing, .waiting, .delivering, .scheduled, .idle,
-            .gauge, .gaugeRoom, .gaugeClosed, .tokens, .tokensLow, .spark:
+            .sent, .received, .heatLow, .heatMid, .heatHigh, .gauge, .gaugeRoom, .gaugeClosed,
+            .tokens, .tokensLow, .spark:
             [.text, .selection]
         case .border: [.text, .dialog]
         }

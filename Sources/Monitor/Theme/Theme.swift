@@ -24,6 +24,9 @@ package struct Theme: Sendable {
         inks[depth]?[role] ?? .none
     }
 
+    /// Those that it gives a look at a depth.
+    func roles(_ depth: ColorDepth) -> Set<Role> { Set((inks[depth] ?? [:]).keys) }
+
     /// The style of an empty screen.
     package func ground(_ depth: ColorDepth) -> Style { ink(.text, depth).over(Style()) }
 }

@@ -1,6 +1,6 @@
 import Terminal
 
-/// Where a theme is harder to read than it promises.
+/// Where a theme is harder to read than it promises, and where its colours cannot be told apart.
 extension Theme {
     package struct Shortfall: Sendable, CustomStringConvertible {
         package let role: Role
@@ -35,6 +35,47 @@ extension Theme {
                     found.append(
                         Shortfall(
                             role: role, ground: ground, contrast: measured, required: required))
+                }
+            }
+        }
+        return found
+    }
+
+    /// Two states of a destination that look alike to some eyes.
+    package struct Confusion: Sendable, CustomStringConvertible {
+        package let roles: (Role, Role)
+        package let vision: Vision
+        package let difference: Double
+
+        package var description: String {
+            let thousandths = Int((difference * 1000).rounded())
+            let eyes = vision == .normal ? "" : " with \(vision.rawValue)"
+            return "\(roles.0.rawValue) and \(roles.1.rawValue) look alike\(eyes): "
+                + "0.\(String(thousandths + 1000).dropFirst()) apart, "
+                + "\(Self.least) is the least"
+        }
+
+        /// In Oklab: twice what is just noticeable side by side.
+        package static let least = 0.04
+    }
+
+    /// Measured with the 256 colours. A theme whose colours are the user's own, or that has none,
+    /// tells states apart by glyphs and words alone, as every theme does besides.
+    package func confusions() -> [Confusion] {
+        let colors = Role.states.compactMap { role in
+            Self.rgb(style(of: role, on: .text).foreground).map { (role, $0) }
+        }
+        var found: [Confusion] = []
+        for (index, first) in colors.enumerated() {
+            for second in colors[(index + 1)...] {
+                for vision in Vision.allCases {
+                    let difference = first.1.difference(from: second.1, to: vision)
+                    if difference < Confusion.least {
+                        found.append(
+                            Confusion(
+                                roles: (first.0, second.0), vision: vision,
+                                difference: difference))
+                    }
                 }
             }
         }

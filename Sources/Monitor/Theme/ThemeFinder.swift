@@ -63,6 +63,11 @@ package struct ThemeFinder: Sendable {
             message: "no theme of that name; there are \(known.joined(separator: ", "))")
     }
 
+    /// Where a theme comes from: the file that `theme(named:)` reads; nil: built in, or nowhere.
+    package func path(of name: String) -> String? {
+        folders.lazy.map { "\($0)/\(name).toml" }.first { access($0, R_OK) == 0 }
+    }
+
     /// All that are found, sorted.
     package func names() -> [String] {
         var names: Set<String> = [Self.defaultName]
