@@ -150,6 +150,13 @@ package enum Monitor {
                 try await source.destinations(
                     filter: query.filter, sort: query.sort, descending: query.descending,
                     limit: window.limit, offset: window.offset))
+        case .messages(let query, let window):
+            .messages(
+                try await source.messages(
+                    filter: query.filter, sort: query.sort, descending: query.descending,
+                    limit: window.limit, offset: window.offset))
+        case .message(let id):
+            .message(try await ifThere { try await source.message(id) })
         case .destination(let id):
             .destination(try await ifThere { try await source.destination(id) })
         }

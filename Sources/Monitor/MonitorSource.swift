@@ -10,6 +10,10 @@ package protocol MonitorSource: Sendable {
         filter: String?, sort: String?, descending: Bool, limit: Int, offset: Int
     ) async throws -> Page<DestinationRow>
     func destination(_ id: String) async throws -> DestinationRow
+    func messages(
+        filter: String?, sort: String?, descending: Bool, limit: Int, offset: Int
+    ) async throws -> Page<MessageRow>
+    func message(_ id: String) async throws -> MessageDetail
     func plan(_ request: PlanRequest) async throws -> Plan
     func apply(_ planID: String, _ request: ApplyRequest) async throws -> ActionRow
     func undo(_ actionID: String) async throws -> ActionRow

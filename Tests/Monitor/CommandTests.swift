@@ -26,6 +26,11 @@ struct CommandTests {
             // Something to undo, to untag, to move from and to close.
             session.press("j", "j", " ")
             session.answer()
+            // Some belong to another page.
+            if command.availability(session.model) != .yes {
+                session.press("3")
+                session.answer()
+            }
             session.model.undoable = Fixture.action(.pause, undoFor: 60)
             let before = session
             #expect(command.availability(session.model) == .yes, "\(key)")
@@ -46,7 +51,8 @@ struct CommandTests {
 
     @Test func everyKeyIsHarmlessEverywhere() throws {
         let overlays: [[Key]] = [
-            [], ["?"], ["S"], ["R"], ["/"], ["F"], ["D"], [.enter], ["z"], [" ", "D"],
+            [], ["?"], ["S"], ["R"], ["/"], ["F"], ["D"], [.enter], ["z"], [" ", "D"], ["3"],
+            ["3", "S"], ["3", " ", "D"], ["3", .enter], ["3", .enter, "F"],
         ]
         let keys =
             Command.all.flatMap(\.keys)
@@ -54,7 +60,10 @@ struct CommandTests {
         for overlay in overlays {
             for key in keys {
                 var session = Session.ready()
-                for opening in overlay { session.press(opening) }
+                for opening in overlay {
+                    session.press(opening)
+                    session.answer()
+                }
                 session.answerPlan()
                 session.press(key)
                 _ = try session.screen()

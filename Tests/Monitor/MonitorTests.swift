@@ -53,6 +53,21 @@ private final class Daemon: MonitorSource {
         throw APIError(code: "not-found", message: "gone")
     }
 
+    func messages(
+        filter: String?, sort: String?, descending: Bool, limit: Int, offset: Int
+    ) async throws -> Page<MessageRow> {
+        Page(
+            at: Fixture.now, total: Fixture.messages.count, offset: offset,
+            rows: Array(Fixture.messages.dropFirst(offset).prefix(limit)))
+    }
+
+    func message(_ id: String) async throws -> MessageDetail {
+        guard let detail = Fixture.message(id) else {
+            throw APIError(code: "not-found", message: "gone")
+        }
+        return detail
+    }
+
     func plan(_ request: PlanRequest) async throws -> Plan { Fixture.plan(request) }
 
     func apply(_ planID: String, _ request: ApplyRequest) async throws -> ActionRow {

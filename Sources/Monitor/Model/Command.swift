@@ -9,7 +9,7 @@ package struct Command: Sendable {
         case filter, sort, invert, freeze
         case tag, untag
         case retry, purge, pause, reassign, undo
-        case showDestinations, showDestination
+        case showDestinations, showDestination, showQueue, showMessage
     }
 
     package enum Group: String, CaseIterable, Sendable {
@@ -68,13 +68,13 @@ package struct Command: Sendable {
             operates: true, rank: 3, availability: needsTarget),
         Command(
             .pause, ["P"], ["P"], "pause", "keep a destination back, or let it go on", .act,
-            operates: true, rank: 4, availability: needsTarget),
+            operates: true, rank: 4, availability: needsDestination),
         Command(
             .reassign, ["R"], ["R"], "reassign", "move a destination to another worker", .act,
             operates: true, rank: 5,
             availability: {
-                needsTarget($0) != .yes
-                    ? needsTarget($0)
+                needsDestination($0) != .yes
+                    ? needsDestination($0)
                     : $0.status?.workers.isEmpty == false ? .yes : .no("no worker is known yet")
             }),
         Command(
@@ -111,6 +111,8 @@ package struct Command: Sendable {
 
         page(.showDestinations, .destinations, "all destinations"),
         page(.showDestination, .destination, "all about the destination under the cursor"),
+        page(.showQueue, .queue, "the messages in the queue"),
+        page(.showMessage, .message, "all about the message under the cursor"),
 
         Command(.down, ["j", .down], ["j", "Down"], "down", "one row down", .move),
         Command(.up, ["k", .up], ["k", "Up"], "up", "one row up", .move),
@@ -148,6 +150,13 @@ package struct Command: Sendable {
 
     private static let needsTarget: @Sendable (Model) -> Availability = { model in
         model.targets.isEmpty ? .no(model.page.noTarget) : .yes
+    }
+
+    private static let needsDestination: @Sendable (Model) -> Availability = { model in
+        if !model.destinationTargets.isEmpty { return .yes }
+        return .no(
+            model.tags.isEmpty
+                ? model.page.noTarget : "what is tagged are messages: this is for destinations")
     }
 
     private static let needsRow: @Sendable (Model) -> Availability = { model in

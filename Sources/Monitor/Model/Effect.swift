@@ -18,12 +18,16 @@ package struct Query: Hashable, Sendable {
 package enum Question: Hashable, Sendable {
     case destinations(Query, RowWindow)
     case destination(String)
+    case messages(Query, RowWindow)
+    case message(String)
 }
 
 package enum Answer: Sendable {
     case destinations(Page<DestinationRow>)
     /// nil: it is no longer there.
     case destination(DestinationRow?)
+    case messages(Page<MessageRow>)
+    case message(MessageDetail?)
 }
 
 package struct FetchRequest: Hashable, Sendable {

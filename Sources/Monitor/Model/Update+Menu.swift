@@ -18,7 +18,7 @@ extension Model {
         let next = status?.workers.first { $0.id != now && $0.state == .running }
         let selected = next.flatMap { choices.firstIndex(of: .worker($0.id)) } ?? 0
         overlay = .menu(
-            Menu(purpose: .worker(targets), choices: choices, selected: selected))
+            Menu(purpose: .worker(destinationTargets), choices: choices, selected: selected))
     }
 
     mutating func handle(_ key: Key, _ menu: Menu) -> [Effect] {

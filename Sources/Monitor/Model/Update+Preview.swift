@@ -7,7 +7,8 @@ extension Model {
     mutating func preview(
         _ action: ActionKind, targets: [Target]? = nil, worker: Int? = nil
     ) -> [Effect] {
-        let targets = targets ?? self.targets
+        let targets =
+            targets ?? (action.actsOnDeliveries ? self.targets : destinationTargets)
         guard !targets.isEmpty else { return [] }
         lastTicket += 1
         let preview = Preview(

@@ -79,6 +79,8 @@ extension Model {
         case .untag: tags.removeAll()
         case .showDestinations: return show(.destinations)
         case .showDestination: return show(.destination)
+        case .showQueue: return show(.queue)
+        case .showMessage: return show(.message)
         case .retry: return preview(.retry)
         case .purge: return preview(.purge)
         case .pause: return preview(isPaused ? .resume : .pause)

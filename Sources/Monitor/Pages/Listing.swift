@@ -9,6 +9,10 @@ extension DestinationRow: ListedRow {
     package var rowID: String { id }
 }
 
+extension MessageRow: ListedRow {
+    package var rowID: String { id }
+}
+
 /// The row that is pointed at: its identity, not its place.
 package struct Cursor: Hashable, Sendable {
     package var id: String?

@@ -42,6 +42,10 @@ protocol MonitorPage: Sendable {
     var tags: [Target] { get set }
     /// The destination under the cursor, or that the page is about.
     var destination: DestinationRow? { get }
+    /// The same, where only its name is known.
+    var destinationTarget: Target? { get }
+    /// The delivery under the cursor.
+    var message: MessageRow? { get }
     /// For the status line: where in how many.
     func position(in model: Model) -> ListPosition?
 
@@ -116,5 +120,9 @@ extension MonitorPage {
         set {}
     }
     var destination: DestinationRow? { nil }
+    var destinationTarget: Target? {
+        destination.map { Target(id: $0.id, name: $0.name) }
+    }
+    var message: MessageRow? { nil }
     func position(in model: Model) -> ListPosition? { nil }
 }

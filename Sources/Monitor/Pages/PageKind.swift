@@ -2,13 +2,15 @@ import Terminal
 
 /// The pages that there are, in the order of their numbers.
 package enum PageKind: String, CaseIterable, Hashable, Sendable {
-    case destinations, destination
+    case destinations, destination, queue, message
 
     /// In breadcrumbs and tabs.
     var title: Label {
         switch self {
         case .destinations: "Destinations"
         case .destination: "Destination"
+        case .queue: "Queue"
+        case .message: "Message"
         }
     }
 
@@ -17,6 +19,8 @@ package enum PageKind: String, CaseIterable, Hashable, Sendable {
         switch self {
         case .destinations: "1"
         case .destination: "2"
+        case .queue: "3"
+        case .message: "4"
         }
     }
 
@@ -24,8 +28,8 @@ package enum PageKind: String, CaseIterable, Hashable, Sendable {
     /// chosen. The others lie on the table of destinations.
     var isAboutOne: Bool {
         switch self {
-        case .destinations: false
-        case .destination: true
+        case .destinations, .queue: false
+        case .destination, .message: true
         }
     }
 }

@@ -80,8 +80,9 @@ extension Model {
     /// Why a digit shows no page now; nil if it does.
     func obstacle(to kind: PageKind) -> Label? {
         switch kind {
-        case .destinations: nil
-        case .destination: current == nil ? "choose a destination first" : nil
+        case .destinations, .queue: nil
+        case .destination: page.destinationTarget == nil ? "choose a destination first" : nil
+        case .message: page.message == nil ? "choose a message first" : nil
         }
     }
 
@@ -94,11 +95,22 @@ extension Model {
         if !kind.isAboutOne { pages.popToRoot() }
         switch kind {
         case .destinations: break
+        case .queue: pages.push(QueuePage())
         case .destination:
-            guard let row = current else { return [] }
-            pages.push(DestinationPage(row, at: receivedAt ?? moment.elapsed))
+            guard let target = page.destinationTarget else { return [] }
+            pages.push(DestinationPage(target, current, at: receivedAt ?? moment.elapsed))
+        case .message:
+            guard let row = page.message else { return [] }
+            pages.push(MessagePage(row.message))
         }
         return fetchNow()
+    }
+
+    /// What an action would be about that is one on destinations.
+    var destinationTargets: [Target] {
+        let tagged = tags.filter { $0.kind == .destination }
+        if !tagged.isEmpty { return tagged }
+        return tags.isEmpty ? page.destinationTarget.map { [$0] } ?? [] : []
     }
 
     mutating func goBack() -> [Effect] {

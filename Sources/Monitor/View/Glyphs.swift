@@ -7,6 +7,8 @@ import Terminal
 /// things, so that none needs its colour.
 struct Glyphs: Sendable {
     let paused, backoff, probing, waiting, delivering, scheduled, idle: Label
+    /// Deliveries: DNS is asked, and about to be destroyed.
+    let routing, purging: Label
     /// Workers.
     let up, starting, silent, draining, dead: Label
     /// Busy, open and closed parts of a window.
@@ -23,7 +25,7 @@ struct Glyphs: Sendable {
 
     static let unicode = Glyphs(
         paused: "■", backoff: "▲", probing: "△", waiting: "◐", delivering: "●", scheduled: "○",
-        idle: "·",
+        idle: "·", routing: "◇", purging: "✗",
         up: "●", starting: "◐", silent: "△", draining: "◌", dead: "▲",
         full: "▮", room: "▯", closed: "·",
         bars: ["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"],
@@ -37,7 +39,7 @@ struct Glyphs: Sendable {
 
     static let ascii = Glyphs(
         paused: "=", backoff: "!", probing: "?", waiting: "~", delivering: ">", scheduled: "o",
-        idle: ".",
+        idle: ".", routing: "%", purging: "x",
         up: "+", starting: "~", silent: "?", draining: "-", dead: "!",
         full: "#", room: "-", closed: ".",
         bars: [".", ".", ".", "-", "-", "-", "=", "#"],
@@ -58,6 +60,17 @@ struct Glyphs: Sendable {
         case .delivering: delivering
         case .scheduled: scheduled
         case .idle: idle
+        }
+    }
+
+    func glyph(_ state: DeliveryState) -> Label {
+        switch state {
+        case .routing: routing
+        case .ready: waiting
+        case .delivering: delivering
+        case .delayed: scheduled
+        case .held: paused
+        case .purging: purging
         }
     }
 
@@ -91,6 +104,21 @@ extension DestinationState {
         case .paused, .backoff, .probing, .waiting: role
         case .delivering, .scheduled: nil
         case .idle: .dim
+        }
+    }
+
+    /// The word of the API and of filters.
+    var word: Label { safe(rawValue) }
+}
+
+extension DeliveryState {
+    var role: Role {
+        switch self {
+        case .routing, .delayed: .scheduled
+        case .ready: .waiting
+        case .delivering: .delivering
+        case .held: .paused
+        case .purging: .bad
         }
     }
 

@@ -155,7 +155,59 @@ enum Fixture {
             return .destinations(
                 Page(at: at, total: rows.count, offset: window.offset, rows: shown))
         case .destination(let id): return .destination(rows.first { $0.id == id })
+        case .messages(_, let window):
+            let shown = Array(messages.dropFirst(window.offset).prefix(window.limit))
+            return .messages(
+                Page(at: at, total: messages.count, offset: window.offset, rows: shown))
+        case .message(let id): return .message(message(id))
         }
+    }
+
+    static let messages: [MessageRow] = (0..<100).map { index in
+        let states = DeliveryState.allCases
+        var row = MessageRow(
+            id: "1a\(index).0", message: "1a\(index)",
+            sender: index % 9 == 4 ? "" : "news+\(index)@shop.example",
+            recipients: (0...(index % 3)).map { "user\(index + $0)@gmail.example" },
+            domain: "gmail.example", size: 900 * (index + 1) * (index + 1),
+            receivedAt: after(Double(-40 * index * index)), expiresAt: after(400_000),
+            state: states[index % states.count], attempts: index % 5,
+            why: Why(kind: "tokens", text: "0 of 20 tokens, next in 1.4 s"))
+        row.destination = "1"
+        row.destinationName = "gmail.example"
+        row.worker = 1
+        if row.state == .delayed {
+            row.nextAttemptAt = after(Double(7 * index * index))
+            row.lastReply = "450 4.2.0 <user\(index)@gmail.example>: Greylisted, try again later"
+            row.why = Why(
+                kind: "schedule", text: "retries after \(row.lastReply ?? "")",
+                until: row.nextAttemptAt)
+        }
+        if row.state == .purging { row.purgeAt = after(22) }
+        return row
+    }
+
+    static func message(_ id: String) -> MessageDetail? {
+        guard let row = messages.first(where: { $0.message == id }) else { return nil }
+        var other = row
+        other.id = "\(id).1"
+        other.recipients = ["eve@yahoo.example"]
+        other.destination = "3"
+        other.destinationName = "yahoo.example"
+        return MessageDetail(
+            at: now, id: id, sender: row.sender, size: row.size, receivedAt: row.receivedAt,
+            expiresAt: row.expiresAt, client: "app1.example.net [192.0.2.7]",
+            deliveries: [row, other],
+            recipients: (row.recipients + other.recipients).map {
+                RecipientRow(address: $0, state: "queued", lastReply: row.lastReply)
+            },
+            header: """
+                Received: from app1.example.net (app1.example.net [192.0.2.7])\r
+                \tby mta1.example.net with ESMTP id \(id)\r
+                From: =?utf-8?Q?B=C3=BCcher?= <\(row.sender)>\r
+                Subject: =?utf-8?B?SGFsbG8gV2VsdA==?= 1\r
+
+                """)
     }
 
     static func plan(_ request: PlanRequest, deliveries: Int = 1240) -> Plan {

@@ -3,35 +3,40 @@ import Terminal
 
 /// All about one destination.
 struct DestinationPage: MonitorPage {
+    let id: Target
     /// As last seen, and when on the clock of `Moment.elapsed`.
-    private(set) var row: DestinationRow
+    private(set) var row: DestinationRow?
     private(set) var seenAt: Duration
     private(set) var scroll = 0
 
-    init(_ row: DestinationRow, at seenAt: Duration) {
-        self.row = row
+    init(_ id: Target, _ row: DestinationRow?, at seenAt: Duration) {
+        self.id = id
+        self.row = row?.id == id.id ? row : nil
         self.seenAt = seenAt
     }
 
     var kind: PageKind { .destination }
-    var crumb: Label { safe(row.name) }
+    var crumb: Label { safe(row?.name ?? id.name) }
 
-    func question(in model: Model) -> Question? { .destination(row.id) }
+    func question(in model: Model) -> Question? { .destination(id.id) }
 
     mutating func take(_ answer: Answer, to question: Question, in model: Model) {
         // Gone since: the page says so by the age of what it shows.
-        guard case .destination(let row?) = answer, row.id == self.row.id else { return }
+        guard case .destination(let row?) = answer, row.id == id.id else { return }
         self.row = row
         seenAt = model.moment.elapsed
     }
 
     mutating func move(by distance: Int, in model: Model) {
-        let count = DestinationText(row: row, model: model, glyphs: .ascii).lines(
-            columns: model.size.columns - 2
-        ).count
+        let count = lines(in: model, glyphs: .ascii).count
         scroll = min(max(0, scroll + distance), max(0, count - model.layout.pageRows))
     }
 
+    func opened(in model: Model) -> (any MonitorPage)? {
+        QueuePage(filter: "destination = \(id.id)")
+    }
+
     var destination: DestinationRow? { row }
-    var target: Target? { Target(id: row.id, name: row.name) }
+    var destinationTarget: Target? { id }
+    var target: Target? { id }
 }

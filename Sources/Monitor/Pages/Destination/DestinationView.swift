@@ -169,13 +169,15 @@ struct DestinationText {
 
 extension DestinationPage {
     func draw(on painter: inout Painter) {
-        let page = painter.layout.page
-        guard page.rows > 0 else { return }
-        let width = painter.grid.size.columns - 2
-        var lines = DestinationText(row: row, model: painter.model, glyphs: painter.glyphs)
-            .lines(columns: width)
-        let age = painter.model.moment.elapsed - seenAt
-        if age > .seconds(3), painter.model.frozenAt == nil {
+        painter.drawPage(lines(in: painter.model, glyphs: painter.glyphs), scroll: scroll)
+    }
+
+    func lines(in model: Model, glyphs: Glyphs) -> [Line] {
+        guard let row else { return [[Span("waiting for the daemon", .dim)]] }
+        var lines = DestinationText(row: row, model: model, glyphs: glyphs)
+            .lines(columns: model.size.columns - 2)
+        let age = model.moment.elapsed - seenAt
+        if age > .seconds(3), model.frozenAt == nil {
             lines.insert(
                 [
                     Span(
@@ -183,9 +185,6 @@ extension DestinationPage {
                         .warning)
                 ], at: 0)
         }
-        let start = min(scroll, max(0, lines.count - page.rows))
-        for (index, line) in lines.dropFirst(start).prefix(page.rows).enumerated() {
-            painter.put(line, row: page.row + index, column: 1, width: width)
-        }
+        return lines
     }
 }

@@ -3,7 +3,7 @@ import Mail
 import Terminal
 
 /// A column of the table of destinations.
-enum Column: String, CaseIterable, Sendable {
+enum Column: String, TableColumn {
     case state, name, queued, connections, tokens, retry, tries, oldest, worker, rate, why
 
     var title: Label {
@@ -55,30 +55,20 @@ enum Column: String, CaseIterable, Sendable {
         }
     }
 
-    /// Which columns there are, and how wide, on a screen of that many columns: what is asked
-    /// most comes first, and grows before the next one comes.
-    static func fitted(_ width: Int) -> [(column: Column, width: Int)] {
-        // In the order of importance: a column's first step brings it, others widen it.
-        let steps: [(Column, Int)] = [
-            (.name, 12), (.state, 1), (.queued, 6), (.retry, 5), (.connections, 5), (.oldest, 4),
-            (.rate, 4), (.state, 12), (.connections, 11), (.tokens, 4), (.name, 16),
-            (.worker, 1), (.rate, 10), (.name, 18), (.tokens, 10), (.why, 18), (.name, 22),
-            (.why, 32), (.tries, 8), (.why, 50), (.rate, 15), (.name, 26), (.connections, 16),
-            (.tokens, 13), (.why, 60), (.name, 30), (.rate, 35), (.worker, 2), (.oldest, 5),
-        ]
-        var widths: [Column: Int] = [:]
-        var used = -1
-        for (column, wanted) in steps {
-            let more = wanted - (widths[column] ?? -1)
-            if used + more > width { break }
-            widths[column] = wanted
-            used += more
-        }
-        if widths.isEmpty { return [(.name, max(1, width))] }
-        let rest = max(0, width - used)
-        widths[widths[.why] == nil ? .name : .why, default: 0] += rest
-        return allCases.compactMap { column in widths[column].map { (column, $0) } }
+    /// Over the number, which has four columns before its picture.
+    func indent(_ width: Int) -> Int {
+        self == .rate ? max(0, 4 - title.columns) : 0
     }
+
+    static let steps: [(column: Column, width: Int)] = [
+        (.name, 12), (.state, 1), (.queued, 6), (.retry, 5), (.connections, 5), (.oldest, 4),
+        (.rate, 4), (.state, 12), (.connections, 11), (.tokens, 4), (.name, 16),
+        (.worker, 1), (.rate, 10), (.name, 18), (.tokens, 10), (.why, 18), (.name, 22),
+        (.why, 32), (.tries, 8), (.why, 50), (.rate, 15), (.name, 26), (.connections, 16),
+        (.tokens, 13), (.why, 60), (.name, 30), (.rate, 35), (.worker, 2), (.oldest, 5),
+    ]
+
+    static let elastic: [Column] = [.why, .name]
 }
 
 /// What a cell of the table says, as wide as it may be.

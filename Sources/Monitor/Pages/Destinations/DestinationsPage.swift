@@ -20,7 +20,7 @@ struct DestinationsPage: ListPage {
     }
 
     func opened(in model: Model) -> (any MonitorPage)? {
-        list.current.map { DestinationPage($0, at: model.receivedAt ?? model.moment.elapsed) }
+        target.map { DestinationPage($0, list.current, at: model.receivedAt ?? .zero) }
     }
 
     var query: Query? {

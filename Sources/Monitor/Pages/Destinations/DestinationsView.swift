@@ -4,119 +4,19 @@ import Terminal
 
 extension DestinationsPage {
     func draw(on painter: inout Painter) {
-        painter.drawTable(self)
-        painter.drawStrip(self)
+        let text = CellText(model: painter.model, glyphs: painter.glyphs)
+        painter.drawTable(
+            list, Column.fitted(painter.grid.size.columns - 2), empty: "nothing is queued"
+        ) { column, row, width in
+            text.line(column, row, width: width)
+        }
+        painter.drawStrip(
+            list.current.map { Painter.explanation($0, painter.model, painter.glyphs) } ?? [],
+            isLost: list.cursor.isLost)
     }
 }
 
 extension Painter {
-    fileprivate mutating func drawTable(_ page: DestinationsPage) {
-        let table = layout.table
-        let columns = Column.fitted(grid.size.columns - 2)
-        if layout.body.rows >= 2 { drawHeading(columns, page.list.shownQuery) }
-        guard table.rows > 0 else { return }
-        let list = page.list
-        if !list.isLoaded {
-            drawEmpty("waiting for the daemon")
-            return
-        }
-        if list.total == 0 {
-            drawEmpty(
-                list.shownQuery.filter == nil
-                    ? "nothing is queued" : "nothing matches the filter: Esc clears it")
-            return
-        }
-        let text = CellText(model: model, glyphs: glyphs)
-        for line in 0..<table.rows {
-            let index = list.top + line
-            guard index < list.total else { break }
-            let y = table.row + line
-            guard let row = list.row(at: index) else {
-                put("...", .dim, row: y, column: 2, width: 3)
-                continue
-            }
-            draw(row, page, text, columns, y)
-        }
-    }
-
-    private mutating func draw(
-        _ row: DestinationRow, _ page: DestinationsPage, _ text: CellText,
-        _ columns: [(column: Column, width: Int)],
-        _ y: Int
-    ) {
-        var x = 2
-        for (column, width) in columns {
-            put(
-                text.line(column, row, width: width), row: y, column: x, width: width,
-                align: column.alignment)
-            x += width + 1
-        }
-        if page.tags.contains(where: { $0.id == row.id }) {
-            put(glyphs.tag, .tag, row: y, column: 1, width: 1)
-        }
-        if row.id == page.list.cursor.id, !page.list.cursor.isLost {
-            put(glyphs.cursor, .tag, row: y, column: 0, width: 1)
-            grid.tint(line(y), ink(.selection))
-        }
-    }
-
-    private mutating func drawHeading(
-        _ columns: [(column: Column, width: Int)], _ query: Query
-    ) {
-        let y = layout.body.row
-        fill(line(y), .heading)
-        let arrow = query.descending ? glyphs.descending : glyphs.ascending
-        var x = 2
-        for (column, width) in columns {
-            let sorted = column.sort != nil && column.sort == query.sort
-            var title = column.title.columns <= width ? column.title : column.shortTitle
-            if title.columns > width { title = "" }
-            // Over the number, which has four columns before its picture.
-            let indent = column == .rate ? max(0, 4 - title.columns) : 0
-            put(
-                title, sorted ? .headingSorted : nil, row: y, column: x + indent,
-                width: width - indent, align: column.alignment)
-            if sorted {
-                // In the gap beside the title, which keeps its width.
-                let beside = column.alignment == .right ? x - 1 : x + title.columns
-                put(arrow, .headingSorted, row: y, column: beside, width: 1)
-            }
-            x += width + 1
-        }
-    }
-
-    private mutating func drawEmpty(_ label: Label) {
-        let table = layout.table
-        put(
-            label, .dim, row: table.row + table.rows / 3, column: 0, width: grid.size.columns,
-            align: .center)
-    }
-
-    /// The row under the cursor, in words.
-    fileprivate mutating func drawStrip(_ page: DestinationsPage) {
-        let strip = layout.strip
-        guard strip.rows > 0 else { return }
-        let width = grid.size.columns - 2
-        guard let row = page.list.current else {
-            if page.list.cursor.isLost {
-                put(
-                    "the chosen row has moved away: j or k chooses another", .warning,
-                    row: strip.row, column: 1, width: width)
-            }
-            return
-        }
-        let lines = Self.explanation(row, model, glyphs)
-        if strip.rows == 1 {
-            var line = lines[0]
-            if lines.count > 1 { line += [Span(" \(glyphs.dash) ", .dim)] + lines[1] }
-            put(line, row: strip.row, column: 1, width: width)
-        } else {
-            for (index, line) in lines.prefix(strip.rows).enumerated() {
-                put(line, row: strip.row + index, column: 1, width: width)
-            }
-        }
-    }
-
     /// What a destination does and why, and what was last heard from it.
     static func explanation(_ row: DestinationRow, _ model: Model, _ glyphs: Glyphs) -> [Line] {
         var first: Line = [

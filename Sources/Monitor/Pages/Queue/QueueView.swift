@@ -1,0 +1,149 @@
+import Control
+import Mail
+import Terminal
+
+/// A column of the table of deliveries.
+enum QueueColumn: String, TableColumn {
+    case state, id, age, size, sender, recipient, destination, attempts, next, reply
+
+    var title: Label {
+        switch self {
+        case .state: "STATE"
+        case .id: "DELIVERY"
+        case .age: "AGE"
+        case .size: "SIZE"
+        case .sender: "SENDER"
+        case .recipient: "RECIPIENT"
+        case .destination: "DESTINATION"
+        case .attempts: "TRY"
+        case .next: "NEXT"
+        case .reply: "LAST REPLY OR WHY IT WAITS"
+        }
+    }
+
+    var shortTitle: Label {
+        switch self {
+        case .state: ""
+        case .reply: "WHY"
+        default: title
+        }
+    }
+
+    var sort: String? {
+        switch self {
+        case .state: "state"
+        case .id: nil
+        case .age: "age"
+        case .size: "size"
+        case .sender: "sender"
+        case .recipient: "recipient"
+        case .destination: "destination"
+        case .attempts: "attempts"
+        case .next: "next"
+        case .reply: "reply"
+        }
+    }
+
+    var alignment: Grid.Alignment {
+        switch self {
+        case .age, .size, .attempts, .next: .right
+        default: .left
+        }
+    }
+
+    static let steps: [(column: QueueColumn, width: Int)] = [
+        (.recipient, 12), (.state, 1), (.age, 4), (.next, 5), (.attempts, 3), (.reply, 10),
+        (.recipient, 22), (.sender, 12), (.id, 7), (.sender, 18), (.size, 7), (.reply, 16),
+        (.state, 12), (.recipient, 28), (.sender, 26), (.reply, 40), (.id, 10),
+        (.destination, 18), (.reply, 60), (.destination, 26),
+    ]
+
+    static let elastic: [QueueColumn] = [.reply, .recipient]
+}
+
+extension QueuePage {
+    func draw(on painter: inout Painter) {
+        let text = QueueText(model: painter.model, glyphs: painter.glyphs)
+        painter.drawTable(
+            list, QueueColumn.fitted(painter.grid.size.columns - 2), empty: "the queue is empty"
+        ) { column, row, width in
+            text.line(column, row, width: width)
+        }
+        painter.drawStrip(
+            list.current.map(text.explanation) ?? [], isLost: list.cursor.isLost)
+    }
+}
+
+/// What stands in the table of deliveries and below it.
+struct QueueText {
+    let model: Model
+    let glyphs: Glyphs
+
+    func line(_ column: QueueColumn, _ row: MessageRow, width: Int) -> Line {
+        switch column {
+        case .state:
+            let glyph = Span(glyphs.glyph(row.state), row.state.role)
+            return width < 12 ? [glyph] : [glyph, Span(" \(row.state.word)", row.state.role)]
+        case .id: return [Span(safe(row.id), .dim)]
+        case .age: return [Span(Format.age(model.secondsSince(row.receivedAt)))]
+        case .size: return [Span(Format.bytes(row.size))]
+        case .sender: return [sender(row)]
+        case .recipient:
+            let more = row.recipients.count - 1
+            let first = Span(safe(row.recipients.first ?? ""))
+            return more > 0 ? [first, Span(" +\(more)", .dim)] : [first]
+        case .destination:
+            return row.destinationName.map { [Span(safe($0))] } ?? [Span(glyphs.dash, .dim)]
+        case .attempts:
+            return [row.attempts == 0 ? Span("0", .dim) : Span(Format.count(row.attempts))]
+        case .next: return next(row)
+        case .reply: return [Span(reason(row))]
+        }
+    }
+
+    func sender(_ row: MessageRow) -> Span {
+        row.sender.isEmpty ? Span("<>", .dim) : Span(safe(row.sender))
+    }
+
+    /// When something happens to it by itself.
+    private func next(_ row: MessageRow) -> Line {
+        switch row.state {
+        case .delivering: return [Span("now", .delivering)]
+        case .held: return [Span("held", .paused)]
+        case .purging:
+            guard let seconds = model.secondsUntil(row.purgeAt) else { return [Span("now", .bad)] }
+            return [Span(Format.countdown(seconds), .bad)]
+        case .routing, .ready, .delayed:
+            guard let at = row.nextAttemptAt ?? row.why.until else {
+                return [Span(glyphs.dash, .dim)]
+            }
+            guard let seconds = model.secondsUntil(at) else { return [Span("now")] }
+            return [Span(Format.countdown(seconds))]
+        }
+    }
+
+    /// What the receiver said last, where it waits because of that; else what it waits for.
+    private func reason(_ row: MessageRow) -> Label {
+        if row.state == .delayed, let reply = row.lastReply { return safe(reply) }
+        return safe(row.why.text)
+    }
+
+    func explanation(_ row: MessageRow) -> [Line] {
+        var first: Line = [
+            Span(glyphs.glyph(row.state), row.state.role),
+            Span(" \(row.state.word)  ", row.state.role), sender(row),
+            Span(" \(glyphs.into) ", .dim), Span(safe(row.recipients.first ?? ""), .strong),
+        ]
+        if row.recipients.count > 1 {
+            first.append(Span(" and \(row.recipients.count - 1) more", .dim))
+        }
+        if let seconds = model.secondsUntil(row.expiresAt) {
+            first.append(Span("  expires in \(Format.countdown(seconds))", .dim))
+        }
+        var second: Line = [Span(safe(row.why.text))]
+        if let reply = row.lastReply, !row.why.text.contains(reply) {
+            second += [Span("  last reply ", .dim), Span(safe(reply))]
+        }
+        return [first, second]
+    }
+}
