@@ -16,6 +16,14 @@ struct DueQueue {
     var ready: Int { fresh.count + retried.count }
     var waiting: Int { delayed.count + suspended.count }
 
+    var suspendedCount: Int { suspended.count }
+
+    /// The latest time at which one is due that waits for its own. Exact for a few hundred, else
+    /// among those at the end of the heap, where the late ones are.
+    func latestDue(_ slots: Slots) -> Instant? {
+        delayed.items.suffix(256).map { slots[$0].due }.max().map(Instant.init(nanoseconds:))
+    }
+
     func oldest(_ slots: Slots) -> Instant? {
         age.first.map { Instant(nanoseconds: slots[$0].received) }
     }

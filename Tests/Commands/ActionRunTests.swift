@@ -132,7 +132,9 @@ import Testing
         plan.topSenders = [NamedCount(name: "", count: 3)]
         plan.samples = [.sample("1a2b.0"), .sample("1a2c.0")]
         plan.notes = ["3 are held"]
-        plan.drainSeconds = 240
+        plan.drainSeconds = 248
+        plan.drainPerSecond = 5
+        plan.drainSlowest = "slow.test"
         plan.undoSeconds = 30
         #expect(
             PlanText.lines(plan, target: "x") == [
@@ -143,7 +145,7 @@ import Testing
                 "  senders  <> 3",
                 "  such as  1a2b.0  a@example.org to b@example.com, 0s",
                 "           1a2c.0  a@example.org to b@example.com, 0s",
-                "  drain    about 4m at the present limits",
+                "  drain    done in about 4m8s at 5/s, by the present limits (slow.test takes longest)",
                 "  note     3 are held",
                 "  effect   deletes␛ them",
                 "  undo     possible for 30s",

@@ -30,8 +30,11 @@ package enum PlanText {
                     + Format.span(from: row.receivedAt, to: plan.at) + reply)
         }
         if let drain = plan.drainSeconds {
-            let time = drain < 1 ? "within a second" : "about \(Format.duration(seconds: drain))"
-            add("drain", "\(time) at the present limits")
+            let slowest =
+                counts.destinations > 1
+                ? plan.drainSlowest.map { " (\(SafeText($0)) takes longest)" } ?? "" : ""
+            let pace = Format.drain(seconds: drain, perSecond: plan.drainPerSecond)
+            add("drain", "done \(pace), by the present limits\(slowest)")
         }
         for note in plan.notes { add("note", SafeText(note).text) }
         add("effect", SafeText(plan.effect).text)

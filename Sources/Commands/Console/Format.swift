@@ -69,6 +69,12 @@ package enum Format {
     /// "3.5/s"
     package static func rate(_ perSecond: Double) -> String { decimal(perSecond) + "/s" }
 
+    /// "in about 4m8s at 5/s", of mail that leaves at the present limits.
+    package static func drain(seconds: Double, perSecond: Double?) -> String {
+        let time = seconds < 1 ? "within a second" : "in about \(duration(seconds: seconds))"
+        return time + (perSecond.map { " at \(rate($0))" } ?? "")
+    }
+
     /// "12:03:05", with the date before it if it is another day than `now`.
     package static func clock(_ time: UnixTime, now: UnixTime, utcOffset: Int) -> String {
         let (day, second) = divide(time, utcOffset)

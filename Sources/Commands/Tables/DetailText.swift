@@ -15,16 +15,28 @@ package enum DetailText {
         var lines = [
             "destination   \(SafeText(row.id))  \(SafeText(row.name))",
             "state         \(row.state.rawValue)"
-                + (row.why.text.isEmpty ? "" : ": \(SafeText(row.why.text))"),
+                + (row.why.text.isEmpty ? "" : ": \(SafeText(row.why.line(at: now)))"),
             "queued        \(Format.count(row.queued)): \(Format.count(row.ready)) ready, "
                 + "\(Format.count(row.delivering)) delivering, "
                 + "\(Format.count(row.delayed)) delayed, \(Format.count(row.held)) held",
             "connections   \(row.connections) open, window \(row.window), limit \(row.limit)",
         ]
+        lines.insert(
+            contentsOf: row.waits.dropFirst().map { "also          \(SafeText($0.line(at: now)))" },
+            at: 2)
+        if let drain = row.drainSeconds {
+            lines.append(
+                "drains        "
+                    + Format.drain(seconds: drain, perSecond: row.drainPerSecond)
+                    + (row.drainBound == "schedule" ? ", as its retry times have it" : ""))
+        }
         if let tokens = row.tokens {
             lines.append(
                 "tokens        \(Format.decimal(tokens)) of \(row.burst.map(Format.decimal) ?? "?")"
                     + (row.rate.map { ", filled at \(Format.rate($0))" } ?? ""))
+        }
+        if let rate = row.learnedRate {
+            lines.append("learned rate  the receiver bears \(Format.rate(rate))")
         }
         lines.append(
             "breaker       \(row.breaker.rawValue)"
@@ -75,7 +87,12 @@ package enum DetailText {
             lines += [
                 "",
                 "delivery      \(SafeText(row.id))  \(row.state.rawValue)"
-                    + (row.why.text.isEmpty ? "" : ": \(SafeText(row.why.text))"),
+                    + (row.why.text.isEmpty ? "" : ": \(SafeText(row.why.line(at: now)))"),
+            ]
+            lines += row.waits.dropFirst().map {
+                "  also        \(SafeText($0.line(at: now)))"
+            }
+            lines += [
                 "  destination \(SafeText(row.destinationName ?? row.destination ?? row.domain))"
                     + (row.worker.map { ", worker \($0)" } ?? ""),
                 "  attempts    \(row.attempts)"

@@ -108,6 +108,9 @@ package struct Plan: Codable, Sendable {
     package var topSenders: [NamedCount]
     /// How long the selected mail takes to leave at the present limits.
     package var drainSeconds: Double?
+    /// Where that takes longest, and the deliveries per second there; nil as in a destination.
+    package var drainSlowest: String?
+    package var drainPerSecond: Double?
     /// One line: what applying it does.
     package var effect: String
     /// Purge and bounce: seconds in which it can be undone before anything is destroyed.

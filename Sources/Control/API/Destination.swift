@@ -24,23 +24,6 @@ package enum BreakerState: String, Codable, Sendable {
     case halfOpen = "half-open"
 }
 
-/// Why mail waits, in one line and as data. `kind` is stable; `text` is for people.
-package struct Why: Codable, Hashable, Sendable {
-    /// One of: `nothing`, `paused`, `held`, `breaker`, `probing`, `tokens`, `window`, `schedule`
-    /// (its own retry time has not come), `worker` (no worker has it now), `routing` (DNS is
-    /// asked), `spool` (the spool cannot record), `purging` (waits out the undo window).
-    package var kind: String
-    package var text: String
-    /// When that condition ends, if it is known.
-    package var until: UnixTime?
-
-    package init(kind: String, text: String, until: UnixTime? = nil) {
-        self.kind = kind
-        self.text = text
-        self.until = until
-    }
-}
-
 /// One row of `GET /v1/destinations`. All counts of one answer belong to the same instant.
 package struct DestinationRow: Codable, Sendable, Identifiable {
     /// Stable while anything is queued; used in paths and selectors.
@@ -52,7 +35,10 @@ package struct DestinationRow: Codable, Sendable, Identifiable {
     package var domains: [String]
     package var exchangers: [String]
     package var state: DestinationState
+    /// The first of `waits`, or of kind `nothing`.
     package var why: Why
+    /// All that its mail waits for, what lasts longest or hides the others first.
+    package var waits: [Why]
 
     /// Deliveries in the spool for this destination: `ready + delayed + held + delivering`.
     package var queued: Int
@@ -69,6 +55,8 @@ package struct DestinationRow: Codable, Sendable, Identifiable {
     package var burst: Double?
     /// Messages per second; nil where no rate is set.
     package var rate: Double?
+    /// What the receiver turned out to bear, in messages per second; nil where nothing is learned.
+    package var learnedRate: Double?
     package var breaker: BreakerState
     package var breakerUntil: UnixTime?
     /// Failed attempts at the destination since it last worked.
@@ -76,6 +64,12 @@ package struct DestinationRow: Codable, Sendable, Identifiable {
 
     package var oldestAt: UnixTime?
     package var nextAttemptAt: UnixTime?
+    /// How long what is queued takes to leave at the present limits; nil where nothing tells.
+    package var drainSeconds: Double?
+    /// Deliveries per second once it goes; nil where retry times decide.
+    package var drainPerSecond: Double?
+    /// What decides that: `rate`, `learned-rate`, `window` or `schedule` (its retry times).
+    package var drainBound: String?
     package var worker: Int?
     package var pin: Int?
     package var pausedBy: String?
@@ -100,6 +94,7 @@ package struct DestinationRow: Codable, Sendable, Identifiable {
         exchangers = []
         state = .idle
         why = Why(kind: "nothing", text: "")
+        waits = []
         queued = 0
         ready = 0
         delayed = 0

@@ -49,12 +49,15 @@ package struct MessageRow: Codable, Sendable, Identifiable {
     package var nextAttemptAt: UnixTime?
     package var purgeAt: UnixTime?
     package var lastReply: String?
+    /// The first of `waits`, or of kind `nothing`.
     package var why: Why
+    /// All that it waits for, what lasts longest or hides the others first.
+    package var waits: [Why]
 
     package init(
         id: String, message: String, sender: String, recipients: [String], domain: String,
         size: Int, receivedAt: UnixTime, expiresAt: UnixTime, state: DeliveryState, attempts: Int,
-        why: Why
+        why: Why, waits: [Why] = []
     ) {
         self.id = id
         self.message = message
@@ -67,6 +70,7 @@ package struct MessageRow: Codable, Sendable, Identifiable {
         self.state = state
         self.attempts = attempts
         self.why = why
+        self.waits = waits
     }
 }
 

@@ -274,10 +274,12 @@ package struct DestinationReport: Sendable, Equatable {
     package var failures: Int
     package var nextDue: UnixTime?
     package var oldest: UnixTime?
-    package var whyKind: String
-    package var whyText: String
-    package var whyUntil: UnixTime?
-    package var drainSeconds: Double?
+    /// Of the delayed ones: those that a success of the destination wakes.
+    package var suspended: Int
+    /// When about all that wait for their own time are due.
+    package var latestDue: UnixTime?
+    package var learnedRate: Double?
+    package var waits: [Why]
     package var exchangers: [String]
     package var snapshot: [UInt8]
 
@@ -285,7 +287,7 @@ package struct DestinationReport: Sendable, Equatable {
         destination: Int64, ready: Int, delayed: Int, running: [DeliveryID], connections: Int,
         window: Int, limit: Int, tokens: Double?, burst: Double?, rate: Double?, breaker: UInt8,
         breakerUntil: UnixTime?, failures: Int, nextDue: UnixTime?, oldest: UnixTime?,
-        whyKind: String, whyText: String, whyUntil: UnixTime?, drainSeconds: Double?,
+        suspended: Int, latestDue: UnixTime?, learnedRate: Double?, waits: [Why],
         exchangers: [String], snapshot: [UInt8]
     ) {
         self.destination = destination
@@ -303,10 +305,10 @@ package struct DestinationReport: Sendable, Equatable {
         self.failures = failures
         self.nextDue = nextDue
         self.oldest = oldest
-        self.whyKind = whyKind
-        self.whyText = whyText
-        self.whyUntil = whyUntil
-        self.drainSeconds = drainSeconds
+        self.suspended = suspended
+        self.latestDue = latestDue
+        self.learnedRate = learnedRate
+        self.waits = waits
         self.exchangers = exchangers
         self.snapshot = snapshot
     }

@@ -1,5 +1,6 @@
 import Mail
 package import NIOCore
+import Scheduler
 
 extension Assignment: FrameField {
     package func write(to buffer: inout ByteBuffer) {
@@ -177,10 +178,10 @@ extension DestinationReport: FrameField {
         failures.write(to: &buffer)
         nextDue.write(to: &buffer)
         oldest.write(to: &buffer)
-        whyKind.write(to: &buffer)
-        whyText.write(to: &buffer)
-        whyUntil.write(to: &buffer)
-        drainSeconds.write(to: &buffer)
+        suspended.write(to: &buffer)
+        latestDue.write(to: &buffer)
+        learnedRate.write(to: &buffer)
+        waits.write(to: &buffer)
         exchangers.write(to: &buffer)
         snapshot.write(to: &buffer)
     }
@@ -203,12 +204,54 @@ extension DestinationReport: FrameField {
             failures: try Int.read(from: &buffer),
             nextDue: try Optional<UnixTime>.read(from: &buffer),
             oldest: try Optional<UnixTime>.read(from: &buffer),
-            whyKind: try String.read(from: &buffer),
-            whyText: try String.read(from: &buffer),
-            whyUntil: try Optional<UnixTime>.read(from: &buffer),
-            drainSeconds: try Optional<Double>.read(from: &buffer),
+            suspended: try Int.read(from: &buffer),
+            latestDue: try Optional<UnixTime>.read(from: &buffer),
+            learnedRate: try Optional<Double>.read(from: &buffer),
+            waits: try [Why].read(from: &buffer),
             exchangers: try [String].read(from: &buffer),
             snapshot: try [UInt8].read(from: &buffer))
+    }
+}
+
+extension Why: FrameField {
+    package func write(to buffer: inout ByteBuffer) {
+        kind.write(to: &buffer)
+        text.write(to: &buffer)
+        until.write(to: &buffer)
+        (detail == nil ? UInt8(0) : 1).write(to: &buffer)
+        guard let detail else { return }
+        detail.by.write(to: &buffer)
+        detail.reason.write(to: &buffer)
+        detail.reply.write(to: &buffer)
+        detail.attempts.write(to: &buffer)
+        detail.rate.write(to: &buffer)
+        detail.burst.write(to: &buffer)
+        detail.busy.write(to: &buffer)
+        detail.window.write(to: &buffer)
+        detail.limit.write(to: &buffer)
+        detail.deliveries.write(to: &buffer)
+        detail.worker.write(to: &buffer)
+    }
+
+    package static func read(from buffer: inout ByteBuffer) throws(FrameError) -> Why {
+        var why = Why(
+            kind: try String.read(from: &buffer), text: try String.read(from: &buffer),
+            until: try Optional<UnixTime>.read(from: &buffer))
+        guard try Bool.read(from: &buffer) else { return why }
+        var detail = Wait.Facts()
+        detail.by = try Optional<String>.read(from: &buffer)
+        detail.reason = try Optional<String>.read(from: &buffer)
+        detail.reply = try Optional<String>.read(from: &buffer)
+        detail.attempts = try Optional<Int>.read(from: &buffer)
+        detail.rate = try Optional<Double>.read(from: &buffer)
+        detail.burst = try Optional<Double>.read(from: &buffer)
+        detail.busy = try Optional<Int>.read(from: &buffer)
+        detail.window = try Optional<Int>.read(from: &buffer)
+        detail.limit = try Optional<Int>.read(from: &buffer)
+        detail.deliveries = try Optional<Int>.read(from: &buffer)
+        detail.worker = try Optional<Int>.read(from: &buffer)
+        why.detail = detail
+        return why
     }
 }
 

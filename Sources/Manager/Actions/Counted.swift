@@ -12,5 +12,9 @@ enum Counted {
         "\(count) \(count == 1 ? "recipient" : "recipients")"
     }
 
+    static func transactions(_ count: Int) -> String {
+        "\(count) \(count == 1 ? "transaction" : "transactions")"
+    }
+
     static func workers(_ count: Int) -> String { "\(count) \(count == 1 ? "worker" : "workers")" }
 }

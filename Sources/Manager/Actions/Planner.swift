@@ -20,24 +20,24 @@ struct Planner {
 
     private func planDeliveries(_ request: PlanRequest) async throws -> Plan {
         let selected = try await select(request.selector)
-        let tally = try await tally(selected, for: request.action)
+        let now = try await dispatcher.run { $0.clocks.wall() }
+        let tally = try await tally(selected, for: request.action, at: now)
         let chosen = tally.chosen
+        let drain = try await drain(tally, for: request.action)
         return try await dispatcher.run { dispatcher in
             let now = dispatcher.clocks.wall()
             var plan = Plan(
                 id: dispatcher.actions.newPlanID(), request: request, at: now,
                 expiresAt: now + ActionTable.planLife, counts: tally.counts,
                 effect: Self.effect(request, tally.counts, dispatcher))
-            plan.notes = tally.notes
+            plan.notes = tally.notes + (drain?.notes ?? [])
             plan.oldestAt = tally.oldest
             plan.samples = dispatcher.rows(of: tally.samples)
             plan.topDomains = tally.domains.top(5)
             plan.topSenders = tally.senders.top(5)
-            if request.action == .retry || request.action == .release {
-                plan.drainSeconds = tally.perDestination.compactMap { id, count in
-                    dispatcher.drainSeconds(of: id, deliveries: count)
-                }.max()
-            }
+            plan.drainSeconds = drain?.seconds
+            plan.drainPerSecond = drain?.perSecond
+            plan.drainSlowest = drain?.slowest
             if request.action == .purge || request.action == .bounce {
                 let undo = dispatcher.configuration.undo
                 plan.undoSeconds = Double(undo.purgeWindow.nanoseconds) / 1e9
@@ -128,9 +128,13 @@ struct Planner {
         var domains: [String: Int] = [:]
         var senders: [String: Int] = [:]
         var perDestination: [Int64: Int] = [:]
+        /// Of these: already due.
+        var due: [Int64: Int] = [:]
     }
 
-    private func tally(_ ids: [DeliveryID], for action: ActionKind) async throws -> Tally {
+    private func tally(
+        _ ids: [DeliveryID], for action: ActionKind, at now: UnixTime
+    ) async throws -> Tally {
         try await reader.read { spool throws(SpoolError) in
             var tally = Tally()
             var messages: Set<MessageID> = []
@@ -155,6 +159,9 @@ struct Planner {
                     tally.senders[SafeText(stored.message.sender).text, default: 0] += 1
                     if let destination = stored.destination {
                         tally.perDestination[destination, default: 0] += 1
+                        if stored.state == .queued, stored.nextAttemptAt <= now {
+                            tally.due[destination, default: 0] += 1
+                        }
                     }
                     if tally.samples.count < 10 { tally.samples.append(stored) }
                 }
@@ -165,6 +172,22 @@ struct Planner {
             }
             return tally
         }
+    }
+
+    /// Together with what is due at the same destinations already.
+    private func drain(_ tally: Tally, for action: ActionKind) async throws -> PlannedDrain? {
+        guard action == .retry || action == .release else { return nil }
+        let inputs = try await dispatcher.run { dispatcher in
+            let now = dispatcher.clocks.wall()
+            return tally.perDestination.compactMap { id, count -> DrainInput? in
+                guard var input = dispatcher.drainInput(of: id, at: now) else { return nil }
+                input.queue = Drain.Queue(
+                    ready: max(count, input.queue.ready + count - tally.due[id, default: 0]))
+                input.isHalfOpen = action == .retry
+                return input
+            }
+        }
+        return PlannedDrain(inputs)
     }
 
     private static func effect(
@@ -250,14 +273,6 @@ extension [String: Int] {
 }
 
 extension Dispatcher {
-    func drainSeconds(of id: Int64, deliveries: Int) -> Double? {
-        guard let destination = table[id], let report = destination.report,
-            let all = report.drainSeconds
-        else { return nil }
-        let queued = max(1, report.ready + report.delayed)
-        return all * Double(deliveries) / Double(queued)
-    }
-
     func validate(_ request: PlanRequest) throws(APIError) {
         switch request.action {
         case .reassign:

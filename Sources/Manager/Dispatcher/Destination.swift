@@ -45,6 +45,8 @@ final class Destination {
     var report: DestinationReport?
     var reportedAt = UnixTime(milliseconds: 0)
     var snapshot: [UInt8] = []
+    /// When that was so: its times count from then.
+    var snapshotAt: UnixTime
     var snapshotChanged = false
 
     var attempts = 0
@@ -74,6 +76,7 @@ final class Destination {
         domains = []
         domainCount = 0
         lastActive = now
+        snapshotAt = now
     }
 
     /// For people: the first domain and how many more share the exchangers.

@@ -31,9 +31,11 @@ extension Dispatcher {
     }
 
     private func assignment(of destination: Destination) -> Assignment {
-        Assignment(
+        let lain = max(.zero, clocks.wall() - destination.snapshotAt)
+        let snapshot = DestinationSnapshot(decoding: destination.snapshot)?.advanced(by: lain)
+        return Assignment(
             destination: destination.id, identity: destination.identity, name: destination.name,
-            domains: destination.domains, snapshot: destination.snapshot,
+            domains: destination.domains, snapshot: snapshot?.encoded ?? destination.snapshot,
             pausedBy: destination.pausedBy, pausedUntil: destination.pausedUntil,
             pauseReason: destination.pauseReason)
     }
@@ -116,6 +118,7 @@ extension Dispatcher {
         }
         destination.ownership = .none
         destination.snapshot = snapshot
+        destination.snapshotAt = clocks.wall()
         destination.report = nil
         persist(destination)
         if destination.queued > 0 || isTraced(id) { place(destination, empty: false) }
@@ -128,8 +131,12 @@ extension Dispatcher {
             destination.ownership = .none
             // Its last tokens may have been spent since it reported them: the next owner starts
             // with none, so that the rate holds through the crash.
-            let last = destination.report?.snapshot ?? destination.snapshot
-            destination.snapshot = DestinationSnapshot(decoding: last)?.drained.encoded ?? last
+            let now = clocks.wall()
+            let lain = max(.zero, now - destination.snapshotAt)
+            if let last = DestinationSnapshot(decoding: destination.snapshot) {
+                destination.snapshot = last.advanced(by: lain).drained.encoded
+                destination.snapshotAt = now
+            }
             destination.report = nil
             if destination.queued > 0 { place(destination, empty: false) }
         }
@@ -143,6 +150,7 @@ extension Dispatcher {
             let was = destination.report?.breaker ?? 0
             destination.report = report
             destination.reportedAt = clocks.wall()
+            destination.snapshotAt = destination.reportedAt
             if destination.snapshot != report.snapshot {
                 destination.snapshot = report.snapshot
                 destination.snapshotChanged = true
@@ -152,7 +160,7 @@ extension Dispatcher {
                 publish(
                     "breaker",
                     "\(destination.title): breaker \(states[min(Int(report.breaker), 2)])"
-                        + (report.breaker == 1 ? ": \(report.whyText)" : ""),
+                        + (report.breaker == 1 ? ": \(report.waits.first?.text ?? "")" : ""),
                     destination: destination.id, worker: worker)
             }
         }

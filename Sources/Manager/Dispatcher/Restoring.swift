@@ -37,7 +37,10 @@ extension Dispatcher {
             destination.pausedBy = record.pausedBy
             destination.pausedUntil = record.pausedUntil
             destination.pauseReason = record.pauseReason
-            destination.snapshot = record.scheduler
+            // Nobody knows what was sent after this was written.
+            destination.snapshot =
+                DestinationSnapshot(decoding: record.scheduler)?.drained.encoded
+                ?? record.scheduler
             table[record.id] = destination
             routing.restore(
                 identity: record.identity, id: record.id, domains: record.domains)

@@ -43,7 +43,8 @@ extension Dispatcher {
         row.lastReply = destination.lastReply.isEmpty ? nil : SafeText(destination.lastReply).text
         row.lastReplyAt = destination.lastReplyAt
         row.state = state(of: row, destination)
-        row.why = why(of: row, destination)
+        row.waits = waits(of: row, destination, at: now)
+        row.why = row.waits.first ?? Why(.nothing, row.delivering > 0 ? "being sent" : "")
         return row
     }
 
@@ -60,6 +61,7 @@ extension Dispatcher {
         row.window = report.window
         row.limit = report.limit
         row.rate = report.rate
+        row.learnedRate = report.learnedRate
         row.burst = report.burst
         if let tokens = report.tokens, let rate = report.rate, let burst = report.burst {
             let elapsed = max(0, now.seconds - destination.reportedAt.seconds)
@@ -83,29 +85,6 @@ extension Dispatcher {
         if row.ready > 0 { return .waiting }
         if row.delivering > 0 { return .delivering }
         return row.delayed > 0 || row.held > 0 ? .scheduled : .idle
-    }
-
-    private func why(of row: DestinationRow, _ destination: Destination) -> Why {
-        if row.queued == 0, !destination.isPaused { return Why(kind: "nothing", text: "") }
-        if let by = destination.pausedBy {
-            let reason = destination.pauseReason.isEmpty ? "" : ": \(destination.pauseReason)"
-            return Why(
-                kind: "paused", text: SafeText("paused by \(by)\(reason)").text,
-                until: destination.pausedUntil)
-        }
-        if spoolError != nil { return Why(kind: "spool", text: "the spool cannot record") }
-        switch destination.ownership {
-        case .none:
-            return Why(kind: "worker", text: "no worker has it now")
-        case .surrendering(let worker):
-            return Why(kind: "worker", text: "moving away from worker \(worker)")
-        case .loading(let worker) where destination.report == nil:
-            return Why(kind: "worker", text: "worker \(worker) is taking it over")
-        case .owned, .loading:
-            guard let report = destination.report else { return Why(kind: "nothing", text: "") }
-            return Why(
-                kind: report.whyKind, text: SafeText(report.whyText).text, until: report.whyUntil)
-        }
     }
 
     func destinationRows() -> [DestinationRow] {
@@ -173,10 +152,14 @@ extension Dispatcher {
     /// Rows of deliveries that were read from the spool.
     func rows(of stored: [StoredDelivery]) -> [MessageRow] {
         let now = clocks.wall()
-        return stored.map { row(of: $0, at: now) }
+        var shared: [Int64: [Why]] = [:]
+        return stored.map { row(of: $0, &shared, at: now) }
     }
 
-    private func row(of stored: StoredDelivery, at now: UnixTime) -> MessageRow {
+    /// - Parameter shared: what the destinations of the same page wait for, found once.
+    private func row(
+        of stored: StoredDelivery, _ shared: inout [Int64: [Why]], at now: UnixTime
+    ) -> MessageRow {
         let destination = stored.destination.flatMap { table[$0] }
         let isRunning = destination?.report?.running.contains(stored.id) ?? false
         let state: DeliveryState =
@@ -187,6 +170,8 @@ extension Dispatcher {
             case .queued:
                 isRunning ? .delivering : stored.nextAttemptAt > now ? .delayed : .ready
             }
+        let waits = waits(of: stored, state: state, destination, &shared, at: now)
+        let doing = state == .delivering ? "a transaction is running" : "next in turn"
         var row = MessageRow(
             id: stored.id.description, message: stored.id.message.description,
             sender: SafeText(stored.message.sender).text,
@@ -194,7 +179,7 @@ extension Dispatcher {
             domain: SafeText(stored.domain).text, size: stored.message.size,
             receivedAt: stored.message.receivedAt, expiresAt: stored.message.expiresAt,
             state: state, attempts: stored.attempts,
-            why: why(of: stored, state: state, destination))
+            why: waits.first ?? Why(.nothing, doing), waits: waits)
         row.destination = stored.destination.map(String.init)
         row.destinationName = destination?.title
         row.worker = destination?.ownership.worker
@@ -202,28 +187,6 @@ extension Dispatcher {
         row.purgeAt = stored.purgeAt
         row.lastReply = stored.lastReply.isEmpty ? nil : SafeText(stored.lastReply).text
         return row
-    }
-
-    private func why(
-        of stored: StoredDelivery, state: DeliveryState, _ destination: Destination?
-    ) -> Why {
-        switch state {
-        case .routing: return Why(kind: "routing", text: "DNS is asked where it goes")
-        case .held: return Why(kind: "held", text: "held by an operator")
-        case .purging:
-            let verb = stored.state == .bouncing ? "bounced" : "purged"
-            return Why(kind: "purging", text: "\(verb) unless undone", until: stored.purgeAt)
-        case .delivering: return Why(kind: "nothing", text: "a transaction is running")
-        case .delayed:
-            let last = SafeText(stored.lastReply).text
-            return Why(
-                kind: "schedule",
-                text: last.isEmpty ? "waits for its retry time" : "retries after \(last)",
-                until: stored.nextAttemptAt)
-        case .ready:
-            guard let destination else { return Why(kind: "worker", text: "no worker has it now") }
-            return row(of: destination, at: clocks.wall()).why
-        }
     }
 
     func policy(of destination: Destination) -> DestinationPolicy {

@@ -137,9 +137,20 @@ struct ControlServer: Service {
             filter.map { filter in rows.filter { filter.matches($0.lookup(at: now)) } } ?? rows
         let sorted = try chosen.sorted(
             by: query.sort ?? "queued", descending: query.sort == nil || query.descending, at: now)
+        let page = Array(sorted.dropFirst(query.offset).prefix(query.limit))
         return Page(
-            at: now, total: sorted.count, offset: query.offset,
-            rows: Array(sorted.dropFirst(query.offset).prefix(query.limit)))
+            at: now, total: sorted.count, offset: query.offset, rows: try await drained(page))
+    }
+
+    private func drained(_ rows: [DestinationRow]) async throws -> [DestinationRow] {
+        let ids = rows.map(\.id)
+        let inputs = try await dispatcher.run { dispatcher in
+            let now = dispatcher.clocks.wall()
+            return ids.reduce(into: [String: DrainInput]()) { inputs, id in
+                inputs[id] = Int64(id).flatMap { dispatcher.drainInput(of: $0, at: now) }
+            }
+        }
+        return rows.drained(inputs)
     }
 
     private func destination(_ id: String) async throws -> DestinationRow {
@@ -158,7 +169,7 @@ struct ControlServer: Service {
             throw APIError(
                 code: "not-found", message: "there is no destination '\(SafeText(id).text)'")
         }
-        return row
+        return try await drained([row])[0]
     }
 
     private func messages(_ query: PageQuery) async throws -> Page<MessageRow> {

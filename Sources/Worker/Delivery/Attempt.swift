@@ -83,6 +83,8 @@ final class OwnedDestination {
     var isSurrendering = false
     var isTraced = false
     var exchangers: [String] = []
+    /// The domains that DNS is being asked for, one for each attempt that waits for it.
+    var lookups: [String] = []
 
     init(_ assignment: Assignment) {
         id = assignment.destination

@@ -49,7 +49,13 @@ extension Engine {
             return routed(attempt, known)
         }
         let id = attempt.start.delivery
+        let destination = destinations[attempt.destination]
+        destination?.lookups.append(domain)
+        asking.insert(attempt.destination)
         lookUp(domain) { engine, answer in
+            if let place = destination?.lookups.firstIndex(of: domain) {
+                destination?.lookups.remove(at: place)
+            }
             // It may have been given up while DNS was asked.
             guard let current = engine.attempts[id], current === attempt else { return }
             engine.routed(attempt, answer)

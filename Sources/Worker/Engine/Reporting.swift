@@ -46,9 +46,11 @@ extension Engine {
         traceBudget = Self.traceLines
         if let link, link.isOpen {
             let now = clocks.monotonic()
-            let reports = scheduler.drainChanged(limit: Self.statusBatch).compactMap {
-                report(of: $0, at: now)
-            }
+            var changed = scheduler.drainChanged(limit: Self.statusBatch)
+            let also = asking.subtracting(changed.map(\.rawValue)).prefix(Self.statusBatch)
+            changed += also.map(DestinationID.init(rawValue:))
+            let reports = changed.compactMap { report(of: $0, at: now) }
+            asking = asking.filter { destinations[$0]?.lookups.isEmpty == false }
             if !reports.isEmpty { link.send(.status(reports)) }
         }
         after(Self.statusInterval) { $0.reportStatus() }
@@ -58,8 +60,11 @@ extension Engine {
         guard let destination = destinations[id.rawValue], !destination.isSurrendering,
             let status = scheduler.status(id, at: now)
         else { return nil }
-        let wait = scheduler.explain(id, at: now)
-        let drain = scheduler.drainTime(deliveries: status.queued, of: id, at: now)
+        var waits = scheduler.waits(id, at: now).map { Why($0, clocks) }
+        if let domain = destination.lookups.first, destination.connections == 0 {
+            waits.append(
+                Why(kind: Wait.Kind.routing.rawValue, text: "DNS is asked where \(domain) goes"))
+        }
         return DestinationReport(
             destination: destination.id, ready: status.ready, delayed: status.delayed,
             running: destination.running.sorted(), connections: status.connections,
@@ -67,10 +72,9 @@ extension Engine {
             burst: status.burst, rate: status.rate, breaker: status.breaker.number,
             breakerUntil: status.breakerUntil.flatMap(clocks.time), failures: status.failures,
             nextDue: status.nextDue.flatMap(clocks.time),
-            oldest: status.oldestReceived.flatMap(clocks.time), whyKind: wait.kind.rawValue,
-            whyText: wait.text, whyUntil: wait.until.flatMap(clocks.time),
-            drainSeconds: drain.map { Double($0.nanoseconds) / 1e9 },
-            exchangers: destination.exchangers,
+            oldest: status.oldestReceived.flatMap(clocks.time), suspended: status.suspended,
+            latestDue: status.latestDue.flatMap(clocks.time), learnedRate: status.learnedRate,
+            waits: waits, exchangers: destination.exchangers,
             snapshot: scheduler.snapshot(id, at: now)?.encoded ?? [])
     }
 }

@@ -88,10 +88,29 @@ struct FrameMaker {
             connections: int(), window: int(), limit: int(), tokens: optional { $0.double() },
             burst: optional { $0.double() }, rate: optional { $0.double() }, breaker: byte(),
             breakerUntil: optional { $0.time() }, failures: int(),
-            nextDue: optional { $0.time() }, oldest: optional { $0.time() }, whyKind: text(),
-            whyText: text(), whyUntil: optional { $0.time() },
-            drainSeconds: optional { $0.double() }, exchangers: list { $0.text() },
-            snapshot: bytes())
+            nextDue: optional { $0.time() }, oldest: optional { $0.time() }, suspended: int(),
+            latestDue: optional { $0.time() }, learnedRate: optional { $0.double() },
+            waits: list { $0.why() }, exchangers: list { $0.text() }, snapshot: bytes())
+    }
+
+    private mutating func why() -> Why {
+        var why = Why(kind: text(), text: text(), until: optional { $0.time() })
+        why.detail = optional { maker in
+            var facts = Wait.Facts()
+            facts.by = maker.optional { $0.text() }
+            facts.reason = maker.optional { $0.text() }
+            facts.reply = maker.optional { $0.text() }
+            facts.attempts = maker.optional { $0.int() }
+            facts.rate = maker.optional { $0.double() }
+            facts.burst = maker.optional { $0.double() }
+            facts.busy = maker.optional { $0.int() }
+            facts.window = maker.optional { $0.int() }
+            facts.limit = maker.optional { $0.int() }
+            facts.deliveries = maker.optional { $0.int() }
+            facts.worker = maker.optional { $0.int() }
+            return facts
+        }
+        return why
     }
 
     private mutating func route() -> RouteResult {

@@ -25,7 +25,8 @@ struct DestinationText {
         }
 
         lines.append(state)
-        if row.why.kind != "nothing", !row.why.text.isEmpty { fact("why", why) }
+        if row.why.kind != "nothing", !row.why.text.isEmpty { fact("why", wait(row.why)) }
+        for why in row.waits.dropFirst() { fact("also", wait(why)) }
         if let reply = row.lastReply {
             let when: Label =
                 row.lastReplyAt.map { "\(Format.age(model.secondsSince($0))) ago" } ?? ""
@@ -47,6 +48,14 @@ struct DestinationText {
             fact(
                 "next attempt",
                 [Span(model.secondsUntil(next).map { "in \(Format.countdown($0))" } ?? "now")])
+        }
+
+        if let drain = row.drainSeconds {
+            var line: Line = [Span("in about ", .dim), Span(Format.countdown(drain))]
+            if let rate = row.drainPerSecond {
+                line += [Span(" at ", .dim), Span("\(Format.rate(rate))/s")]
+            }
+            fact("drained", line)
         }
 
         head("Limits")
@@ -105,9 +114,9 @@ struct DestinationText {
         ]
     }
 
-    private var why: Line {
-        var line: Line = [Span(safe(row.why.text))]
-        if let seconds = model.secondsUntil(row.why.until) {
+    private func wait(_ why: Why) -> Line {
+        var line: Line = [Span(safe(why.text))]
+        if let seconds = model.secondsUntil(why.until) {
             line.append(Span("  \(Format.countdown(seconds)) left", .warning))
         }
         return line
