@@ -31,6 +31,17 @@ package struct Ring: Sendable, Hashable {
         self.points = points
     }
 
+    /// The part of the circle, 0…1, that each worker has.
+    package var shares: [Int: Double] {
+        var shares: [Int: Double] = [:]
+        var before = points.last.map { Double($0.place) - 0x1p64 } ?? 0
+        for point in points {
+            shares[point.worker, default: 0] += (Double(point.place) - before) / 0x1p64
+            before = Double(point.place)
+        }
+        return shares
+    }
+
     /// nil if there is no worker.
     package func owner(of key: UInt32) -> Int? {
         guard let first = points.first else { return nil }

@@ -44,6 +44,7 @@ extension Configuration {
                     + " \(maximumSocketPath)")
         }
         reader.read("workers", .integer(workerRange), into: &configuration.workers)
+        configuration.readWeights(reader)
 
         configuration.control.read(reader.table("control"))
         configuration.intake.read(reader.table("intake"), directory: directory)
@@ -63,6 +64,18 @@ extension Configuration {
         configuration.undo.read(reader.table("undo"))
         configuration.supervision.read(reader.table("supervision"))
         return configuration
+    }
+
+    private mutating func readWeights(_ reader: TableReader) {
+        reader.read("worker_weights", .numbers(Self.weightRange), into: &workerWeights)
+        if !workerWeights.isEmpty, !(1...workers).contains(where: { weight(of: $0) > 0 }) {
+            reader.error("worker_weights", "one worker at least needs more than 0")
+        }
+        if workerWeights.count > workers {
+            reader.warn(
+                "worker_weights",
+                "\(workerWeights.count) weights, and workers = \(workers): the others have no use")
+        }
     }
 
     private mutating func readShaping(_ reader: TableReader) {

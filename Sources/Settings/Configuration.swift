@@ -12,6 +12,8 @@ package struct Configuration: Hashable, Sendable, Codable {
     package var controlSocket = "/run/sluice/control.sock"
     /// Processes that deliver.
     package var workers = Configuration.coreCount
+    /// The shares of the workers, in their order, relative to 1; what is missing is 1.
+    package var workerWeights: [Double] = []
 
     package var control = ControlSettings()
     package var intake = IntakeSettings()
@@ -30,6 +32,11 @@ package struct Configuration: Hashable, Sendable, Codable {
     package init() {}
 
     package static let workerRange = 1...256
+    package static let weightRange = 0.0...64
+
+    package func weight(of worker: Int) -> Double {
+        workerWeights.indices.contains(worker - 1) ? workerWeights[worker - 1] : 1
+    }
 
     private static var coreCount: Int {
         min(max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1), workerRange.upperBound)

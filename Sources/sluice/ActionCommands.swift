@@ -97,7 +97,8 @@ struct Reassign: AsyncParsableCommand {
         help: ArgumentHelp("A destination's number, name or domain.", valueName: "destination"))
     var destination: String
 
-    @Argument(help: "The worker's number; \"ring\" or \"none\" to let the ring decide again.")
+    @Argument(
+        help: "The worker's number, where it is pinned then; \"auto\" lets the ring decide again.")
     var worker: String
 
     @OptionGroup var options: ActionOptions
@@ -111,9 +112,9 @@ struct Reassign: AsyncParsableCommand {
     }
 
     private func workerNumber() throws -> Int? {
-        if ["ring", "none"].contains(worker.lowercased()) { return nil }
+        if ["auto", "ring", "none"].contains(worker.lowercased()) { return nil }
         guard let number = Int(worker), number > 0 else {
-            throw ValidationError("the worker is a number, \"ring\" or \"none\", not '\(worker)'")
+            throw ValidationError("the worker is a number or \"auto\", not '\(worker)'")
         }
         return number
     }

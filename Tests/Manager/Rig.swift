@@ -62,7 +62,7 @@ final class Stage {
 
     private func setRing() {
         let alive = dispatcher.links.filter { $0.value.isReady }.keys
-        dispatcher.ring = Ring(workers: Dictionary(uniqueKeysWithValues: alive.map { ($0, 1.0) }))
+        dispatcher.ring = dispatcher.ring(of: alive)
         dispatcher.rebalance()
         dispatcher.askAgain()
     }

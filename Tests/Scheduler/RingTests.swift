@@ -70,6 +70,17 @@ import Testing
         #expect(heirs == [0, 1, 2, 4, 5, 6, 7])
     }
 
+    @Test func sharesAddUpAndFollowTheWeights() {
+        let shares = Ring(workers: [1: 1, 2: 2, 3: 0, 4: 1]).shares
+        #expect(abs(shares.values.reduce(0, +) - 1) < 1e-9)
+        #expect(shares[3] == nil)
+        for (worker, share) in [1: 0.25, 2: 0.5, 4: 0.25] {
+            #expect(abs(shares[worker]! / share - 1) < 0.1)
+        }
+        #expect(Ring(workers: [:]).shares.isEmpty)
+        #expect(abs(Ring(workers: [7: 1]).shares[7]! - 1) < 1e-9)
+    }
+
     @Test func weights() {
         let ring = Ring(workers: [0: 1, 1: 3, 2: 0, 3: -1])
         let heavy = Self.keys.count { ring.owner(of: $0) == 1 }

@@ -23,6 +23,19 @@ import Testing
         #expect(try load("# nothing\n[limits]\n") == Configuration())
     }
 
+    @Test func workerWeights() throws {
+        let configuration = try load("workers = 3\nworker_weights = [1, 0.5]")
+        #expect((1...3).map(configuration.weight) == [1, 0.5, 1])
+        #expect(try load("workers = 2\nworker_weights = [0, 1]").weight(of: 1) == 0)
+        #expect(
+            problems("workers = 2\nworker_weights = [0, 0]") == [
+                "/s.toml:2: worker_weights: one worker at least needs more than 0"
+            ])
+        #expect(problems("worker_weights = [1, -1]").count == 1)
+        #expect(problems("worker_weights = [65]").count == 1)
+        #expect(problems("worker_weights = 2").count == 1)
+    }
+
     @Test func everythingThatTheDesignShows() throws {
         let configuration = try load(
             """

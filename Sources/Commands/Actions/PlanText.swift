@@ -15,7 +15,7 @@ package enum PlanText {
                 "  " + label + String(repeating: " ", count: max(1, 9 - label.count)) + text)
         }
 
-        if plan.request.action != .workers { add("touches", touched(counts)) }
+        add(plan.request.action == .workers ? "moves" : "touches", touched(counts))
         if let oldest = plan.oldestAt { add("oldest", Format.span(from: oldest, to: plan.at)) }
         if !plan.topDomains.isEmpty { add("domains", named(plan.topDomains)) }
         if !plan.topSenders.isEmpty {
@@ -47,6 +47,9 @@ package enum PlanText {
     private static func touched(_ counts: Counts) -> String {
         let destinations = Format.count(counts.destinations, "destination")
         guard counts.deliveries > 0 else { return destinations }
+        if counts.messages == 0 {
+            return "\(destinations) with \(Format.count(counts.deliveries, "delivery"))"
+        }
         return "\(Format.count(counts.deliveries, "delivery")) of "
             + "\(Format.count(counts.messages, "message")) to "
             + "\(Format.count(counts.recipients, "recipient")) at \(destinations)"

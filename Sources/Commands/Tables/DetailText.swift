@@ -48,7 +48,7 @@ package enum DetailText {
         if let next = row.nextAttemptAt { lines.append("next attempt  \(at(next))") }
         lines.append(
             "worker        \(row.worker.map { String($0) } ?? "none")"
-                + (row.pin.map { ", pinned to \($0)" } ?? ""))
+                + (row.pin.map { $0 == row.worker ? ", pinned" : ", pinned to \($0)" } ?? ""))
         if let by = row.pausedBy {
             lines.append(
                 "paused        by \(SafeText(by))"

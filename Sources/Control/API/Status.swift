@@ -56,6 +56,12 @@ package struct WorkerRow: Codable, Sendable, Identifiable {
     package var restartAt: UnixTime?
     package var heartbeatAt: UnixTime?
     package var destinations: Int
+    /// Assigned to it by an operator, with mail or without.
+    package var pinned: Int
+    /// As configured, relative to 1, and the part of the ring (0…1) that it has now; nothing while
+    /// it does not run.
+    package var weight: Double
+    package var share: Double
     package var queued: Int
     package var connections: Int
     package var deliveredPerSecond: Double
@@ -69,6 +75,9 @@ package struct WorkerRow: Codable, Sendable, Identifiable {
         self.state = state
         restarts = 0
         destinations = 0
+        pinned = 0
+        weight = 1
+        share = 0
         queued = 0
         connections = 0
         deliveredPerSecond = 0

@@ -132,10 +132,7 @@ extension Dispatcher {
         case .retry:
             commit([.reschedule(ids, at: now)], promise) { dispatcher in
                 for (destination, ids) in before.byDestination {
-                    guard let worker = dispatcher.table[destination]?.ownership.worker else {
-                        continue
-                    }
-                    dispatcher.links[worker]?.send(.retryNow(destination: destination, ids))
+                    dispatcher.retryNow(ids, of: destination)
                 }
                 promise.succeed(0)
             }

@@ -233,6 +233,7 @@ struct Planner {
             plan.oldestAt = rows.compactMap(\.oldestAt).min()
             plan.topDomains = rows.prefix(5).map { NamedCount(name: $0.name, count: $0.queued) }
             plan.notes = request.notes(on: selected)
+            if request.action == .workers { dispatcher.foretellMoves(&plan) }
             dispatcher.actions.keep(
                 BoundPlan(plan: plan, destinations: rows.compactMap { Int64($0.id) }), at: now)
             return plan
@@ -277,7 +278,7 @@ extension Dispatcher {
         switch request.action {
         case .reassign:
             guard let worker = request.worker else { return }
-            guard workerRows[worker] != nil else {
+            guard let row = workerRows[worker], row.state != .draining else {
                 throw APIError(
                     code: "no-such-worker",
                     message: "there is no worker \(worker); there are "
@@ -300,6 +301,22 @@ extension Dispatcher {
         default:
             break
         }
+    }
+
+    /// What another number of workers moves.
+    func foretellMoves(_ plan: inout Plan) {
+        let moving = moves(toWorkers: plan.request.worker ?? 1)
+        let all = table.values.count { $0.queued > 0 }
+        plan.counts.destinations = moving.count
+        plan.counts.deliveries = moving.reduce(0) { $0 + $1.queued }
+        plan.topDomains = moving.sorted { $1.queued < $0.queued }.prefix(5).map {
+            NamedCount(name: $0.title, count: $0.queued)
+        }
+        plan.notes.append(
+            moving.isEmpty
+                ? "no destination with mail moves"
+                : "\(moving.count) of \(Counted.destinations(all)) with mail move; each lets its "
+                    + "transactions end first")
     }
 
     func effect(_ request: PlanRequest, _ rows: [DestinationRow]) -> String {

@@ -63,6 +63,8 @@ final class Destination {
     /// What the load that runs must not send: submitted to the spool after it began, so that they
     /// are sent on by themselves, or withdrawn.
     var lateArrivals: Set<DeliveryID> = []
+    /// What an operator made due while nobody had it.
+    var hastened: Set<DeliveryID> = []
     /// Results that need a look into the spool and are not on disk yet; a load must not start
     /// before they are, or it would send what has been delivered.
     var pendingSettlements = 0

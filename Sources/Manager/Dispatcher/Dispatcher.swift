@@ -24,7 +24,10 @@ final class Dispatcher {
 
     var table: [Int64: Destination] = [:]
     var routing = RoutingTable()
-    var ring = Ring(workers: [:])
+    var ring = Ring(workers: [:]) {
+        didSet { shares = ring.shares }
+    }
+    private(set) var shares: [Int: Double] = [:]
     var links: [Int: WorkerLink] = [:]
     /// What `status` shows of workers that are not running; kept by the supervisor.
     var workerRows: [Int: WorkerRow] = [:]

@@ -2,6 +2,7 @@ import Control
 import Mail
 import NIOCore
 import Scheduler
+import Settings
 import Spool
 
 /// Who owns what: placing destinations on the ring, loading their mail, handing them over.
@@ -10,6 +11,25 @@ extension Dispatcher {
     func target(of destination: Destination) -> Int? {
         if let pin = destination.pin, links[pin]?.isReady == true { return pin }
         return ring.owner(of: destination.key)
+    }
+
+    /// The ring of these workers with their configured weights. Where only workers are left that
+    /// are to get nothing, they get everything: mail must not wait for the others to come back.
+    func ring(of workers: some Collection<Int>) -> Ring {
+        let weights = workers.map { ($0, configuration.weight(of: $0)) }
+        let isIdle = weights.allSatisfy { $0.1 <= 0 }
+        return Ring(
+            workers: Dictionary(uniqueKeysWithValues: weights.map { ($0, isIdle ? 1 : $1) }))
+    }
+
+    /// What would move if there were so many workers: destinations that have mail.
+    func moves(toWorkers count: Int) -> [Destination] {
+        let ring = ring(of: 1...count)
+        return table.values.filter { destination in
+            guard destination.queued > 0, let now = target(of: destination) else { return false }
+            if let pin = destination.pin, pin <= count { return pin != now }
+            return ring.owner(of: destination.key) != now
+        }
     }
 
     /// Gives a destination that nobody has to its worker. `empty`: nothing of it lies in the spool
@@ -23,6 +43,7 @@ extension Dispatcher {
         if isTraced(destination.id) { link.send(.trace(destination: destination.id, on: true)) }
         if empty, destination.pendingSettlements == 0 {
             destination.ownership = .owned(worker)
+            sendHastened(destination)
         } else {
             destination.ownership = .loading(worker)
             destination.lateArrivals = []
@@ -83,10 +104,27 @@ extension Dispatcher {
             if page.count < Self.pageSize {
                 destination.ownership = .owned(worker)
                 destination.lateArrivals = []
+                sendHastened(destination)
             } else {
                 loadPage(id, generation: generation, after: page.last?.id)
             }
         }
+    }
+
+    /// Makes deliveries due with their owner; with the next one if nobody has all of them now.
+    func retryNow(_ ids: [DeliveryID], of id: Int64) {
+        guard let destination = table[id] else { return }
+        destination.hastened.formUnion(ids)
+        if case .owned = destination.ownership { sendHastened(destination) }
+    }
+
+    private func sendHastened(_ destination: Destination) {
+        guard !destination.hastened.isEmpty, let worker = destination.ownership.worker else {
+            return
+        }
+        links[worker]?.send(
+            .retryNow(destination: destination.id, destination.hastened.sorted()))
+        destination.hastened = []
     }
 
     /// Moves every destination whose worker is not the one it should have. About 1/N of them when

@@ -186,10 +186,15 @@ extension Dispatcher {
         keep("control_socket", \.controlSocket)
         keep("intake.listen", \.intake.listen)
         let workersChanged = kept.workers != configuration.workers
+        let weightsChanged = kept.workerWeights != configuration.workerWeights
         configuration = kept
         routing.forgetAnswers()
         for link in links.values { configure(link) }
-        if workersChanged { supervisor?.setCount(kept.workers) }
+        if workersChanged {
+            supervisor?.setCount(kept.workers)
+        } else if weightsChanged {
+            supervisor?.updateRing()
+        }
         let rest =
             unchanged.isEmpty
             ? "" : "; a restart is needed for \(unchanged.joined(separator: ", "))"

@@ -26,7 +26,8 @@ extension Dispatcher {
     /// The destination of a domain if nobody has to be asked.
     func knownDestination(of domain: String, at now: Instant) -> Int64? {
         if let known = routing.destination(
-            of: domain, at: now, sticky: { (self.table[$0]?.queued ?? 0) > 0 })
+            of: domain, at: now,
+            sticky: { id in self.table[id].map { $0.queued + $0.held > 0 } ?? false })
         {
             return known
         }

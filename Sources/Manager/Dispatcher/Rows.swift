@@ -136,7 +136,9 @@ extension Dispatcher {
     func workerList(at now: UnixTime) -> [WorkerRow] {
         var perSecond: [Int: Double] = [:]
         var owned: [Int: Int] = [:]
+        var pinned: [Int: Int] = [:]
         for destination in table.values {
+            if let pin = destination.pin { pinned[pin, default: 0] += 1 }
             guard let worker = destination.ownership.worker else { continue }
             owned[worker, default: 0] += destination.queued > 0 ? 1 : 0
             perSecond[worker, default: 0] += destination.history.rate(at: now)
@@ -145,6 +147,9 @@ extension Dispatcher {
             var row = row
             row.deliveredPerSecond = perSecond[row.id] ?? 0
             row.destinations = owned[row.id] ?? 0
+            row.pinned = pinned[row.id] ?? 0
+            row.weight = configuration.weight(of: row.id)
+            row.share = shares[row.id] ?? 0
             return row
         }
     }

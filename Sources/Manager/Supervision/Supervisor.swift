@@ -311,11 +311,11 @@ final class Supervisor {
         return promise.futureResult
     }
 
-    private func updateRing() {
+    /// After a worker came or went, or the weights changed.
+    func updateRing() {
         let alive = slots.filter { $0.value.link?.isReady == true && !$0.value.isLeaving }.keys
-        let weights = Dictionary(uniqueKeysWithValues: alive.map { ($0, 1.0) })
         guard stopped == nil else { return }
-        dispatcher.ring = Ring(workers: weights)
+        dispatcher.ring = dispatcher.ring(of: alive)
         dispatcher.rebalance()
         dispatcher.askAgain()
     }

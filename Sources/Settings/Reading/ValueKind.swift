@@ -102,6 +102,27 @@ extension ValueKind where Value == Double {
     }
 }
 
+extension ValueKind where Value == [Double] {
+    /// An array, also with equal elements.
+    static func numbers(_ range: ClosedRange<Double>) -> ValueKind {
+        let element = ValueKind<Double>.number(range)
+        return ValueKind("an array; each element \(element.expected)") { node, complaints in
+            guard case .array(let nodes) = node.value else { return nil }
+            var numbers: [Double] = []
+            for node in nodes {
+                if let number = element.parse(node, &complaints) {
+                    numbers.append(number)
+                } else {
+                    let found = element.mismatch(node)
+                    complaints.append(
+                        ValueComplaint(line: node.line, message: found.message))
+                }
+            }
+            return numbers
+        }
+    }
+}
+
 extension ValueKind where Value == Bool {
     package static var flag: ValueKind {
         ValueKind("true or false") { node, _ in

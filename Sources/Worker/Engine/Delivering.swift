@@ -78,7 +78,10 @@ extension Engine {
         let work = NIOLoopBound((self, done), eventLoop: loop)
         resolver.resolve(request, on: loop) { answer in
             let (engine, done) = work.value
-            engine.routes.learn(answer, for: domain, at: engine.clocks.monotonic())
+            // After a reload others are asked; what this one says is for this attempt only.
+            if engine.resolver === resolver {
+                engine.routes.learn(answer, for: domain, at: engine.clocks.monotonic())
+            }
             done(engine, answer)
             engine.schedulePump()
         }

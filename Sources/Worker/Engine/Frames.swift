@@ -59,15 +59,19 @@ extension Engine {
     private func configure(worker: Int, _ buffer: ByteBuffer) {
         number = worker
         let isFirst = !isConfigured
+        let before = configuration.dns
         do {
             configuration = try JSONDecoder().decode(
                 Configuration.self, from: Data(buffer.readableBytesView))
             if tlsContext == nil, configuration.tls.mode != .off {
                 tlsContext = try TLSContexts.opportunistic()
             }
-            if isFirst {
+            if isFirst || configuration.dns != before {
+                // The one before lives until it has answered what it was asked.
                 resolver = try RouteResolver(
                     servers: configuration.dns.servers, timeout: configuration.dns.timeout)
+            }
+            if isFirst {
                 isConfigured = true
                 beat()
                 reportStatus()
