@@ -152,6 +152,9 @@ let package = Package(
             "Testbed", ["Testbed", "Mail", "Scheduler", "Settings", nioCore, nioPosix, nioSSL]),
         tests(
             "Integration",
-            ["Testbed", "Control", "Mail", "sluice", "sluiced", nioCore, nioPosix, nioSSL]),
+            [
+                "Testbed", "Control", "Mail", "Scheduler", "sluice", "sluiced", nioCore, nioPosix,
+                nioSSL,
+            ]),
     ]
 )

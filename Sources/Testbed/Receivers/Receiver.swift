@@ -65,6 +65,7 @@ package final class Receiver: Sendable {
 
     /// Starts to listen, on the same port as before.
     package func comeUp() async throws {
+        withState { $0.cameUp() }
         try await listen().get()
     }
 

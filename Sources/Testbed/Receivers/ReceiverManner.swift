@@ -6,6 +6,9 @@ package struct ReceiverManner: Sendable {
     package var availability = Availability.up
     /// Connections served at once; one more is greeted with 421 and closed. Nil: no limit.
     package var connectionLimit: Int?
+    /// One of so many machines behind a load balancer is broken: every such connection is greeted
+    /// with 421 and closed. Nil: all are well.
+    package var brokenBackend: Int?
     /// Messages accepted per time. Nil: no limit.
     package var quota: Quota?
     /// How long an unknown pair of sender and recipient is put off (450 4.2.0). Nil: not at all.
@@ -129,6 +132,13 @@ extension ReceiverManner {
                 421, "4.7.0",
                 "[TSS04] Messages temporarily deferred due to unexpected volume"),
             hangsUp: true)
+        return manner
+    }
+
+    /// A pool of machines behind a load balancer that goes around, one of which is broken.
+    package static func oneBroken(of backends: Int) -> ReceiverManner {
+        var manner = ReceiverManner(name: "one backend of \(backends) broken")
+        manner.brokenBackend = backends
         return manner
     }
 

@@ -38,6 +38,10 @@ struct ReceiverSession {
             let reply = ScriptedReply(421, "4.7.0", "Too many connections from your host")
             return say(reply, after: .zero, &state) + [.close]
         }
+        if state.isBroken() {
+            let reply = ScriptedReply(421, "4.3.2", "Service not available, try again later")
+            return say(reply, after: delay, &state) + [.close]
+        }
         return say(ScriptedReply(220, nil, "\(hostname) ESMTP"), after: delay, &state)
     }
 

@@ -13,6 +13,8 @@ struct ReceiverState {
     private var greylist: [String: NIODeadline] = [:]
     private var recentTransactions = BusiestSecond()
     private var recentMessages = BusiestSecond()
+    /// Taken before it last came up.
+    private var messagesBefore = 0
     private(set) var statistics = ReceiverStatistics()
 
     init(manner: ReceiverManner, keep: Keep, seed: UInt64, now: NIODeadline) {
@@ -71,12 +73,33 @@ struct ReceiverState {
         return true
     }
 
+    /// Whether the connection that was just taken leads to the machine that is broken.
+    mutating func isBroken() -> Bool {
+        guard let backends = manner.brokenBackend, statistics.connections % backends == 0 else {
+            return false
+        }
+        statistics.broken += 1
+        return true
+    }
+
+    /// It comes up, perhaps not for the first time.
+    mutating func cameUp() {
+        statistics.ramp = []
+        messagesBefore = statistics.messages
+    }
+
     mutating func disconnected() { statistics.connectionsNow -= 1 }
 
     mutating func transactionBegan(now: NIODeadline) {
         statistics.transactions += 1
         statistics.transactionsNow += 1
         statistics.transactionsMax = max(statistics.transactionsMax, statistics.transactionsNow)
+        if statistics.ramp.count < ReceiverStatistics.rampLength {
+            statistics.ramp.append(
+                ReceiverStatistics.RampStep(
+                    messages: statistics.messages - messagesBefore,
+                    running: statistics.transactionsNow))
+        }
         recentTransactions.count(at: now)
         statistics.transactionsInBusiestSecond = recentTransactions.most
     }

@@ -8,12 +8,17 @@ package struct ReceiverStatistics: Sendable {
     package var connectionsMax = 0
     /// Connections greeted with 421 because of the limit.
     package var turnedAway = 0
+    /// Connections that led to the machine that is broken.
+    package var broken = 0
     /// MAIL commands, whatever they were answered.
     package var transactions = 0
     /// Transactions between their MAIL and their end. A client's concurrency is exact here:
     /// connections overlap for a moment when one is closed and another opened.
     package var transactionsNow = 0
     package var transactionsMax = 0
+    /// How it went after the receiver last came up: for each of the first transactions how many
+    /// messages had been taken by then, and how many transactions ran, itself included.
+    package var ramp: [RampStep] = []
     /// The most MAIL commands within any one second.
     package var transactionsInBusiestSecond = 0
     /// Messages taken: 250 was sent, or would have been (see `unacknowledged`).
@@ -33,6 +38,13 @@ package struct ReceiverStatistics: Sendable {
     package var deliveries: [ReceivedDelivery: Int] = [:]
     /// The messages themselves; filled where asked for (`Keep.messages`).
     package var captured: [CapturedMessage] = []
+
+    package struct RampStep: Sendable, Hashable {
+        package var messages: Int
+        package var running: Int
+    }
+
+    package static let rampLength = 500
 
     package init() {}
 

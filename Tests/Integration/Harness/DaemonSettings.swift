@@ -2,6 +2,8 @@
 /// minutes takes a fraction of a second.
 struct DaemonSettings {
     var workers = 2
+    /// Lines before the first table.
+    var top: [String] = []
     var listen = "127.0.0.1:0"
     /// Lines of `[intake]`, `[limits]` …
     var intake: [String] = []
@@ -38,6 +40,7 @@ struct DaemonSettings {
             workers = \(workers)
 
             """
+                + top.map { $0 + "\n" }.joined()
                 + sections.map { "[\($0)]\n" + $1.map { $0 + "\n" }.joined() }.joined()
                 + more + "\n"
     }

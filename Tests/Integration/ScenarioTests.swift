@@ -1,0 +1,202 @@
+import Control
+import Scheduler
+import Testbed
+import Testing
+
+extension Integration {
+    /// The scenarios of the simulator with the real daemon, scaled in time. What the receivers
+    /// counted is the proof.
+    @Suite struct ScenarioTests {
+        /// A receiver that turns connections away above a number: the number is found, and hardly
+        /// anything is turned away after that.
+        @Test func connectionLimitIsFound() async throws {
+            try await withScene { scene in
+                var manner = ReceiverManner.fast
+                manner.connectionLimit = 4
+                manner.delays.recipient = .milliseconds(10)
+                let receiver = try await scene.receiver("mx", manner, keep: .deliveries)
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                settings.limits = ["concurrency = 20", "rate = \"off\"", "initial_window = 10"]
+                let daemon = try await scene.daemon(settings)
+                try await scene.queue(TestMail.many(1000), at: daemon)
+                try await receiver.takes(200)
+                let start = receiver.statistics
+                try await receiver.takes(1001)
+                try await daemon.awaitEmptyQueue()
+                let seen = receiver.statistics
+                #expect(start.turnedAway > 0)
+                #expect(seen.turnedAway - start.turnedAway <= 800 * 3 / 100)
+                #expect(seen.duplicates == 0 && seen.deliveries.count == 1001)
+                let row = try await daemon.destination("rcpt.test")
+                #expect((3...4).contains(row.window))
+            }
+        }
+
+        /// One machine of four is broken: each connection to it costs one attempt, and neither
+        /// the breaker nor the window take it for the whole.
+        @Test func oneBrokenBackend() async throws {
+            try await withScene { scene in
+                var manner = ReceiverManner.oneBroken(of: 4)
+                manner.delays.recipient = .milliseconds(5)
+                let receiver = try await scene.receiver("pool", manner, keep: .deliveries)
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                settings.limits = [
+                    "concurrency = 10", "rate = \"off\"", "messages_per_connection = 5",
+                ]
+                let daemon = try await scene.daemon(settings)
+                try await scene.queue(TestMail.many(600), at: daemon)
+                try await receiver.takes(400)
+                let row = try await daemon.destination("rcpt.test")
+                try await receiver.takes(601)
+                try await daemon.awaitEmptyQueue()
+                let seen = receiver.statistics
+                #expect(seen.broken > 20)
+                #expect(try await daemon.totals().deferred <= seen.broken)
+                #expect(seen.transactionsMax <= 10)
+                #expect(row.window >= 5, "after 400 of 600 messages")
+                #expect(seen.duplicates == 0 && seen.deliveries.count == 601)
+            }
+        }
+
+        /// Mail for a dead host costs one attempt for each time that the breaker lets one go;
+        /// when the host is back a ramp follows, not a burst.
+        @Test func outageAndRecovery() async throws {
+            try await withScene { scene in
+                var manner = ReceiverManner.fast
+                manner.delays.recipient = .milliseconds(5)
+                let receiver = try await scene.receiver("mx", manner, keep: .deliveries)
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                settings.limits = ["concurrency = 10", "rate = \"off\""]
+                settings.retry = [
+                    "first = \"200ms\"", "cap = \"1s\"", "breaker_first = \"200ms\"",
+                    "breaker_cap = \"400ms\"",
+                ]
+                let daemon = try await scene.daemon(settings)
+                try await scene.prepare(daemon)
+                await receiver.goDown()
+                try await scene.release(TestMail.many(500), at: daemon)
+                let row = try await eventually("several probes") {
+                    let row = try await daemon.destination("rcpt.test")
+                    return row.failures >= 16 && row.queued == 500 ? row : nil
+                }
+                #expect(row.breaker != .closed)
+                // Ten of the first cohort and those that ran with them, then one by one.
+                let attempts = try await daemon.totals().deferred
+                let failures = try await daemon.destination("rcpt.test").failures
+                #expect(attempts <= failures + 20)
+                try await receiver.comeUp()
+                try await receiver.takes(501)
+                try await daemon.awaitEmptyQueue()
+                let seen = receiver.statistics
+                seen.expectRamp()
+                #expect(seen.transactionsMax <= 10)
+                #expect(seen.duplicates == 0 && seen.deliveries.count == 501)
+            }
+        }
+
+        /// Who asks for patience gets it: everything goes at its second attempt, and nothing is
+        /// slowed down by it.
+        @Test func greylistingCostsOneAttempt() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver(
+                    "grey", .greylisting(for: .milliseconds(700)), keep: .deliveries)
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                settings.retry = ["first = \"1s\"", "cap = \"4s\""]
+                let daemon = try await scene.daemon(settings)
+                try await scene.send(TestMail.many(100), to: daemon.port)
+                try await receiver.takes(100)
+                try await daemon.awaitEmptyQueue()
+                #expect(receiver.statistics.transactions == 200)
+                #expect(receiver.statistics.deliveries.count == 100)
+                #expect(receiver.statistics.duplicates == 0)
+                let row = try await daemon.destination("rcpt.test")
+                #expect(row.failures == 0 && row.window >= 5 && row.breaker == .closed)
+            }
+        }
+
+        @Test func fullMailboxesWaitAlone() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver(
+                    "full", .fullMailboxes(share: 0.2), keep: .deliveries)
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                settings.retry = ["first = \"1h\"", "cap = \"2h\""]
+                let daemon = try await scene.daemon(settings)
+                try await scene.send(TestMail.many(100), to: daemon.port)
+                let left = try await eventually("all were tried once") {
+                    let rows = try await daemon.control.messages(limit: 200).rows
+                    return receiver.statistics.transactions == 100
+                        && rows.allSatisfy { $0.state == .delayed } ? rows : nil
+                }
+                #expect((5...40).contains(left.count))
+                #expect(receiver.statistics.deliveries.count == 100 - left.count)
+                for row in left {
+                    #expect(row.attempts == 1)
+                    #expect(row.waits.map(\.kind) == ["schedule"])
+                    #expect(row.why.text.contains("452 4.2.2"))
+                    #expect(row.why.detail?.reply?.contains("Mailbox full") == true)
+                }
+                let row = try await eventually("the destination's report") {
+                    let row = try await daemon.destination("rcpt.test")
+                    return row.delayed == left.count ? row : nil
+                }
+                #expect(row.breaker == .closed && row.failures == 0 && row.window >= 5)
+                #expect(row.state == .scheduled && row.drainBound == "schedule")
+            }
+        }
+
+        /// One that answers nothing keeps its own connections busy and nothing else.
+        @Test func slowReceiverHoldsUpNobodyElse() async throws {
+            try await withScene { scene in
+                var manner = ReceiverManner.fast
+                manner.delays.recipient = .seconds(3600)
+                let slow = try await scene.receiver("slow", manner)
+                let fast = try await scene.receiver("fast", keep: .deliveries)
+                var settings = DaemonSettings()
+                settings.workers = 1
+                settings.routes = ["slow.test": slow.route, "fast.test": fast.route]
+                settings.limits = ["concurrency = 3", "initial_window = 3", "rate = \"off\""]
+                settings.more = "[supervision]\nshutdown_timeout = \"0s\""
+                let daemon = try await scene.daemon(settings)
+                try await scene.send(TestMail.many(50, domain: "slow.test"), to: daemon.port)
+                try await scene.send(TestMail.many(200, domain: "fast.test"), to: daemon.port)
+                try await fast.takes(200)
+                #expect(fast.statistics.deliveries.count == 200)
+                #expect(slow.statistics.messages == 0)
+                let row = try await eventually("its window is full") {
+                    let row = try await daemon.destination("slow.test")
+                    return row.delivering == 3 && row.waits.map(\.kind) == ["window"] ? row : nil
+                }
+                #expect(row.why.text == "window 3 of 3 busy")
+                #expect(row.why.detail?.busy == 3 && row.why.detail?.limit == 3)
+                #expect(slow.statistics.transactionsMax == 3)
+            }
+        }
+
+        /// Ten messages behind a bulk run of four hundred to the same destination do not wait
+        /// for its end.
+        @Test func bulkDoesNotBlockOthers() async throws {
+            try await withScene { scene in
+                var manner = ReceiverManner.fast
+                manner.delays.recipient = .milliseconds(2)
+                let receiver = try await scene.receiver("mx", manner)
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                settings.limits = ["concurrency = 2", "initial_window = 2", "rate = \"off\""]
+                let daemon = try await scene.daemon(settings)
+                try await scene.queue(
+                    TestMail.many(400, from: "news@bulk.test") + TestMail.many(10, prefix: "t"),
+                    at: daemon)
+                try await receiver.takes(411)
+                let senders = receiver.captured.map(\.sender)
+                let last = try #require(senders.lastIndex(of: "app@sender.test"))
+                // One for each of the other run's, the two that were on their way, and the first.
+                #expect(last <= 30)
+            }
+        }
+    }
+}
