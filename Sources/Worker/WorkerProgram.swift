@@ -17,6 +17,7 @@ package struct WorkerProgram {
         // The manager decides when it ends; a receiver that hangs up must not.
         signal(SIGINT, SIG_IGN)
         signal(SIGPIPE, SIG_IGN)
+        DescriptorLimit.raise()
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = loops.next()
         let seed = UInt64.random(in: .min ... .max)

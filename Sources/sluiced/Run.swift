@@ -14,6 +14,7 @@ struct Run: AsyncParsableCommand {
     func run() async throws {
         // A client that hangs up must not end the daemon.
         signal(SIGPIPE, SIG_IGN)
+        DescriptorLimit.raise()
         let configuration: Configuration
         do throws(SettingsError) {
             configuration = try Configuration.load(path: options.path)

@@ -75,6 +75,32 @@ extension Integration {
             }
         }
 
+        /// What this host cannot do says nothing about the receiver, and is no attempt.
+        @Test func ownTroubleIsNoAttempt() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver("mx")
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                // An address for documentation (RFC 5737): not one of this host's.
+                settings.delivery = ["local_addresses = [\"192.0.2.1\"]"]
+                let daemon = try await scene.daemon(settings)
+                try await scene.send(TestMail.many(8), to: daemon.port)
+                let row = try await eventually("it says what is wrong") {
+                    let row = try await daemon.destination("rcpt.test")
+                    return row.waits.contains { $0.kind == "worker" } ? row : nil
+                }
+                #expect(row.waits[0].text.hasSuffix("Cannot assign requested address"))
+                #expect(row.breaker == .closed && row.failures == 0 && row.window >= 5)
+                let mails = try await daemon.control.messages().rows
+                #expect(mails.count == 8 && mails.allSatisfy { $0.attempts == 0 })
+                settings.delivery = []
+                try daemon.configure(settings)
+                try await daemon.control.reload()
+                try await receiver.takes(8)
+                try await daemon.awaitEmptyQueue()
+            }
+        }
+
         /// Attempts and times are on disk: a restart neither forgets nor hurries.
         @Test func attemptsSurviveARestart() async throws {
             try await withScene { scene in

@@ -35,13 +35,12 @@ final class Supervisor {
         var isEnding = false
     }
 
-    /// Restart delays: the first at once, then 0.5 s doubling to 30 s while a worker dies within
-    /// ten seconds of its start.
+    /// A worker that dies sooner after its start waits twice as long for the next one.
     private static let shortLife: Duration = .seconds(10)
-    private static func delay(after quickDeaths: Int) -> Duration {
-        quickDeaths <= 1
-            ? .milliseconds(100)
-            : min(.seconds(30), .milliseconds(500) * (1 << min(quickDeaths - 2, 6)))
+    private func delay(after quickDeaths: Int) -> Duration {
+        let settings = dispatcher.configuration.supervision
+        return min(
+            settings.restartCap, settings.restartFirst * (1 << min(max(quickDeaths - 1, 0), 30)))
     }
 
     init(dispatcher: Dispatcher, executable: String, lock: Int32, logger: Logger) {
@@ -247,7 +246,7 @@ final class Supervisor {
         slot.quickDeaths = now - slot.startedInstant < Self.shortLife ? slot.quickDeaths + 1 : 0
         slot.restarts += 1
         slots[number] = slot
-        let delay = Self.delay(after: slot.quickDeaths)
+        let delay = delay(after: slot.quickDeaths)
         logger.error(
             "a worker died; its destinations go to the others",
             metadata: [

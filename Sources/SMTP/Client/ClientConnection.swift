@@ -12,6 +12,8 @@ package final class ClientConnection {
     private var delegate: (any ClientConnectionDelegate)?
     private var session: ClientSession
     private var context: ChannelHandlerContext?
+    /// The connection could not be begun, through no fault of the other side.
+    private var failedLocally = false
     private var watchdog: Watchdog?
     private var isProcessing = false
 
@@ -61,7 +63,11 @@ package final class ClientConnection {
         if let local = options.localAddress { bootstrap = bootstrap.bind(to: local) }
         bootstrap.connect(to: address).assumeIsolated().whenFailure { error in
             // On loopback this can be known already.
-            loop.assumeIsolated().execute { connection.lost(describe(error)) }
+            loop.assumeIsolated().execute {
+                let code = (error as? IOError)?.errnoCode
+                connection.failedLocally = code.map(SystemError.isLocal) ?? false
+                connection.lost(describe(error))
+            }
         }
         return connection
     }
@@ -236,6 +242,8 @@ package final class ClientConnection {
         context = nil
         let delegate = self.delegate
         self.delegate = nil
+        var error = error
+        if failedLocally { error?.isLocal = true }
         delegate?.closed(self, error)
     }
 

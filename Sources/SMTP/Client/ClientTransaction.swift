@@ -97,6 +97,8 @@ package struct ClientError: Error, Hashable, Sendable, CustomStringConvertible {
     package var stage: Stage
     package var reply: Reply?
     package var text: String
+    /// The cause lies in this host: nothing was said to anybody.
+    package var isLocal = false
 
     package init(stage: Stage, reply: Reply? = nil, text: String) {
         self.stage = stage

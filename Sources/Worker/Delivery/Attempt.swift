@@ -83,6 +83,8 @@ final class OwnedDestination {
     var isSurrendering = false
     var isTraced = false
     var exchangers: [String] = []
+    /// Why this host could not open a connection; until it can.
+    var trouble: String?
     /// The domains that DNS is being asked for, one for each attempt that waits for it.
     var lookups: [String] = []
 

@@ -9,6 +9,7 @@ import Settings
 extension Engine: ClientConnectionDelegate {
     func ready(_ connection: ClientConnection) {
         guard let pooled = connections[ObjectIdentifier(connection)] else { return }
+        destinations[pooled.destination]?.trouble = nil
         guard let attempt = pooled.attempt else { return close(pooled) }
         deliver(attempt, over: connection)
     }

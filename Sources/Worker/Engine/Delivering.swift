@@ -1,4 +1,5 @@
 import Control
+import Logging
 import Mail
 import NIOCore
 import SMTP
@@ -136,6 +137,7 @@ extension Engine {
         }
         guard let candidate = attempt.candidates.popFirst() else {
             let error = attempt.lastError
+            if let error, error.isLocal { return postpone(attempt, error.text) }
             let text = error?.reply?.text ?? error.map(\.text) ?? "no address to connect to"
             let cause = Classification.cause(of: error)
             return fail(attempt, cause: cause, text: text)
@@ -199,6 +201,22 @@ extension Engine {
         report(
             attempt, recipients: reports, result: .deferred(cause, reply: text), reply: text,
             remote: remote, fate: fate)
+    }
+
+    /// This host cannot connect to anybody now: nobody else's fault, and no attempt.
+    private func postpone(_ attempt: Attempt, _ text: String) {
+        destinations[attempt.destination]?.trouble = text
+        let now = clocks.monotonic()
+        if troubleToldAt.map({ now - $0 > .seconds(60) }) ?? true {
+            troubleToldAt = now
+            logger.error(
+                "cannot open a connection",
+                metadata: [
+                    "error": "\(text)", "to": "\(attempt.candidate?.description ?? "")",
+                    "open": "\(connections.count)",
+                ])
+        }
+        release(attempt)
     }
 
     /// Ends an attempt that has said nothing to a receiver; it does not count.

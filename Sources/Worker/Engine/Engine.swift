@@ -27,6 +27,8 @@ final class Engine {
     var attempts: [DeliveryID: Attempt] = [:]
     var connections: [ObjectIdentifier: PooledConnection] = [:]
     var nextConnection = 1
+    /// When the log last said that no connection can be opened.
+    var troubleToldAt: Instant?
     /// Destinations for which DNS is or was just asked: reported until that is over.
     var asking: Set<Int64> = []
     /// Addresses whose TLS handshake failed: spoken to in plain text until then.

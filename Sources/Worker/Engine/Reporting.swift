@@ -61,6 +61,11 @@ extension Engine {
             let status = scheduler.status(id, at: now)
         else { return nil }
         var waits = scheduler.waits(id, at: now).map { Why($0, clocks) }
+        if let trouble = destination.trouble {
+            waits.insert(
+                Why(.worker, "worker \(number) cannot open a connection: \(trouble)"),
+                at: waits.firstIndex { !$0.isForAll } ?? waits.count)
+        }
         if let domain = destination.lookups.first, destination.connections == 0 {
             waits.append(
                 Why(kind: Wait.Kind.routing.rawValue, text: "DNS is asked where \(domain) goes"))
