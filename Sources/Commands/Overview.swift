@@ -49,7 +49,7 @@ package struct Overview {
             let state = "\(row.state.rawValue) \(row.why.kind) \(row.worker ?? 0)"
             seen[row.id] = state
             if shown[row.id] != state, !isFirst || row.state != .idle {
-                lines.append("\(clock) \(Self.sentence(row))")
+                lines.append("\(clock) \(Self.sentence(row, at: at))")
             }
         }
         isFirst = false
@@ -57,9 +57,9 @@ package struct Overview {
         return lines
     }
 
-    private static func sentence(_ row: DestinationRow) -> String {
+    private static func sentence(_ row: DestinationRow, at now: UnixTime) -> String {
         "\(SafeText(row.name)): \(row.state.rawValue)"
-            + (row.why.text.isEmpty ? "" : " (\(SafeText(row.why.text)))")
+            + (row.why.text.isEmpty ? "" : " (\(SafeText(row.why.line(at: now))))")
             + ", \(Format.count(row.queued)) queued"
             + (row.worker.map { ", worker \($0)" } ?? ", no worker")
             + (row.lastReply.map { ", last reply: \(SafeText($0))" } ?? "")

@@ -123,6 +123,24 @@ import Testing
         #expect(none?.status == ExitStatus.refused)
     }
 
+    @Test func planForAnotherNumberOfWorkers() {
+        var plan = Plan(
+            id: "p", request: PlanRequest(action: .workers, selector: Selector(), worker: 3),
+            at: .start, expiresAt: .start, counts: Counts(), effect: "3 workers instead of 2")
+        plan.counts.destinations = 12
+        plan.counts.deliveries = 1340
+        plan.topDomains = [NamedCount(name: "example.com", count: 900)]
+        plan.notes = ["12 of 40 destinations with mail move"]
+        #expect(
+            PlanText.lines(plan, target: "3") == [
+                "workers: 3",
+                "  moves    12 destinations with 1,340 deliveries",
+                "  domains  example.com 900",
+                "  note     12 of 40 destinations with mail move",
+                "  effect   3 workers instead of 2",
+            ])
+    }
+
     @Test func planShowsWhatItTouches() {
         var plan = Plan(
             id: "p", request: request, at: .start, expiresAt: .start,

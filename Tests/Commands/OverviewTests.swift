@@ -86,6 +86,31 @@ import Testing
         #expect(text.suffix(2) == ["| Subject: ␛x", "| To: y"])
     }
 
+    /// Everything that mail waits for, with the time that it still lasts.
+    @Test func reasons() {
+        var row = DestinationRow(id: "1", key: 1, name: "a.example")
+        row.state = .backoff
+        row.waits = [
+            Why(
+                kind: "breaker", text: "backing off after 421 4.7.28 slow\u{1B}",
+                until: .start + .seconds(200)),
+            Why(
+                kind: "schedule", text: "12 wait for their retry time", until: .start + .seconds(90)
+            ),
+        ]
+        row.why = row.waits[0]
+        row.drainSeconds = 248
+        row.drainPerSecond = 5
+        row.learnedRate = 4.5
+        let lines = DetailText.lines(row, now: .start) { _ in 0 }
+        #expect(
+            lines[1]
+                == "state         backoff: backing off after 421 4.7.28 slow␛, probe in 3 min 20 s")
+        #expect(lines[2] == "also          12 wait for their retry time, in 1 min 30 s")
+        #expect(lines.contains("drains        in about 4m8s at 5/s"))
+        #expect(lines.contains("learned rate  the receiver bears 4.5/s"))
+    }
+
     @Test func sockets() {
         #expect(SocketPath.resolve(option: "a", environment: "b") == "a")
         #expect(SocketPath.resolve(option: nil, environment: "b") == "b")

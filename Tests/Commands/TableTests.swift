@@ -104,6 +104,7 @@ import Testing
         row.tokens = 3.7
         row.burst = 20
         row.oldestAt = UnixTime(milliseconds: UnixTime.start.milliseconds - 5_400_000)
+        row.drainSeconds = 248
         row.worker = 2
         row.pin = 2
         row.attempts = 40
@@ -111,7 +112,7 @@ import Testing
         let lines = Table.destinations([row], now: .start).lines(width: nil)
         #expect(
             lines[1]
-                == "12  backoff  example.com (+2)  12,345   0/5    3/20  1m35s   1h30m      2*  "
+                == "12  backoff  example.com (+2)  12,345   0/5    3/20  1m35s   1h30m    4m8s      2*  "
                 + "         40  backing off after 421  421 4.7.28 slow down")
     }
 

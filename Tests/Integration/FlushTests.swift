@@ -1,4 +1,5 @@
 import Control
+import Glibc
 import Scheduler
 import Testbed
 import Testing
@@ -97,6 +98,11 @@ extension Integration {
                     return left.count == 1 ? left[0] : nil
                 }
                 #expect(held.id == rows[0].id && held.why.kind == "held")
+                #expect(held.why.text.hasSuffix(": ticket 7") && held.why.detail?.by != nil)
+                // Who and why survive a restart.
+                try await daemon.end(SIGTERM)
+                try await daemon.start()
+                #expect(try await daemon.control.messages().rows.map(\.why) == [held.why])
             }
         }
     }

@@ -228,7 +228,18 @@ import Testing
                 stage.dispatcher.table[destination]!.held = 1
             }
             try await rig.drain()
-            #expect(try await ofMessage(rig).map(\.kind) == ["held"])
+            #expect(try await ofMessage(rig).map(\.text) == ["held by an operator"])
+            try await rig.on { stage in
+                for (action, name) in [(Int64(1), "bob"), (2, "ann")] {
+                    stage.dispatcher.actions.remember(
+                        action,
+                        ActionTable.Mark(by: name, reason: "ticket \(action)", deliveries: [id]))
+                }
+            }
+            let held = try await ofMessage(rig)
+            #expect(held.map(\.text) == ["held by ann: ticket 2"] && held[0].detail?.by == "ann")
+            try await rig.on { $0.dispatcher.actions.unmark([id]) }
+            #expect(try await ofMessage(rig).map(\.text) == ["held by an operator"])
             #expect(try await waits(rig, destination).map(\.text) == ["1 delivery on hold"])
             try await rig.on { stage in
                 stage.dispatcher.write([.mark([id], from: [.held], to: .purging, at: until)])

@@ -31,6 +31,38 @@ struct ActionTable {
         var reason: String
     }
 
+    /// Who keeps mail back, or is about to destroy it, and what for: told with the mail.
+    private var marks: [Int64: Mark] = [:]
+
+    struct Mark {
+        var by: String
+        var reason: String
+        /// Ascending.
+        var deliveries: [DeliveryID]
+    }
+
+    mutating func remember(_ action: Int64, _ mark: Mark) {
+        marks[action] = mark
+    }
+
+    mutating func forgetMark(of action: Int64) {
+        marks[action] = nil
+    }
+
+    /// They are queued again.
+    mutating func unmark(_ released: Set<DeliveryID>) {
+        for (action, mark) in marks {
+            let left = mark.deliveries.filter { !released.contains($0) }
+            marks[action]?.deliveries = left
+            if left.isEmpty { marks[action] = nil }
+        }
+    }
+
+    /// The latest one on a delivery.
+    func mark(on id: DeliveryID) -> Mark? {
+        marks.filter { $0.value.deliveries.hasSorted(id) }.max { $0.key < $1.key }?.value
+    }
+
     mutating func restore(lastAction: Int64) {
         nextAction = lastAction + 1
     }
@@ -76,6 +108,18 @@ struct ActionTable {
         let due = doomed.filter { $0.value.at <= now }.sorted { $0.key < $1.key }
         for (id, _) in due { doomed[id] = nil }
         return due.map { ($0.key, $0.value) }
+    }
+}
+
+extension [DeliveryID] {
+    /// Whether a sorted array has it.
+    fileprivate func hasSorted(_ id: DeliveryID) -> Bool {
+        var (low, high) = (startIndex, endIndex)
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle] < id { low = middle + 1 } else { high = middle }
+        }
+        return low < endIndex && self[low] == id
     }
 }
 

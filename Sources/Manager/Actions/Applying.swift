@@ -139,6 +139,7 @@ extension Dispatcher {
             return
         case .release:
             for stored in before { lateArrival(stored) }
+            actions.unmark(Set(ids))
             commit([.mark(ids, from: [.held], to: .queued, at: nil)], promise) { dispatcher in
                 for stored in before {
                     guard let destination = stored.destination.flatMap({ dispatcher.table[$0] })
@@ -172,7 +173,11 @@ extension Dispatcher {
         // Counted before it is on disk: a result or an answer of DNS that comes meanwhile finds it
         // marked.
         for stored in before { moved(stored, to: target) }
+        actions.remember(
+            number,
+            ActionTable.Mark(by: peer, reason: request.reason, deliveries: ids.sorted()))
         commit(writes, promise) { dispatcher in
+            dispatcher.actions.forgetMark(of: number)
             for stored in before { dispatcher.unmark(stored, as: target) }
         } then: { dispatcher in
             if destructive {
@@ -408,6 +413,7 @@ extension Dispatcher {
         _ old: ActionRecord, _ details: ActionDetails, counts: Counts, result: String,
         by peer: String, _ promise: EventLoopPromise<ActionRow>
     ) {
+        actions.forgetMark(of: old.id)
         let row = ActionRow(
             id: String(old.id), action: ActionKind(rawValue: old.kind) ?? .retry, at: old.at,
             by: old.by, reason: old.reason, target: old.target, counts: counts, state: .undone,

@@ -66,6 +66,7 @@ extension Dispatcher {
     }
 
     private func destroyed(_ stored: [StoredDelivery], action: Int64, result: String) {
+        actions.forgetMark(of: action)
         for delivery in stored {
             marked[delivery.id] = nil
             delivery.destination.flatMap { table[$0] }?.purging -= 1

@@ -125,10 +125,10 @@ extension Dispatcher {
         case .routing:
             return routing(stored.id)
         case .held:
-            return [Why(.held, "held by an operator")] + (paused.map { [$0] } ?? [])
+            return [mark(on: stored, "held", .held)] + (paused.map { [$0] } ?? [])
         case .purging:
             let verb = stored.state == .bouncing ? "bounced" : "purged"
-            return [Why(.purging, "\(verb) unless undone", until: stored.purgeAt)]
+            return [mark(on: stored, verb, .purging, until: stored.purgeAt)]
         case .ready, .delayed:
             break
         }
@@ -152,6 +152,23 @@ extension Dispatcher {
         let place = waits.firstIndex { $0.until.map { $0 < stored.nextAttemptAt } ?? false }
         waits.insert(own, at: place ?? waits.count)
         return waits
+    }
+
+    /// What an operator does to a delivery: "held by ann: ticket 7".
+    private func mark(
+        on stored: StoredDelivery, _ verb: String, _ kind: Wait.Kind, until: UnixTime? = nil
+    ) -> Why {
+        let unless = kind == .purging ? ", unless undone" : ""
+        guard let mark = actions.mark(on: stored.id) else {
+            return Why(kind, "\(verb) by an operator\(unless)", until: until)
+        }
+        var facts = Wait.Facts()
+        facts.by = SafeText(mark.by).text
+        let reason = SafeText(mark.reason).text
+        facts.reason = reason.isEmpty ? nil : reason
+        let what = "\(verb) by \(SafeText(mark.by).text)"
+        return Why(
+            kind, what + (reason.isEmpty ? "" : ": \(reason)") + unless, until: until, facts)
     }
 
     private func routing(_ id: DeliveryID) -> [Why] {

@@ -74,11 +74,17 @@ extension Dispatcher {
 
     /// An undo window that was open goes on; one that ended meanwhile ends at once.
     private func restoreDoomed(_ record: ActionRecord) {
-        guard record.state == ActionState.undoable.rawValue, let until = record.undoUntil,
-            let kind = ActionKind(rawValue: record.kind),
+        guard record.state == ActionState.undoable.rawValue,
+            let kind = ActionKind(rawValue: record.kind), kind.actsOnDeliveries,
             let details = ActionDetails(decoding: record.details)
         else { return }
         let ids = (details.queued + details.held + details.routing).sorted()
+        actions.remember(
+            record.id,
+            ActionTable.Mark(
+                by: record.by, reason: record.reason,
+                deliveries: ids.map(DeliveryID.init(rawValue:))))
+        guard let until = record.undoUntil else { return }
         actions.doom(
             record.id,
             ActionTable.Doomed(

@@ -93,6 +93,13 @@ struct MessageText {
         if !row.why.text.isEmpty {
             lines.append([Span("  ")] + fact("now", [Span(safe(row.why.text))]))
         }
+        for why in row.waits.dropFirst() {
+            var line: Line = [Span(safe(why.text))]
+            if let seconds = model.secondsUntil(why.until) {
+                line.append(Span("  \(Format.countdown(seconds)) left", .warning))
+            }
+            lines.append([Span("  ")] + fact("also", line))
+        }
         if let worker = row.worker {
             lines.append([Span("  ")] + fact("worker", [Span("\(worker)")]))
         }
