@@ -66,7 +66,6 @@ package struct Manager: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await services.run() }
             group.addTask { try await watchSignals(mail) }
-            group.addTask { try await flushLog() }
             try await group.next()
             group.cancelAll()
         }
@@ -97,9 +96,16 @@ package struct Manager: Sendable {
         return String(decoding: buffer.prefix(count), as: UTF8.self)
     }
 
-    /// SIGHUP reloads; a reload that fails keeps the old configuration.
+    /// SIGHUP reloads; a reload that fails keeps the old configuration. SIGUSR1 opens the log again.
     private func watchSignals(_ mail: MailPlant.Handle) async throws {
-        for await signal in await UnixSignalsSequence(trapping: .sighup) where signal == .sighup {
+        for await signal in await UnixSignalsSequence(trapping: .sighup, .sigusr1) {
+            if signal == .sigusr1 {
+                logger.notice(
+                    log.reopen()
+                        ? "log opened again" : "SIGUSR1: the log is standard error, nothing to open"
+                )
+                continue
+            }
             do {
                 let result = try await reload(mail)
                 logger.notice("\(result)")
@@ -120,12 +126,5 @@ package struct Manager: Sendable {
                 message: "the configuration was not reloaded, the old one stays:\n\(error)")
         }
         return try await mail.handle.run { $0.reload(new) }
-    }
-
-    private func flushLog() async throws {
-        while !Task.isCancelled {
-            try? await Task.sleep(for: .milliseconds(100))
-            log.flush()
-        }
     }
 }

@@ -30,9 +30,9 @@ extension Configuration {
             configuration: isSound ? configuration : nil, problems: log.problems)
     }
 
-    private func checkSurroundings(_ log: ProblemLog) {
+    private func checkSurroundings(_ problems: ProblemLog) {
         func report(_ severity: SettingsError.Severity, _ key: String, _ message: String) {
-            log.add(severity, line: log.lines[key], key: key, message: message)
+            problems.add(severity, line: problems.lines[key], key: key, message: message)
         }
 
         if !hostname.contains(".") {
@@ -45,6 +45,8 @@ extension Configuration {
         let socketDirectory = Self.parent(of: controlSocket)
         checkDirectory(socketDirectory, key: "control_socket", report)
 
+        if let file = log.file { checkLog(file, report) }
+
         if let certificate = intake.certificate {
             let files = [("tls_certificate", certificate.chain), ("tls_key", certificate.key)]
             for (key, file) in files {
@@ -54,6 +56,27 @@ extension Configuration {
                         "\(file) cannot be read: \(String(cString: strerror(errno)))")
                 }
             }
+        }
+    }
+
+    private func checkLog(
+        _ file: String, _ report: (SettingsError.Severity, String, String) -> Void
+    ) {
+        var status = stat()
+        if stat(file, &status) == 0 {
+            if status.st_mode & S_IFMT == S_IFDIR {
+                report(.error, "log.file", "\(file) is a directory; name a file in it")
+            } else if access(file, W_OK) != 0 {
+                report(
+                    .error, "log.file",
+                    "\(file) cannot be written by user \(geteuid()):"
+                        + " \(String(cString: strerror(errno)))")
+            }
+        } else if errno != ENOENT || access(Self.parent(of: file), W_OK | X_OK) != 0 {
+            report(
+                .error, "log.file",
+                "\(file) cannot be made by user \(geteuid()):"
+                    + " \(String(cString: strerror(errno)))")
         }
     }
 

@@ -60,7 +60,7 @@ extension Configuration {
         configuration.readShaping(reader)
         configuration.tls.read(reader.table("tls"))
         configuration.delivery.read(reader.table("delivery"))
-        configuration.log.read(reader.table("log"))
+        configuration.log.read(reader.table("log"), directory: directory)
         configuration.undo.read(reader.table("undo"))
         configuration.supervision.read(reader.table("supervision"))
         return configuration

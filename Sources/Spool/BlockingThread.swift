@@ -1,7 +1,7 @@
 import Glibc
 
 /// A thread for calls that block: the threads of event loops and of the cooperative pool must not.
-struct BlockingThread: Sendable {
+package struct BlockingThread: Sendable {
     private final class Body: Sendable {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -9,7 +9,7 @@ struct BlockingThread: Sendable {
 
     private let handle: pthread_t
 
-    init(_ run: @escaping @Sendable () -> Void) {
+    package init(_ run: @escaping @Sendable () -> Void) {
         var handle = pthread_t()
         let result = pthread_create(
             &handle, nil,
@@ -22,5 +22,5 @@ struct BlockingThread: Sendable {
     }
 
     /// Waits for its end. At most once.
-    func join() { pthread_join(handle, nil) }
+    package func join() { pthread_join(handle, nil) }
 }

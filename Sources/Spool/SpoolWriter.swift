@@ -39,7 +39,7 @@ package final class SpoolWriter: Sendable {
     private let lazyDelay: UInt64
 
     /// - Parameter lazyDelay: how long a lazy submission waits for an eager one to ride with.
-    package init(spool: any Spool, lazyDelay: Duration = .milliseconds(5)) {
+    package init(spool: any Spool, lazyDelay: Duration = .milliseconds(20)) {
         self.spool = spool
         let (seconds, attoseconds) = lazyDelay.components
         self.lazyDelay = UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)

@@ -4,8 +4,8 @@ import Glibc
 /// library has no way to wait.
 ///
 /// Unchecked, as the compiler does not know that `state` is touched only with the mutex held.
-final class Waitable<State>: @unchecked Sendable {
-    enum Turn<Result> {
+package final class Waitable<State>: @unchecked Sendable {
+    package enum Turn<Result> {
         case ready(Result)
         /// Asked again after the next `wakeAll`, or at `until` (`Monotonic.now`).
         case wait(until: UInt64?)
@@ -16,7 +16,7 @@ final class Waitable<State>: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-    init(_ state: sending State) {
+    package init(_ state: sending State) {
         self.state = state
         pthread_mutex_init(mutex, nil)
         var attributes = pthread_condattr_t()
@@ -34,18 +34,18 @@ final class Waitable<State>: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    func withLock<Result>(_ body: (inout State) -> Result) -> Result {
+    package func withLock<Result>(_ body: (inout State) -> Result) -> Result {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return body(&state)
     }
 
-    func wakeOne() { pthread_cond_signal(condition) }
+    package func wakeOne() { pthread_cond_signal(condition) }
 
-    func wakeAll() { pthread_cond_broadcast(condition) }
+    package func wakeAll() { pthread_cond_broadcast(condition) }
 
     /// Blocks until `body` is ready; it is called with the mutex held, now and after each wake-up.
-    func wait<Result>(_ body: (inout State) -> Turn<Result>) -> Result {
+    package func wait<Result>(_ body: (inout State) -> Turn<Result>) -> Result {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         while true {
@@ -61,9 +61,9 @@ final class Waitable<State>: @unchecked Sendable {
     }
 }
 
-enum Monotonic {
+package enum Monotonic {
     /// Nanoseconds since some point in the past; the clock of `Waitable`.
-    static var now: UInt64 {
+    package static var now: UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)

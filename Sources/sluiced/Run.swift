@@ -15,6 +15,8 @@ struct Run: AsyncParsableCommand {
         // A client that hangs up must not end the daemon.
         signal(SIGPIPE, SIG_IGN)
         DescriptorLimit.raise()
+        // Nor a rotation of its log before it listens to that.
+        signal(SIGUSR1, SIG_IGN)
         let configuration: Configuration
         do throws(SettingsError) {
             configuration = try Configuration.load(path: options.path)
@@ -22,7 +24,15 @@ struct Run: AsyncParsableCommand {
             complain("\(error)")
             throw ExitCode(2)
         }
-        let log = LineLog()
+        let log: LineLog
+        do {
+            log = try LineLog(
+                configuration.log.file.map { .file($0) } ?? .descriptor(STDERR_FILENO),
+                format: configuration.log.format)
+        } catch {
+            complain("\(options.path): log.file: \(error)")
+            throw ExitCode(2)
+        }
         let level = Logger.Level(rawValue: configuration.log.level.rawValue) ?? .info
         let logger = Logger(label: "sluiced") { _ in
             LineLogHandler(log: log, level: level, now: Clocks.system.wall)
@@ -32,6 +42,9 @@ struct Run: AsyncParsableCommand {
                 configuration: configuration, path: options.path, log: log, logger: logger
             ).run()
         } catch {
+            if configuration.log.file != nil {
+                logger.critical("stopped", metadata: ["error": "\(error)"])
+            }
             log.flush()
             complain("sluiced: \(error)")
             throw ExitCode.failure

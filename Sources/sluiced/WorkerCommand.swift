@@ -1,7 +1,9 @@
 import ArgumentParser
 import Control
+import Glibc
 import Logging
 import Manager
+import Settings
 import Worker
 
 /// What the manager starts; of no use by hand, as it needs the manager's socket pair.
@@ -11,9 +13,14 @@ struct WorkerCommand: AsyncParsableCommand {
         shouldDisplay: false)
 
     @Option var number: Int
+    @Option var logFormat: String
+    @Option var logFile: String?
 
     func run() async throws {
-        let log = LineLog()
+        // The manager rotates the file; lines of ours are rare.
+        let log = try LineLog(
+            logFile.map { .sharedFile($0) } ?? .descriptor(STDERR_FILENO),
+            format: LogSettings.Format(rawValue: logFormat) ?? .text)
         let logger = Logger(label: "worker \(number)") { _ in
             var handler = LineLogHandler(log: log, level: .notice, now: Clocks.system.wall)
             handler.metadata["worker"] = "\(number)"

@@ -178,15 +178,6 @@ private func instant(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds
         #expect(Reply(stored: "").lines == [""])
     }
 
-    @Test func logValuesAreQuotedWhereTheyMust() {
-        #expect(Logfmt.quoted("plain-1.2") == "plain-1.2")
-        #expect(Logfmt.quoted("") == "\"\"")
-        #expect(Logfmt.quoted("a b") == "\"a b\"")
-        #expect(Logfmt.quoted("a=b") == "\"a=b\"")
-        #expect(Logfmt.quoted("say \"x\\y\"") == "\"say \\\"x\\\\y\\\"\"")
-        #expect(Logfmt.quoted("é") == "\"é\"")
-    }
-
     @Test func metricsAreInThePrometheusFormat() {
         var totals = Totals()
         totals.accepted = 7
@@ -236,26 +227,6 @@ private func instant(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds
             atPath: path, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: path) }
         try body(path)
-    }
-
-    @Test func linesAreWrittenInBlocksAndAtOnceWhereAsked() throws {
-        var ends: [Int32] = [0, 0]
-        #expect(pipe(&ends) == 0)
-        defer { for end in ends { close(end) } }
-        _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
-        func read() -> String {
-            var buffer = [UInt8](repeating: 0, count: 1000)
-            let count = Glibc.read(ends[0], &buffer, buffer.count)
-            return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
-        }
-        let log = LineLog(descriptor: ends[1])
-        log.append("one")
-        #expect(read() == "")
-        log.append("two", now: true)
-        #expect(read() == "one\ntwo\n")
-        log.flush()
-        #expect(read() == "")
-        LineLog(descriptor: -1).append("nobody reads it", now: true)
     }
 
     @Test func journalsAreReadUpToATornEnd() throws {

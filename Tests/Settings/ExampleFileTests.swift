@@ -50,7 +50,7 @@ import Testing
     @Test func defaultsAreTrue() throws {
         let withoutDefault = [
             "#hostname", "#workers", "#group ", "#max_connections_per_client", "#tls_certificate",
-            "#tls_key", "#burst", "##schedule", "#\"",
+            "#tls_key", "#file", "#burst", "##schedule", "#\"",
         ]
         let lines = try SettingsFile.text(path: Self.path)
             .split(separator: "\n", omittingEmptySubsequences: false)

@@ -205,6 +205,20 @@ package struct RecipientReport: Sendable, Equatable {
     }
 }
 
+/// What the log says of an attempt beyond its result; empty where nothing is logged.
+package struct AttemptTrail: Sendable, Equatable {
+    package var sender = ""
+    /// In the order of the report's recipients.
+    package var recipients: [String] = []
+    /// Milliseconds: to the established connection, where this attempt opened it; from MAIL to
+    /// the answer to DATA; from there to the last reply. nil: it did not come to that.
+    package var connect: Int?
+    package var mail: Int?
+    package var data: Int?
+
+    package init() {}
+}
+
 /// The end of an attempt. It is repeated to nobody and lost by nobody: a worker keeps it until the
 /// manager says `recorded`.
 package struct AttemptReport: Sendable, Equatable {
@@ -235,6 +249,8 @@ package struct AttemptReport: Sendable, Equatable {
     /// The reply or the event that decided, for the delivery as a whole.
     package var reply: String
     package var at: UnixTime
+    /// For the log alone.
+    package var trail = AttemptTrail()
 
     package init(
         number: UInt64, delivery: DeliveryID, destination: Int64, disposition: Disposition,

@@ -142,10 +142,11 @@ extension AttemptReport: FrameField {
         recipients.write(to: &buffer)
         reply.write(to: &buffer)
         at.write(to: &buffer)
+        trail.write(to: &buffer)
     }
 
     package static func read(from buffer: inout ByteBuffer) throws(FrameError) -> AttemptReport {
-        AttemptReport(
+        var report = AttemptReport(
             number: try UInt64.read(from: &buffer),
             delivery: try DeliveryID.read(from: &buffer),
             destination: try Int64.read(from: &buffer),
@@ -158,6 +159,28 @@ extension AttemptReport: FrameField {
             recipients: try [RecipientReport].read(from: &buffer),
             reply: try String.read(from: &buffer),
             at: try UnixTime.read(from: &buffer))
+        report.trail = try AttemptTrail.read(from: &buffer)
+        return report
+    }
+}
+
+extension AttemptTrail: FrameField {
+    package func write(to buffer: inout ByteBuffer) {
+        sender.write(to: &buffer)
+        recipients.write(to: &buffer)
+        connect.write(to: &buffer)
+        mail.write(to: &buffer)
+        data.write(to: &buffer)
+    }
+
+    package static func read(from buffer: inout ByteBuffer) throws(FrameError) -> AttemptTrail {
+        var trail = AttemptTrail()
+        trail.sender = try String.read(from: &buffer)
+        trail.recipients = try [String].read(from: &buffer)
+        trail.connect = try Optional<Int>.read(from: &buffer)
+        trail.mail = try Optional<Int>.read(from: &buffer)
+        trail.data = try Optional<Int>.read(from: &buffer)
+        return trail
     }
 }
 

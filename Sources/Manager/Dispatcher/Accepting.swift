@@ -54,8 +54,9 @@ extension Dispatcher {
     private func accepted(_ message: NewMessage, at now: UnixTime) {
         totals.accepted += 1
         totals.acceptedHistory.add(1, at: now)
+        let count = message.deliveries.reduce(0) { $0 + $1.recipients.count }
+        attemptLog.accepted(message.record, recipients: count, at: now)
         if events.isWanted {
-            let count = message.deliveries.reduce(0) { $0 + $1.recipients.count }
             publish(
                 "accepted",
                 "\(message.record.id) from <\(message.record.sender)> to \(count) recipients, "

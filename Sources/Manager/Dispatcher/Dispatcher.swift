@@ -19,7 +19,11 @@ final class Dispatcher {
     let logger: Logger
     let attemptLog: AttemptLog
     let events: EventBus
-    var configuration: Configuration
+    var configuration: Configuration {
+        didSet { maxAge = Self.maxAge(configuration) }
+    }
+    /// How long mail is tried, by default.
+    private(set) var maxAge: Duration
     let startedAt: UnixTime
 
     var table: [Int64: Destination] = [:]
@@ -70,6 +74,7 @@ final class Dispatcher {
         self.attemptLog = attemptLog
         self.events = events
         self.configuration = configuration
+        maxAge = Self.maxAge(configuration)
         self.ids = MessageIDs(ids)
         startedAt = clocks.wall()
     }
@@ -98,8 +103,9 @@ final class Dispatcher {
         return ids.take()
     }
 
-    /// How long mail is tried, by default.
-    var maxAge: Duration { configuration.retry.applied(to: RetryPolicy()).maxAge }
+    private static func maxAge(_ configuration: Configuration) -> Duration {
+        configuration.retry.applied(to: RetryPolicy()).maxAge
+    }
 
     /// The dispatcher for closures that the compiler cannot see to run on the loop.
     var handle: NIOLoopBound<Dispatcher> { NIOLoopBound(self, eventLoop: loop) }

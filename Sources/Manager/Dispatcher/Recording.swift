@@ -39,16 +39,16 @@ extension Reply {
 }
 
 extension Dispatcher {
-    /// Writes that ride on the next commit; what follows them runs on the loop when they are on
+    /// Writes that ride on the next commit, or soon have one of their own (`eagerly`: now); what follows them runs on the loop when they are on
     /// disk. A spool that cannot take them now gets them again: they are never dropped. `arriving`:
     /// deliveries that they bring.
     func write(
-        _ writes: [SpoolWrite], arriving: [NewDelivery] = [],
+        _ writes: [SpoolWrite], arriving: [NewDelivery] = [], eagerly: Bool = false,
         then: @escaping (Dispatcher) -> Void = { _ in }
     ) {
         if !arriving.isEmpty { register(arriving, at: clocks.wall()) }
         let work = NIOLoopBound(then, eventLoop: loop)
-        writer.submitLazily(writes, on: loop) { [handle = handle] result in
+        let completion: SpoolWriter.Completion = { [handle = handle] result in
             let dispatcher = handle.value
             switch result {
             case .success:
@@ -65,6 +65,11 @@ extension Dispatcher {
                 dispatcher.spoolFailed(error)
             }
         }
+        if eagerly {
+            writer.submit(writes, on: loop, completion: completion)
+        } else {
+            writer.submitLazily(writes, on: loop, completion: completion)
+        }
     }
 
     /// Records the end of recipients: the writes and, where someone is to be told, the bounce,
@@ -78,7 +83,10 @@ extension Dispatcher {
             DeliveryStatusNotification.applies(
                 sender: message.sender, notify: $0.recipient.notify, kind: .failed)
         }
-        guard !told.isEmpty else { return write(writes, arriving: arriving, then: then) }
+        guard !told.isEmpty else {
+            // What arrives with them goes out when they are on disk.
+            return write(writes, arriving: arriving, eagerly: !arriving.isEmpty, then: then)
+        }
         let work = NIOLoopBound(then, eventLoop: loop)
         reader.read(on: loop) { spool throws(SpoolError) in
             try spool.body(of: message.id)

@@ -191,6 +191,7 @@ extension Dispatcher {
         keep("data_dir", \.dataDirectory)
         keep("control_socket", \.controlSocket)
         keep("intake.listen", \.intake.listen)
+        keep("log", \.log)
         let workersChanged = kept.workers != configuration.workers
         let weightsChanged = kept.workerWeights != configuration.workerWeights
         configuration = kept

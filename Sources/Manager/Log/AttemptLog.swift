@@ -1,32 +1,86 @@
 import Control
 import Mail
-import Settings
+import Spool
 
-/// One line per delivery attempt, in the format of the configuration.
+/// What became of messages, in lines for programs: one for each message taken in, one for each
+/// attempt to deliver (one for each of its outcomes where its recipients fared differently).
 struct AttemptLog {
     let log: LineLog
     let isOn: Bool
 
+    /// Recipients in one line; more of them go into further lines.
+    private static let recipientsInLine = 100
+
+    func accepted(_ message: MessageRecord, recipients: Int, at now: UnixTime) {
+        guard isOn else { return }
+        var line = LogLine(log.format, at: now, level: "info", event: "accepted")
+        line.add("message", message.id.description)
+        line.add("from", message.sender)
+        line.add("recipients", recipients)
+        line.add("size", message.size)
+        line.add("client", message.client)
+        line.end()
+        log.append(line)
+    }
+
     func write(_ report: AttemptReport, destination: Destination?) {
         guard isOn else { return }
-        let outcome =
-            switch report.disposition {
-            case .settled:
-                report.recipients.contains { $0.outcome == .failed } ? "failed" : "delivered"
-            case .retry: "deferred"
-            case .expired: "expired"
-            }
-        var line = DateHeader.iso8601(report.at)
-        line += " attempt delivery=\(report.delivery) outcome=\(outcome)"
-        line += " attempts=\(report.attempts) ms=\(report.milliseconds)"
-        if let destination {
-            line += " destination=\(Logfmt.quoted(SafeText(destination.name).text))"
-            if let worker = destination.ownership.worker { line += " worker=\(worker)" }
+        let trail = report.trail
+        guard trail.recipients.count == report.recipients.count, !report.recipients.isEmpty else {
+            let outcome = report.disposition == .expired ? "expired" : "deferred"
+            return write(report, destination, trail.recipients[...], outcome, report.reply)
         }
-        if !report.remote.isEmpty { line += " mx=\(Logfmt.quoted(SafeText(report.remote).text))" }
-        if !report.tls.isEmpty { line += " tls=\(Logfmt.quoted(SafeText(report.tls).text))" }
-        line += " recipients=\(report.recipients.count)"
-        line += " reply=\(Logfmt.quoted(SafeText(report.reply).text))"
+        var start = 0
+        while start < report.recipients.count {
+            // Recipients who fared alike stand side by side, nearly always.
+            let first = report.recipients[start]
+            var end = start + 1
+            while end < report.recipients.count, end - start < Self.recipientsInLine,
+                report.recipients[end] == first
+            {
+                end += 1
+            }
+            write(
+                report, destination, trail.recipients[start..<end], name(of: first, report),
+                first.reply.isEmpty ? report.reply : first.reply)
+            start = end
+        }
+    }
+
+    private func name(of recipient: RecipientReport, _ report: AttemptReport) -> String {
+        switch recipient.outcome {
+        case .delivered: "delivered"
+        case .failed: "failed"
+        case .deferred: report.disposition == .expired ? "expired" : "deferred"
+        }
+    }
+
+    private func write(
+        _ report: AttemptReport, _ destination: Destination?, _ recipients: ArraySlice<String>,
+        _ outcome: String, _ reply: String
+    ) {
+        var line = LogLine(log.format, at: report.at, level: "info", event: "attempt")
+        line.add("message", report.delivery.message.description)
+        line.add("delivery", report.delivery.description)
+        line.add("outcome", outcome)
+        line.add("from", report.trail.sender)
+        line.add("to", recipients)
+        if let destination {
+            line.add("destination", destination.name)
+            if let worker = destination.ownership.worker { line.add("worker", worker) }
+        }
+        if !report.remote.isEmpty { line.add("mx", report.remote) }
+        if !report.tls.isEmpty { line.add("tls", report.tls) }
+        line.add("attempts", report.attempts)
+        line.add("ms", report.milliseconds)
+        if let connect = report.trail.connect { line.add("connect_ms", connect) }
+        if let mail = report.trail.mail { line.add("mail_ms", mail) }
+        if let data = report.trail.data { line.add("data_ms", data) }
+        if report.disposition == .retry, outcome == "deferred" {
+            line.add("next", DateHeader.iso8601(report.due))
+        }
+        line.add("reply", reply)
+        line.end()
         log.append(line)
     }
 }

@@ -97,7 +97,8 @@ final class Supervisor {
         guard stopped == nil, let slot = slots[number], slot.link == nil else { return }
         do {
             let (pid, socket) = try WorkerProcess.start(
-                executable: executable, number: number, lock: lock)
+                executable: executable, number: number, lock: lock,
+                log: dispatcher.configuration.log)
             slots[number]?.pid = pid
             slots[number]?.isEnding = false
             slots[number]?.startedAt = dispatcher.clocks.wall()

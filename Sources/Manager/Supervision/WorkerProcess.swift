@@ -1,4 +1,5 @@
 import Glibc
+import Settings
 
 /// Starts `sluiced worker` and ends it. Nothing here waits.
 enum WorkerProcess {
@@ -13,7 +14,7 @@ enum WorkerProcess {
 
     /// Returns the pid and the manager's end of the socket pair.
     static func start(
-        executable: String, number: Int, lock: Int32
+        executable: String, number: Int, lock: Int32, log: LogSettings
     ) throws -> (pid: pid_t, socket: Int32) {
         var pair: [Int32] = [-1, -1]
         guard
@@ -49,7 +50,10 @@ enum WorkerProcess {
         posix_spawnattr_setsigmask(&attributes, &empty)
         posix_spawnattr_setflags(
             &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK))
-        let arguments = ["sluiced", "worker", "--number", String(number)]
+        var arguments = [
+            "sluiced", "worker", "--number", String(number), "--log-format", log.format.rawValue,
+        ]
+        if let file = log.file { arguments += ["--log-file", file] }
         var pointers = arguments.map { strdup($0) } + [nil]
         defer { for pointer in pointers { free(pointer) } }
         var pid: pid_t = 0

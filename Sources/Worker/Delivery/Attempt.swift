@@ -12,11 +12,16 @@ final class Attempt {
     var job: Job?
     /// Taken from the pool with the start, or opened by this attempt.
     var connection: ClientConnection?
-    /// Where to try next when the present address does not do, in the order to try.
-    var candidates: ArraySlice<Candidate> = []
+    /// Who takes the mail of its domain.
+    var exchangers: [Exchanger] = []
+    /// Where to try next when the present address does not do, in the order to try; nil until
+    /// somebody asks: most attempts have a connection already.
+    private var candidates: ArraySlice<Candidate>?
     var candidate: Candidate?
     /// What went wrong with the addresses tried so far; the last one decides.
     var lastError: ClientError?
+    /// Of the transaction, once it has ended.
+    var timings: TransactionTimings?
     /// A kept connection died under it before it said anything: it may have a new one.
     var triedAgain = false
 
@@ -26,16 +31,52 @@ final class Attempt {
     }
 
     var destination: Int64 { start.destination.rawValue }
+
+    /// What the log says of it.
+    var trail: AttemptTrail {
+        var trail = AttemptTrail()
+        guard let job else { return trail }
+        trail.sender = job.sender
+        trail.recipients = job.recipients.map(\.address)
+        if let timings {
+            if start.connection == .open { trail.connect = timings.connect }
+            trail.mail = timings.mail
+            trail.data = timings.data
+        }
+        return trail
+    }
+
+    /// The next address to try; nil when all have been.
+    func takeCandidate(using random: inout some RandomNumberGenerator) -> Candidate? {
+        var rest = candidates ?? Candidate.ordered(exchangers, using: &random)[...]
+        defer { candidates = rest }
+        return rest.popFirst()
+    }
+
+    /// Puts an address before all others.
+    func tryAgain(_ candidate: Candidate, using random: inout some RandomNumberGenerator) {
+        candidates =
+            [candidate] + (candidates ?? Candidate.ordered(exchangers, using: &random)[...])
+    }
 }
 
 /// One address of an exchanger.
 struct Candidate: Equatable {
     var host: String
     var address: SocketAddress
+    /// The address without its port, as the route has it.
+    var ip: String
+    /// With the port where it is not 25.
     var text: String
 
     /// "mx1.example.com [192.0.2.10]".
     var description: String { host == text || host.isEmpty ? "[\(text)]" : "\(host) [\(text)]" }
+
+    func leads(toAnyOf exchangers: [Exchanger]) -> Bool {
+        exchangers.contains { exchanger in
+            exchanger.port == address.port && exchanger.addresses.contains(ip)
+        }
+    }
 }
 
 /// A connection of this worker, in a transaction or kept.
@@ -49,7 +90,9 @@ final class PooledConnection {
     /// Plain text, because TLS had failed with this address.
     let withoutTLS: Bool
     let number: Int
-    var idleTimer: Scheduled<Void>?
+    var idleSince = Instant(nanoseconds: 0)
+    /// A timer runs that looks after it while it is idle.
+    var hasTimer = false
     /// In the pool, to be used again.
     var isIdle = false
     /// Counted by the scheduler as kept until it is really closed.
@@ -82,16 +125,32 @@ final class OwnedDestination {
     var connections = 0
     var isSurrendering = false
     var isTraced = false
-    var exchangers: [String] = []
     /// Why this host could not open a connection; until it can.
     var trouble: String?
     /// The domains that DNS is being asked for, one for each attempt that waits for it.
     var lookups: [String] = []
+    /// As an attempt last saw them, and in words.
+    private(set) var route: [Exchanger] = []
+    private(set) var exchangers: [String] = []
+    /// Transactions after which a connection is closed; nil: no limit.
+    var messagesPerConnection: Int?
 
     init(_ assignment: Assignment) {
         id = assignment.destination
         identity = assignment.identity
         name = assignment.name
         domains = assignment.domains
+    }
+    /// Whether that is anything new. Every attempt tells; what was told before costs nothing.
+    func learn(_ route: [Exchanger]) -> Bool {
+        guard route != self.route else { return false }
+        self.route = route
+        exchangers = route.prefix(8).map { exchanger in
+            let addresses = exchanger.addresses.prefix(4).joined(separator: ", ")
+            let port = exchanger.port == 25 ? "" : ":\(exchanger.port)"
+            return exchanger.host == addresses
+                ? addresses + port : "\(exchanger.host) [\(addresses)]\(port)"
+        }
+        return true
     }
 }

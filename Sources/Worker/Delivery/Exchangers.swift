@@ -53,7 +53,9 @@ extension Candidate {
                         continue
                     }
                     let shown = host.port == 25 ? text : "\(text):\(host.port)"
-                    all.append(Candidate(host: host.host, address: address, text: shown))
+                    all.append(
+                        Candidate(
+                            host: host.host, address: address, ip: text, text: shown))
                 }
             }
         }

@@ -27,6 +27,7 @@ extension Engine: ClientConnectionDelegate {
             return open(
                 pooled.candidate, for: attempt, of: destination, plain: pooled.withoutTLS)
         }
+        attempt.timings = result.timings
         let reports = result.outcomes.map(RecipientReport.init)
         let (outcome, reply) = Self.decide(result)
         let end = { [weak self] (fate: ConnectionFate) in
@@ -68,32 +69,33 @@ extension Engine: ClientConnectionDelegate {
         guard result.reusable, !isStopping, let destination = destinations[pooled.destination],
             !destination.isSurrendering
         else { return false }
-        if let limit = policyLimits(destination).messagesPerConnection,
-            pooled.transactions >= limit
-        {
+        if let limit = destination.messagesPerConnection, pooled.transactions >= limit {
             return false
         }
         // By time and not by count alone: counts make the slowest exchanger collect connections.
         return clocks.monotonic() - pooled.openedAt < configuration.delivery.connectionLifetime
     }
 
-    private func policyLimits(_ destination: OwnedDestination) -> Limits {
-        configuration.policy(
-            for: DestinationNames(
-                identity: destination.identity, domains: destination.domains,
-                exchangers: destination.exchangers)
-        ).limits
-    }
-
     func keep(_ pooled: PooledConnection) {
         guard let destination = destinations[pooled.destination] else { return close(pooled) }
         pooled.isIdle = true
         destination.idle.append(pooled)
-        let delay = TimeAmount.nanoseconds(configuration.delivery.idleTime.nanoseconds)
-        pooled.idleTimer = loop.assumeIsolated().scheduleTask(in: delay) {
+        pooled.idleSince = clocks.monotonic()
+        if !pooled.hasTimer { watch(pooled, for: configuration.delivery.idleTime) }
+    }
+
+    /// Under load a connection is idle for microseconds, thousands of times a second: one timer
+    /// runs on, and looks at its end whether the connection has been idle for long.
+    private func watch(_ pooled: PooledConnection, for delay: Duration) {
+        pooled.hasTimer = true
+        loop.assumeIsolated().scheduleTask(in: .nanoseconds(delay.nanoseconds)) {
             [weak self, weak pooled] in
-            guard let pooled, pooled.isIdle else { return }
-            self?.close(pooled)
+            guard let self, let pooled else { return }
+            pooled.hasTimer = false
+            guard pooled.isIdle else { return }
+            let rest =
+                configuration.delivery.idleTime - (clocks.monotonic() - pooled.idleSince)
+            if rest > .zero { watch(pooled, for: rest) } else { close(pooled) }
         }
     }
 
@@ -110,7 +112,6 @@ extension Engine: ClientConnectionDelegate {
         if pooled.isIdle {
             pooled.isIdle = false
             pooled.leavesPool = true
-            pooled.idleTimer?.cancel()
             destinations[pooled.destination]?.idle.removeAll { $0 === pooled }
         }
         pooled.connection.quit()
@@ -123,7 +124,6 @@ extension Engine: ClientConnectionDelegate {
         if pooled.isIdle { destinations[pooled.destination]?.idle.removeAll { $0 === pooled } }
         if pooled.isIdle || pooled.leavesPool {
             pooled.isIdle = false
-            pooled.idleTimer?.cancel()
             scheduler.idleConnectionClosed(
                 DestinationID(rawValue: pooled.destination), at: clocks.monotonic())
             schedulePump()
@@ -146,7 +146,7 @@ extension Engine: ClientConnectionDelegate {
         }
         if pooled.transactions > 0 {
             // A kept connection that died in the pool's hands.
-            attempt.candidates = [pooled.candidate] + attempt.candidates
+            attempt.tryAgain(pooled.candidate, using: &random)
         }
         openNext(attempt)
     }

@@ -19,7 +19,6 @@ extension Engine {
                 return release(attempt, fate: .idle)
             }
             pooled.isIdle = false
-            pooled.idleTimer?.cancel()
             pooled.attempt = attempt
             attempt.connection = pooled.connection
             attempt.candidate = pooled.candidate
@@ -91,19 +90,14 @@ extension Engine {
     private func routed(_ attempt: Attempt, _ answer: RouteAnswer) {
         switch answer {
         case .exchangers(let exchangers, _):
-            let destination = destinations[attempt.destination]
-            destination?.exchangers = exchangers.prefix(8).map { exchanger in
-                let addresses = exchanger.addresses.prefix(4).joined(separator: ", ")
-                let port = exchanger.port == 25 ? "" : ":\(exchanger.port)"
-                return exchanger.host == addresses
-                    ? addresses + port : "\(exchanger.host) [\(addresses)]\(port)"
+            if let destination = destinations[attempt.destination], destination.learn(exchangers) {
+                applyPolicy(to: destination)
             }
-            let candidates = Candidate.ordered(exchangers, using: &random)
-            attempt.candidates = candidates[...]
+            attempt.exchangers = exchangers
             if let connection = attempt.connection {
                 // Domains of one destination usually have the same exchangers; where they do not,
                 // a kept connection may lead to the wrong one.
-                if candidates.contains(where: { $0.address == attempt.candidate?.address }) {
+                if attempt.candidate?.leads(toAnyOf: exchangers) == true {
                     return deliver(attempt, over: connection)
                 }
                 return replace(connection, of: attempt)
@@ -135,7 +129,7 @@ extension Engine {
         guard let destination = destinations[attempt.destination], !isStopping else {
             return release(attempt)
         }
-        guard let candidate = attempt.candidates.popFirst() else {
+        guard let candidate = attempt.takeCandidate(using: &random) else {
             let error = attempt.lastError
             if let error, error.isLocal { return postpone(attempt, error.text) }
             let text = error?.reply?.text ?? error.map(\.text) ?? "no address to connect to"

@@ -103,6 +103,14 @@ final class Engine {
 
     // MARK: Results
 
+    /// Whether the manager writes a line for an attempt.
+    private var isLogged: Bool {
+        switch configuration.log.level {
+        case .trace, .debug, .info: true
+        case .notice, .warning, .error, .critical: false
+        }
+    }
+
     func report(
         _ attempt: Attempt, recipients: [RecipientReport], result: AttemptResult, reply: String,
         remote: String, fate: ConnectionFate
@@ -128,6 +136,7 @@ final class Engine {
             tls: attempt.connection?.tls?.version ?? "",
             milliseconds: Int((now - attempt.startedAt).nanoseconds / 1_000_000),
             recipients: recipients, reply: reply, at: clocks.wall())
+        if isLogged { report.trail = attempt.trail }
         switch verdict {
         case .retry(let due, let attempts):
             report.disposition = .retry
@@ -182,93 +191,6 @@ final class Engine {
         guard !fetches.isEmpty else { return }
         for (destination, ids) in fetches { link?.send(.fetch(destination: destination, ids)) }
         fetches = [:]
-    }
-}
-
-/// Results on their way to the manager, kept until it has recorded them.
-struct Outbox {
-    private var last: UInt64 = 0
-    private var fresh: [AttemptReport] = []
-    private(set) var unrecorded: [UInt64: AttemptReport] = [:]
-    private var recordedUpTo: UInt64 = 0
-
-    mutating func add(_ report: AttemptReport) -> UInt64 {
-        var report = report
-        last += 1
-        report.number = last
-        fresh.append(report)
-        unrecorded[last] = report
-        return last
-    }
-
-    mutating func takeNew() -> [AttemptReport] {
-        defer { fresh = [] }
-        return fresh
-    }
-
-    mutating func recorded(upTo number: UInt64) {
-        let number = min(number, last)
-        guard number > recordedUpTo else { return }
-        for done in (recordedUpTo + 1)...number { unrecorded[done] = nil }
-        recordedUpTo = number
-    }
-
-    var isEmpty: Bool { fresh.isEmpty && unrecorded.isEmpty }
-    var allUnrecorded: [AttemptReport] { unrecorded.values.sorted { $0.number < $1.number } }
-}
-
-/// Envelopes and bodies in memory, within bounds.
-struct JobStore {
-    /// Bodies beyond this are left in the spool and fetched when their turn comes.
-    static let capacity = 64 << 20
-    private var jobs: [DeliveryID: Job] = [:]
-    private var owners: [DeliveryID: Int64] = [:]
-    private var owned: [Int64: Set<DeliveryID>] = [:]
-    private var keptUntil: [DeliveryID: UInt64] = [:]
-    private(set) var bytes = 0
-
-    /// A job that came with its delivery; not taken when the memory is full.
-    mutating func offer(_ job: Job, for id: DeliveryID, of destination: Int64) {
-        guard bytes < Self.capacity, jobs[id] == nil else { return }
-        store(job, id, destination)
-    }
-
-    /// A job that the spool would give out wrongly until result `number` is recorded.
-    mutating func keep(
-        _ job: Job, for id: DeliveryID, of destination: Int64, until number: UInt64
-    ) {
-        drop(id)
-        store(job, id, destination)
-        keptUntil[id] = number
-    }
-
-    private mutating func store(_ job: Job, _ id: DeliveryID, _ destination: Int64) {
-        jobs[id] = job
-        owners[id] = destination
-        owned[destination, default: []].insert(id)
-        bytes += job.body.readableBytes
-    }
-
-    subscript(id: DeliveryID) -> Job? { jobs[id] }
-
-    mutating func drop(_ id: DeliveryID) {
-        guard let job = jobs.removeValue(forKey: id) else { return }
-        bytes -= job.body.readableBytes
-        keptUntil[id] = nil
-        guard let owner = owners.removeValue(forKey: id) else { return }
-        owned[owner]?.remove(id)
-        if owned[owner]?.isEmpty == true { owned[owner] = nil }
-    }
-
-    /// The destination goes to another worker. Should it come back, who is left of the recipients
-    /// may be others.
-    mutating func drop(destination: Int64) {
-        for id in owned[destination] ?? [] { drop(id) }
-    }
-
-    mutating func recorded(upTo number: UInt64) {
-        guard !keptUntil.isEmpty else { return }
-        for (id, until) in keptUntil where until <= number { drop(id) }
     }
 }
 

@@ -83,18 +83,23 @@ extension Engine {
             return
         }
         routes.forgetAll()
-        let now = clocks.monotonic()
-        for destination in destinations.values {
-            scheduler.configure(
-                DestinationID(rawValue: destination.id), policy: policy(of: destination), at: now)
-        }
+        for destination in destinations.values { applyPolicy(to: destination) }
+    }
+
+    /// Again when its exchangers become known: shaping may go by their names.
+    func applyPolicy(to destination: OwnedDestination) {
+        scheduler.configure(
+            DestinationID(rawValue: destination.id), policy: policy(of: destination),
+            at: clocks.monotonic())
     }
 
     private func policy(of destination: OwnedDestination) -> DestinationPolicy {
-        configuration.policy(
+        let policy = configuration.policy(
             for: DestinationNames(
                 identity: destination.identity, domains: destination.domains,
-                exchangers: destination.exchangers))
+                exchangers: destination.route.map(\.host)))
+        destination.messagesPerConnection = policy.limits.messagesPerConnection
+        return policy
     }
 
     private func assign(_ assignment: Assignment, at now: Instant) {

@@ -70,7 +70,7 @@ struct FrameMaker {
     }
 
     mutating func attempt() -> AttemptReport {
-        AttemptReport(
+        var report = AttemptReport(
             number: number(), delivery: delivery(), destination: int64(),
             disposition: [.settled, .retry, .expired].randomElement(using: &random)!,
             attempts: int(), due: time(), remote: text(), tls: text(), milliseconds: int(),
@@ -80,6 +80,12 @@ struct FrameMaker {
                     reply: $0.text())
             },
             reply: text(), at: time())
+        report.trail.sender = text()
+        report.trail.recipients = list { $0.text() }
+        report.trail.connect = optional { $0.int() }
+        report.trail.mail = optional { $0.int() }
+        report.trail.data = optional { $0.int() }
+        return report
     }
 
     mutating func destination() -> DestinationReport {

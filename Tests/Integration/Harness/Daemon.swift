@@ -10,7 +10,10 @@ import Testing
 final class Daemon: Sendable {
     let configuration: String
     let dataDirectory: String
+    /// What it says on standard error.
     let log: String
+    /// Where it has its log, if not there.
+    private let logFile: String?
     let control: ControlClient
     private let run = Mutex<Run?>(nil)
 
@@ -25,7 +28,11 @@ final class Daemon: Sendable {
     var port: Int { run.withLock { $0?.port ?? 0 } }
     var ending: DaemonProcess.Ending? { run.withLock { $0?.process.ending } }
 
-    init(name: String, in directory: TemporaryDirectory, _ settings: DaemonSettings) throws {
+    init(
+        name: String, in directory: TemporaryDirectory, _ settings: DaemonSettings,
+        logFile: String? = nil
+    ) throws {
+        self.logFile = logFile
         configuration = directory.file("\(name).toml")
         dataDirectory = directory.file(name)
         log = directory.file("\(name).log")
@@ -42,12 +49,13 @@ final class Daemon: Sendable {
 
     /// Returns when it takes mail and answers on its socket.
     func start() async throws {
-        let before = logText.count
+        let log = logFile ?? log
+        let before = contents(log).count
         let process = try spawn()
         run.withLock { $0 = Run(process: process, port: 0) }
         let port: Int = try await eventually("\(configuration): ready") {
             if let ending = process.ending { throw failure("sluiced ended: \(ending)") }
-            let new = logText.dropFirst(before)
+            let new = contents(log).dropFirst(before)
             guard new.contains("control socket ready"),
                 let line = new.split(separator: "\n").first(where: {
                     $0.contains("intake ready")

@@ -34,14 +34,18 @@ final class Scene: Sendable {
     }
 
     /// A daemon that is not started yet.
-    func idleDaemon(_ settings: DaemonSettings, name: String = "mta") throws -> Daemon {
-        let daemon = try Daemon(name: name, in: directory, settings)
+    func idleDaemon(
+        _ settings: DaemonSettings, name: String = "mta", logFile: String? = nil
+    ) throws -> Daemon {
+        let daemon = try Daemon(name: name, in: directory, settings, logFile: logFile)
         parts.withLock { $0.daemons.append(daemon) }
         return daemon
     }
 
-    func daemon(_ settings: DaemonSettings, name: String = "mta") async throws -> Daemon {
-        let daemon = try idleDaemon(settings, name: name)
+    func daemon(
+        _ settings: DaemonSettings, name: String = "mta", logFile: String? = nil
+    ) async throws -> Daemon {
+        let daemon = try idleDaemon(settings, name: name, logFile: logFile)
         try await daemon.start()
         return daemon
     }
