@@ -43,6 +43,29 @@ import Testing
         }
     }
 
+    /// Mail that was taken in before the first worker was there waits for one answer together.
+    @Test func allThatWaitsForAWorkerGetsTheAnswer() async throws {
+        try await withRig { rig in
+            try await rig.on { stage in
+                for number in 0..<5 { _ = stage.accept(["u\(number)@x.test"]) }
+            }
+            try await rig.drain()
+            try await rig.on { stage in
+                #expect(stage.dispatcher.unrouted.count == 5)
+                stage.addWorker(1)
+                var questions = 0
+                for case .resolve(let request, _) in stage.frames(1) {
+                    questions += 1
+                    stage.say(.resolved(request: request, .to("192.0.2.8")), from: 1)
+                }
+                #expect(questions == 1)
+                #expect(stage.dispatcher.unrouted.isEmpty)
+            }
+            try await rig.drain()
+            #expect(try rig.stored().allSatisfy { $0.state == .queued })
+        }
+    }
+
     /// The unknown domain stands between known ones: the parts that it is split into must not take
     /// the ids of the others.
     @Test func unknownDomainsAreAskedForAndSplit() async throws {

@@ -197,27 +197,6 @@ private func instant(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds
             #expect(Double(sample.split(separator: " ").last ?? "") != nil)
         }
     }
-
-    @Test func rowsSortStablyAndWhatTheyLackComesLast() throws {
-        func row(_ id: Int, _ queued: Int, _ tokens: Double?) -> DestinationRow {
-            var row = DestinationRow(id: String(id), key: 0, name: "d\(id)")
-            row.queued = queued
-            row.tokens = tokens
-            return row
-        }
-        let rows = [row(10, 1, nil), row(2, 1, 5), row(3, 2, 0.9), row(4, 1, nil)]
-        func ids(_ field: String, _ descending: Bool) throws -> [String] {
-            try rows.sorted(by: field, descending: descending, at: second(0)).map(\.id)
-        }
-        #expect(try ids("queued", false) == ["2", "4", "10", "3"])
-        #expect(try ids("queued", true) == ["3", "2", "4", "10"])
-        #expect(try ids("tokens", false) == ["3", "2", "4", "10"])
-        #expect(try ids("tokens", true) == ["2", "3", "4", "10"])
-        #expect(throws: APIError.self) { try ids("nonsense", false) }
-        let empty = try FilterExpression.parse("tokens = 0", fields: .destinations)
-        #expect(
-            rows.filter { empty.matches($0.lookup(at: second(0))) }.map(\.id) == ["3"])
-    }
 }
 
 @Suite struct FilePartsTests {

@@ -87,7 +87,8 @@ extension Dispatcher {
             asked[question.domain] = nil
         }
         for (id, waiting) in unrouted {
-            for domain in waiting.openDomains where asked[domain] == nil { ask(domain, for: id) }
+            // Of one that is being asked for already it waits for the answer, too.
+            for domain in waiting.openDomains { ask(domain, for: id) }
         }
     }
 

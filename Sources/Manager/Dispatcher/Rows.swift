@@ -42,7 +42,7 @@ extension Dispatcher {
         row.history = destination.history.values(at: now)
         row.lastReply = destination.lastReply.isEmpty ? nil : SafeText(destination.lastReply).text
         row.lastReplyAt = destination.lastReplyAt
-        row.state = state(of: row, destination)
+        row.state = DestinationFigures(destination).state
         row.waits = waits(of: row, destination, at: now)
         row.why = row.waits.first ?? Why(.nothing, row.delivering > 0 ? "being sent" : "")
         return row
@@ -52,12 +52,11 @@ extension Dispatcher {
         _ row: inout DestinationRow, from report: DestinationReport,
         of destination: Destination, at now: UnixTime
     ) {
-        // The owner's counts may be a fraction of a second older than the manager's: what is
-        // queued is the manager's, and how it divides the owner's, so that the parts add up.
-        row.delivering = min(report.running.count, destination.queued)
-        row.delayed = min(report.delayed, destination.queued - row.delivering)
-        row.ready = destination.queued - row.delivering - row.delayed
-        row.connections = report.connections
+        let figures = DestinationFigures(destination)
+        row.delivering = figures.delivering
+        row.delayed = figures.delayed
+        row.ready = figures.ready
+        row.connections = figures.connections
         row.window = report.window
         row.limit = report.limit
         row.rate = report.rate
@@ -67,24 +66,10 @@ extension Dispatcher {
             let elapsed = max(0, now.seconds - destination.reportedAt.seconds)
             row.tokens = min(burst, tokens + rate * elapsed)
         }
-        row.breaker = [.closed, .open, .halfOpen][min(Int(report.breaker), 2)]
+        row.breaker = figures.breaker
         row.breakerUntil = report.breakerUntil
         row.failures = report.failures
         row.nextAttemptAt = report.nextDue
-    }
-
-    private func state(
-        of row: DestinationRow, _ destination: Destination
-    ) -> DestinationState {
-        if destination.isPaused { return .paused }
-        switch row.breaker {
-        case .open: return .backoff
-        case .halfOpen: return .probing
-        case .closed: break
-        }
-        if row.ready > 0 { return .waiting }
-        if row.delivering > 0 { return .delivering }
-        return row.delayed > 0 || row.held > 0 ? .scheduled : .idle
     }
 
     func destinationRows() -> [DestinationRow] {
@@ -96,12 +81,12 @@ extension Dispatcher {
         let now = clocks.wall()
         var counts = Totals()
         for destination in table.values {
-            let row = row(of: destination, at: now)
+            let row = DestinationFigures(destination)
             counts.deliveries += row.queued + destination.purging
             counts.ready += row.ready
             counts.delivering += row.delivering
             counts.delayed += row.delayed
-            counts.held += row.held
+            counts.held += destination.held
             counts.purging += destination.purging
             counts.connections += row.connections
             let isBackingOff = row.state == .backoff || row.state == .probing

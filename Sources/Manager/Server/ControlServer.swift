@@ -130,16 +130,13 @@ struct ControlServer: Service {
         let filter = try query.filter.map { text throws(APIError) in
             try Planner.parse(text, fields: .destinations)
         }
-        let (rows, now) = try await dispatcher.run { dispatcher in
-            (dispatcher.destinationRows(), dispatcher.clocks.wall())
+        var page = try await dispatcher.run { dispatcher in
+            try dispatcher.destinationPage(
+                filter: filter, sort: query.sort, descending: query.descending,
+                offset: query.offset, limit: query.limit)
         }
-        let chosen =
-            filter.map { filter in rows.filter { filter.matches($0.lookup(at: now)) } } ?? rows
-        let sorted = try chosen.sorted(
-            by: query.sort ?? "queued", descending: query.sort == nil || query.descending, at: now)
-        let page = Array(sorted.dropFirst(query.offset).prefix(query.limit))
-        return Page(
-            at: now, total: sorted.count, offset: query.offset, rows: try await drained(page))
+        page.rows = try await drained(page.rows)
+        return page
     }
 
     private func drained(_ rows: [DestinationRow]) async throws -> [DestinationRow] {

@@ -52,25 +52,8 @@ extension DestinationRow {
     }
 }
 
-extension [DestinationRow] {
-    /// Sorted by a field of the filter language, then by id; what a row lacks comes last.
-    func sorted(by name: String, descending: Bool, at now: UnixTime) throws(APIError) -> Self {
-        guard FilterFields.destinations[name] != nil else {
-            throw APIError(
-                code: "bad-sort", message: "destinations have no field '\(SafeText(name).text)'")
-        }
-        let keyed = map {
-            (row: $0, key: SortKey($0.value(of: name, at: now)), id: Int64($0.id) ?? 0)
-        }
-        return keyed.sorted { a, b in
-            if a.key == b.key { return a.id < b.id }
-            if a.key == .missing || b.key == .missing { return b.key == .missing }
-            return descending ? b.key < a.key : a.key < b.key
-        }.map(\.row)
-    }
-}
-
-private enum SortKey: Comparable {
+/// What rows are sorted by; what a row lacks comes after all that others have.
+enum SortKey: Comparable {
     case number(Double)
     case text(String)
     case missing

@@ -1,0 +1,140 @@
+import Control
+import Filter
+import Mail
+import Spool
+
+/// How the deliveries of a destination divide, and what state that makes it. Cheap: asked of every
+/// destination for a total and for a page of few.
+struct DestinationFigures {
+    var queued: Int
+    var ready: Int
+    var delivering = 0
+    var delayed = 0
+    var connections = 0
+    var breaker = BreakerState.closed
+    var state: DestinationState
+
+    init(_ destination: Destination) {
+        queued = destination.queued + destination.held
+        ready = destination.queued
+        if let report = destination.report {
+            // The owner's counts may be a fraction of a second older than the manager's: what is
+            // queued is the manager's, and how it divides the owner's, so that the parts add up.
+            delivering = min(report.running.count, destination.queued)
+            delayed = min(report.delayed, destination.queued - delivering)
+            ready = destination.queued - delivering - delayed
+            connections = report.connections
+            breaker = [.closed, .open, .halfOpen][min(Int(report.breaker), 2)]
+        }
+        if destination.isPaused {
+            state = .paused
+        } else if breaker == .open {
+            state = .backoff
+        } else if breaker == .halfOpen {
+            state = .probing
+        } else if ready > 0 {
+            state = .waiting
+        } else if delivering > 0 {
+            state = .delivering
+        } else {
+            state = delayed > 0 || destination.held > 0 ? .scheduled : .idle
+        }
+    }
+}
+
+/// One page, made without making the rows of all others.
+extension Dispatcher {
+    /// - Parameter sort: a field of the filter language; nil: those with the most mail first.
+    func destinationPage(
+        filter: FilterExpression?, sort: String?, descending: Bool, offset: Int, limit: Int
+    ) throws(APIError) -> Page<DestinationRow> {
+        let now = clocks.wall()
+        let field = sort ?? "queued"
+        guard FilterFields.destinations[field] != nil else {
+            throw APIError(
+                code: "bad-sort", message: "destinations have no field '\(SafeText(field).text)'")
+        }
+        var keyed: [KeyedDestination] = []
+        keyed.reserveCapacity(filter == nil ? table.count : 0)
+        for destination in table.values {
+            if let filter {
+                let matches = filter.matches { field in
+                    value(of: field.name, destination, at: now)
+                }
+                guard matches else { continue }
+            }
+            keyed.append(
+                KeyedDestination(
+                    destination: destination, key: SortKey(value(of: field, destination, at: now))))
+        }
+        let total = keyed.count
+        let isDescending = sort == nil || descending
+        let page = keyed.smallest(offset + limit) { a, b in
+            a.precedes(b, descending: isDescending)
+        }.dropFirst(offset)
+        return Page(
+            at: now, total: total, offset: offset,
+            rows: page.map { row(of: $0.destination, at: now) })
+    }
+
+    /// As `DestinationRow.value`, for most fields without a row.
+    func value(of field: String, _ destination: Destination, at now: UnixTime)
+        -> FilterFieldValue?
+    {
+        switch field {
+        case "id": return .number(Double(destination.id))
+        case "name": return .text(destination.title)
+        case "domain": return .list(destination.domains)
+        case "worker": return destination.ownership.worker.map { .number(Double($0)) }
+        case "pinned": return .flag(destination.pin != nil)
+        case "paused": return .flag(destination.isPaused)
+        case "held": return .number(Double(destination.held))
+        case "attempts": return .number(Double(destination.attempts))
+        case "queued": return .number(Double(destination.queued + destination.held))
+        case "state": return .text(DestinationFigures(destination).state.rawValue)
+        case "ready": return .number(Double(DestinationFigures(destination).ready))
+        case "delayed": return .number(Double(DestinationFigures(destination).delayed))
+        case "delivering": return .number(Double(DestinationFigures(destination).delivering))
+        case "connections": return .number(Double(DestinationFigures(destination).connections))
+        case "failures": return .number(Double(destination.report?.failures ?? 0))
+        case "next":
+            return destination.report?.nextDue.map { .number($0.seconds - now.seconds) }
+        case "code":
+            return Int(destination.lastReply.prefix(3)).map { .number(Double($0)) }
+        default: return row(of: destination, at: now).value(of: field, at: now)
+        }
+    }
+}
+
+private struct KeyedDestination {
+    var destination: Destination
+    var key: SortKey
+
+    /// By key, then by id; what has no key comes last, whatever the direction.
+    func precedes(_ other: Self, descending: Bool) -> Bool {
+        if key == other.key { return destination.id < other.destination.id }
+        if key == .missing || other.key == .missing { return other.key == .missing }
+        return descending ? other.key < key : key < other.key
+    }
+}
+
+extension Array {
+    /// The first `count` of what sorting would give, in that order. For a few out of many it costs
+    /// little more than looking at each.
+    func smallest(_ count: Int, by precedes: (Element, Element) -> Bool) -> ArraySlice<Element> {
+        let count = Swift.min(Swift.max(count, 0), self.count)
+        guard count < self.count / 8 else { return sorted(by: precedes).prefix(count) }
+        guard count > 0 else { return [] }
+        // Sorted, and at most twice as many as are wanted before it is cut.
+        var best: [Element] = []
+        var candidates: [Element] = []
+        for element in self {
+            if best.count == count, let last = best.last, !precedes(element, last) { continue }
+            candidates.append(element)
+            guard candidates.count >= Swift.max(count, 64) else { continue }
+            best = Array((best + candidates).sorted(by: precedes).prefix(count))
+            candidates.removeAll(keepingCapacity: true)
+        }
+        return (best + candidates).sorted(by: precedes).prefix(count)
+    }
+}
