@@ -56,6 +56,18 @@ extension SQLiteSpool {
         try read("deliveries") { database in try deliveries(ids, database) }
     }
 
+    package func states(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredState?] {
+        try read("states of deliveries") { database in
+            let row = try RawStatement(database, "SELECT state FROM deliveries WHERE id = ?")
+            return try ids.map { id in
+                defer { row.reset() }
+                try row.bind(id.rawValue, at: 1)
+                guard try row.step() else { return nil }
+                return UInt8(exactly: row.int(0)).flatMap(StoredState.init(rawValue:))
+            }
+        }
+    }
+
     package func deliveries(of message: MessageID) throws(SpoolError) -> [StoredDelivery] {
         try rows(
             "deliveries of \(message)", "id BETWEEN ? << 16 AND ? << 16 | 65535",

@@ -29,7 +29,7 @@ package final class SQLiteSpool: Spool {
 
         package init(
             maximumBytes: Int? = nil, reservedBytes: Int = 64 << 20, readers: Int = 4,
-            cacheBytes: Int = 8 << 20, checkpointPages: Int = 4000
+            cacheBytes: Int = 8 << 20, checkpointPages: Int = 10_000
         ) {
             self.maximumBytes = maximumBytes
             self.reservedBytes = reservedBytes

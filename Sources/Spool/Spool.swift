@@ -30,6 +30,9 @@ package protocol Spool: Sendable {
     /// In the order of `ids`; those that have left are left out.
     func deliveries(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredDelivery]
 
+    /// One for each of `ids`; nil for those that have left.
+    func states(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredState?]
+
     func deliveries(of message: MessageID) throws(SpoolError) -> [StoredDelivery]
 
     /// Those that have no destination yet, in the order of their ids.

@@ -47,6 +47,9 @@ final class HookedSpool: Spool {
     func deliveries(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredDelivery] {
         try base.deliveries(ids)
     }
+    func states(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredState?] {
+        try base.states(ids)
+    }
     func deliveries(of message: MessageID) throws(SpoolError) -> [StoredDelivery] {
         try base.deliveries(of: message)
     }

@@ -77,6 +77,9 @@ final class FaultySpool: Spool {
     func deliveries(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredDelivery] {
         try real.deliveries(ids)
     }
+    func states(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredState?] {
+        try real.states(ids)
+    }
     func deliveries(of message: MessageID) throws(SpoolError) -> [StoredDelivery] {
         try real.deliveries(of: message)
     }

@@ -32,6 +32,18 @@ struct SQLiteSpoolReadTests {
             try spool.deliveries([id(4), id(99), id(2, 1)]).map(\.id) == [id(4), id(2, 1)])
     }
 
+    @Test func statesInTheOrderAskedFor() throws {
+        let spool = try SQLiteSpool(directory: directory.path)
+        try spool.commit([
+            .accept(message(1)), .accept(message(2, destinations: [nil])), .accept(message(3)),
+            .mark([id(3)], from: [.queued], to: .purging, at: noon),
+        ])
+        #expect(
+            try spool.states([id(3), id(9), id(1), id(2), id(1)])
+                == [.purging, nil, .queued, .routing, .queued])
+        #expect(try spool.states([]).isEmpty)
+    }
+
     @Test func countsAndTheDeliveriesOfAMessage() throws {
         let spool = try SQLiteSpool(directory: directory.path)
         #expect(try spool.messageCount() == 0)

@@ -56,7 +56,7 @@ struct ActionRunner {
         }
         // Read back: what is reported is what the spool now says.
         let after = try await reader.read { spool throws(SpoolError) in
-            try Self.read(before.map(\.id), in: spool)
+            try spool.states(before.map(\.id))
         }
         return try await dispatcher.run { dispatcher, promise in
             dispatcher.conclude(
@@ -94,7 +94,9 @@ struct ActionRunner {
             // What was released, purged or delivered since is not as the action left it, and stays
             // as it is.
             let marked = try await reader.read { spool throws(SpoolError) in
-                try Self.read(ids, in: spool).filter { record.marks.contains($0.state) }.map(\.id)
+                zip(ids, try spool.states(ids)).filter { _, state in
+                    state.map(record.marks.contains) ?? false
+                }.map(\.0)
             }
             try await dispatcher.run { dispatcher, promise in
                 dispatcher.undoMarks(record, details, of: marked, by: peer, promise)
@@ -165,28 +167,55 @@ extension Dispatcher {
         let row = actionRow(
             bound, number: number, by: peer, counts: bound.plan.counts, state: .undoable,
             undoUntil: destructive ? until : nil, result: "being carried out")
-        let writes: [SpoolWrite] = [
-            .mark(
-                ids, from: [.queued, .held, .routing], to: target, at: destructive ? until : nil),
-            .action(record(row, details)),
-        ]
+        let marks = Self.chunks(ids).map {
+            SpoolWrite.mark(
+                $0, from: [.queued, .held, .routing], to: target, at: destructive ? until : nil)
+        }
         // Counted before it is on disk: a result or an answer of DNS that comes meanwhile finds it
         // marked.
         for stored in before { moved(stored, to: target) }
         actions.remember(
             number,
             ActionTable.Mark(by: peer, reason: request.reason, deliveries: ids.sorted()))
-        commit(writes, promise) { dispatcher in
-            dispatcher.actions.forgetMark(of: number)
-            for stored in before { dispatcher.unmark(stored, as: target) }
-        } then: { dispatcher in
-            if destructive {
-                dispatcher.actions.doom(
-                    number,
-                    ActionTable.Doomed(
-                        at: until, kind: request.action, deliveries: ids, reason: request.reason))
+        let doomed = ActionTable.Doomed(
+            at: until, kind: request.action, deliveries: ids, reason: request.reason)
+        commit([.action(record(row, details))], marks[...], promise) { dispatcher, open in
+            if open == before.count {
+                dispatcher.actions.forgetMark(of: number)
+            } else if destructive {
+                // Of many some are marked already: that is on record, and can be undone.
+                dispatcher.actions.doom(number, doomed)
             }
+            for stored in before.suffix(open) { dispatcher.unmark(stored, as: target) }
+        } then: { dispatcher in
+            if destructive { dispatcher.actions.doom(number, doomed) }
             dispatcher.withdrawAll(before, promise)
+        }
+    }
+
+    /// Deliveries that change in one transaction: mail is taken in between two of them.
+    private static let chunk = 5000
+
+    private static func chunks(_ ids: [DeliveryID]) -> [[DeliveryID]] {
+        stride(from: 0, to: ids.count, by: chunk).map { start in
+            Array(ids[start..<min(start + chunk, ids.count)])
+        }
+    }
+
+    /// Writes `head` with the first of the marks in one transaction, and the others one after the
+    /// other. `failed` gets the number of deliveries whose mark is not on disk.
+    private func commit<Value>(
+        _ head: [SpoolWrite], _ marks: ArraySlice<SpoolWrite>, _ promise: EventLoopPromise<Value>,
+        failed: @escaping (Dispatcher, Int) -> Void = { _, _ in },
+        then: @escaping (Dispatcher) -> Void
+    ) {
+        let open = marks.reduce(0) { $0 + $1.marked }
+        commit(head + marks.prefix(1), promise) { dispatcher in
+            failed(dispatcher, open)
+        } then: { dispatcher in
+            let rest = marks.dropFirst()
+            if rest.isEmpty { return then(dispatcher) }
+            dispatcher.commit([], rest, promise, failed: failed, then: then)
         }
     }
 
@@ -264,18 +293,20 @@ extension Dispatcher {
     }
 
     fileprivate func conclude(
-        _ bound: BoundPlan, before: [StoredDelivery], after: [StoredDelivery], running: Int,
+        _ bound: BoundPlan, before: [StoredDelivery], after: [StoredState?], running: Int,
         number: Int64, by peer: String, _ promise: EventLoopPromise<ActionRow>
     ) {
         let action = bound.plan.request.action
-        let touched = after.filter { action.isDone($0, by: clocks.wall()) }
+        let touched = zip(before, after).filter { _, state in
+            state.map(action.leaves) ?? false
+        }.map(\.0)
         var counts = Counts()
         counts.deliveries = touched.count
         counts.messages = Set(touched.map(\.id.message)).count
         counts.recipients = touched.reduce(0) { $0 + $1.recipients.count }
         counts.bytes = touched.reduce(0) { $0 + $1.message.size }
         counts.destinations = Set(touched.compactMap(\.destination)).count
-        let gone = bound.deliveries.count - after.count
+        let gone = bound.deliveries.count - after.count { $0 != nil }
         var parts = [action.resultText(touched.count, window: configuration.undo.purgeWindow)]
         if running > 0 {
             parts.append("\(running) in a transaction right now: its end decides")
@@ -358,23 +389,26 @@ extension Dispatcher {
             return promise.fail(
                 APIError(code: "too-late", message: "action \(old.id) can no longer be undone"))
         }
-        func mark(_ raw: [Int64], to state: StoredState) -> SpoolWrite {
-            .mark(raw.map(DeliveryID.init(rawValue:)), from: old.marks, to: state, at: nil)
+        func mark(_ raw: [Int64], to state: StoredState) -> [SpoolWrite] {
+            Self.chunks(raw.map(DeliveryID.init(rawValue:))).map {
+                .mark($0, from: old.marks, to: state, at: nil)
+            }
         }
         for destination in table.values {
             if case .loading = destination.ownership {
                 destination.lateArrivals.formUnion(marked)
             }
         }
-        let writes = [
-            mark(details.queued, to: .queued), mark(details.held, to: .held),
-            mark(details.routing, to: .routing),
-        ]
-        commit(writes, promise) { _ in promise.succeed() }
+        let writes =
+            mark(details.queued, to: .queued) + mark(details.held, to: .held)
+            + mark(details.routing, to: .routing)
+        commit([], writes[...], promise) { _ in promise.succeed() }
     }
 
     /// Deliveries that are queued again go to the owners of their destinations.
     fileprivate func requeue(_ stored: [StoredDelivery]) {
+        let batch = EnqueueBatch()
+        defer { batch.send(over: links) }
         for delivery in stored {
             // Its transaction may run still: it counts as queued from now on.
             marked[delivery.id] = nil
@@ -385,7 +419,7 @@ extension Dispatcher {
                 route(new, of: delivery.message)
             } else {
                 arrived(
-                    new, of: delivery.message, body: nil, attempts: delivery.attempts)
+                    new, of: delivery.message, body: nil, attempts: delivery.attempts, in: batch)
             }
         }
     }
@@ -423,14 +457,13 @@ extension Dispatcher {
 }
 
 extension ActionKind {
-    /// Whether a delivery, read after the action, shows it.
-    fileprivate func isDone(_ stored: StoredDelivery, by now: UnixTime) -> Bool {
+    /// Whether a delivery that is in this state after the action shows it.
+    fileprivate func leaves(_ state: StoredState) -> Bool {
         switch self {
-        case .retry: stored.state == .queued
-        case .release: stored.state == .queued
-        case .hold: stored.state == .held
-        case .purge: stored.state == .purging
-        case .bounce: stored.state == .bouncing
+        case .retry, .release: state == .queued
+        case .hold: state == .held
+        case .purge: state == .purging
+        case .bounce: state == .bouncing
         default: false
         }
     }
@@ -453,6 +486,13 @@ extension ActionRecord {
     /// The states that the action puts deliveries into.
     fileprivate var marks: Set<StoredState> {
         kind == ActionKind.hold.rawValue ? [.held] : [.purging, .bouncing]
+    }
+}
+
+extension SpoolWrite {
+    /// Deliveries that a `mark` is about.
+    fileprivate var marked: Int {
+        if case .mark(let ids, _, _, _) = self { ids.count } else { 0 }
     }
 }
 

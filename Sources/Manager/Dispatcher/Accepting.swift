@@ -4,6 +4,27 @@ import NIOCore
 import Scheduler
 import Spool
 
+/// Deliveries that come to their workers together, in few frames. Confined to the event loop.
+final class EnqueueBatch {
+    private static let size = 1000
+    private var entries: [Int: [QueuedDelivery]] = [:]
+
+    func add(_ entry: QueuedDelivery, for worker: Int) {
+        entries[worker, default: []].append(entry)
+    }
+
+    /// In the turn of the loop in which they were gathered: owners are still the same.
+    func send(over links: [Int: WorkerLink]) {
+        for (worker, all) in entries {
+            for start in stride(from: 0, to: all.count, by: Self.size) {
+                links[worker]?.send(
+                    .enqueue(Array(all[start..<min(start + Self.size, all.count)])))
+            }
+        }
+        entries = [:]
+    }
+}
+
 /// What the intake, `sluice send` and the bounces hand in.
 struct Submission {
     var id: MessageID
@@ -121,7 +142,7 @@ extension Dispatcher {
     /// A delivery is on disk and has a destination: its owner gets it, now or by a load.
     func arrived(
         _ delivery: NewDelivery, of message: MessageRecord, body: ByteBuffer?,
-        attempts: Int = 0
+        attempts: Int = 0, in batch: EnqueueBatch? = nil
     ) {
         guard let id = delivery.destination, let destination = table[id] else { return }
         let isFirst = destination.queued == 0
@@ -148,6 +169,8 @@ extension Dispatcher {
         // would only fill the worker's memory.
         if let body, destination.queued <= Self.eagerDeliveries {
             link.send(.deliver(entry, job(delivery, of: message, body: body)))
+        } else if let batch {
+            batch.add(entry, for: worker)
         } else {
             link.send(.enqueue([entry]))
         }
