@@ -22,10 +22,10 @@ test: ## Run all tests
 	@echo "==> Building and running the tests (the first build takes some minutes)"
 	$(SWIFT) test
 
-bench: release ## Measure Sluice beside Postfix; BENCH=--quick for a short run
+bench: release ## Measure Sluice beside Postfix; BENCH=--quick for a short run, BENCH=PART for a part
 	@scripts/install-packages bench
-	@echo "==> Measuring beside Postfix (some minutes; nothing else should be running)"
-	@python3 Benchmarks/relay.py $(BENCH)
+	@echo "==> Measuring beside Postfix (about ten minutes; nothing else should be running)"
+	@python3 Benchmarks/bench.py $(BENCH)
 
 simulate: release ## Run the scheduler against modelled receivers, beside models of its peers
 	@.build/release/sluice simulate --json .build/simulate.json

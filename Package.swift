@@ -116,6 +116,11 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
+        // Not a product: nobody installs it.
+        .executableTarget(
+            name: "sluice-bench",
+            dependencies: ["Mail", "Scheduler", "Control", "Spool", nioCore, argumentParser],
+            swiftSettings: strict),
 
         tests("Mail", ["Mail"]),
         tests("Filter", ["Filter", "Mail"]),

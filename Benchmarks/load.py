@@ -1,8 +1,10 @@
-"""The load: Postfix's smtp-source and smtp-sink for throughput, and a client of our own that times
-each message's 250."""
+"""The load: Postfix's smtp-source and smtp-sink for throughput, and clients of our own for what
+smtp-source cannot do: time each message's 250, and send to many domains at once."""
 
 import asyncio
+import socket
 import subprocess
+import threading
 import time
 
 import processes
@@ -17,44 +19,89 @@ class Stalled(Exception):
     """Not every message came out at the other end in time."""
 
 
-def throughput(server, sink, messages, keep, limit):
+def source(port, messages, sessions, size, keep):
+    """smtp-source as a process."""
+    command = ["smtp-source", "-s", str(sessions), "-l", str(size), "-m", str(messages),
+               "-f", SENDER, "-t", RECIPIENT] + (["-d"] if keep else [])
+    return subprocess.Popen(command + [f"127.0.0.1:{port}"], stdin=subprocess.DEVNULL)
+
+
+def throughput(server, sink, messages, keep, limit, sessions=SESSIONS, size=MESSAGE_SIZE):
     """Sends with smtp-source and waits until the sink has everything.
 
     Returns messages per second, from the start of the source to the arrival of the last message,
     and the server's CPU seconds for each message."""
     total = sink.received + messages
-    cpu = processes.cpu_seconds(server.process.pid)
-    command = ["smtp-source", "-s", str(SESSIONS), "-l", str(MESSAGE_SIZE),
-               "-m", str(messages), "-f", SENDER, "-t", RECIPIENT]
-    command += ["-d"] if keep else []
+    cpu = server.cpu_seconds()
     start = time.monotonic()
-    source = subprocess.Popen(command + [f"127.0.0.1:{server.port}"], stdin=subprocess.DEVNULL)
+    process = source(server.port, messages, sessions, size, keep)
     try:
         if not sink.wait(total, limit):
             raise Stalled(f"{server.name}: not all of {messages} messages within {limit} s")
         seconds = time.monotonic() - start
-        if source.wait(10) != 0:
-            raise Stalled(f"{server.name}: smtp-source ended with status {source.returncode}")
+        if process.wait(10) != 0:
+            raise Stalled(f"{server.name}: smtp-source ended with status {process.returncode}")
         settle(server)
-        cpu = processes.cpu_seconds(server.process.pid) - cpu
-        return messages / seconds, cpu / messages
+        return messages / seconds, (server.cpu_seconds() - cpu) / messages
     finally:
-        if source.poll() is None:
-            source.kill()
-            source.wait()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def settle(server, quiet=0.3, limit=5):
     """Waits until the server does nothing more: what it does after the last delivery (removing it
     from its queue) belongs to the message."""
     deadline = time.monotonic() + limit
-    before = processes.cpu_seconds(server.process.pid)
+    before = server.cpu_seconds()
     while time.monotonic() < deadline:
         time.sleep(quiet)
-        now = processes.cpu_seconds(server.process.pid)
+        now = server.cpu_seconds()
         if now - before < 0.02:
             return
         before = now
+
+
+def fanout(server, sinks, messages, recipients, domains, limit):
+    """Messages to `recipients` people in `domains` domains each, one after the other, over one
+    connection. Returns recipients per second until the last delivery has arrived; a sink counts
+    deliveries."""
+    total = sinks.received + messages * domains
+    names = [f"RCPT TO:<user{number}@d{number % domains + 1}.many.test>\r\n"
+             for number in range(recipients)]
+    head = f"MAIL FROM:<{SENDER}>\r\n" + "".join(names) + "DATA\r\n"
+    start = time.monotonic()
+    with socket.create_connection(("127.0.0.1", server.port), limit) as connection:
+        stream = connection.makefile("rwb")
+
+        def expect(code, count=1):
+            while count:
+                line = stream.readline()
+                if not line.startswith(code):
+                    raise Stalled(f"{server.name}: {line!r} instead of {code!r}")
+                count -= line[3:4] == b" "
+
+        expect(b"220")
+        stream.write(b"EHLO bench.test\r\n")
+        stream.flush()
+        expect(b"250")
+        for _ in range(messages):
+            # A thread writes, or both sides could wait for the other to read.
+            writer = threading.Thread(target=lambda: (stream.write(head.encode()), stream.flush()))
+            writer.start()
+            expect(b"250", 1 + recipients)
+            expect(b"354")
+            writer.join()
+            stream.write(_message() + b".\r\n")
+            stream.flush()
+            expect(b"250")
+        stream.write(b"QUIT\r\n")
+        stream.flush()
+        expect(b"221")
+    if not sinks.wait(total, limit):
+        raise Stalled(f"{server.name}: {sinks.received - total + messages * domains} of "
+                      f"{messages * domains} deliveries within {limit} s")
+    return messages * recipients / (time.monotonic() - start)
 
 
 def latencies(server, sink, rate, messages, limit):
@@ -68,10 +115,14 @@ def latencies(server, sink, rate, messages, limit):
     return sorted(times), memory
 
 
-async def _latencies(server, rate, messages):
+def _message():
     head = "".join(f"{line}\r\n" for line in (
         f"From: <{SENDER}>", f"To: <{RECIPIENT}>", "Subject: bench", ""))
-    body = (head + ("x" * 70 + "\r\n") * (MESSAGE_SIZE // 72)).encode() + b".\r\n"
+    return (head + ("x" * 70 + "\r\n") * (MESSAGE_SIZE // 72)).encode()
+
+
+async def _latencies(server, rate, messages):
+    body = _message() + b".\r\n"
     envelope = f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{RECIPIENT}>\r\nDATA\r\n".encode()
     turns = iter(range(messages))
     start = time.monotonic() + 0.1

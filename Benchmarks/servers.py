@@ -36,6 +36,9 @@ def await_port(port, process, log, seconds=30):
 class Server:
     """`name`, and after `start` the `port` of its intake and its `process`."""
 
+    # Domains whose mail goes to a port of their own.
+    domains = {}
+
     def start(self, directory, sink_port):
         self.directory = directory
         self.log = os.path.join(directory, f"{self.name.lower()}.log")
@@ -48,12 +51,30 @@ class Server:
         if hasattr(self, "process"):
             processes.stop(self.process)
 
+    def cpu_seconds(self):
+        return processes.cpu_seconds(self.process.pid)
+
     def write(self, name, text):
         path = os.path.join(self.directory, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w") as file:
             file.write(text)
         return path
+
+
+class Ceiling(Server):
+    """Nobody in between: smtp-source straight into smtp-sink."""
+
+    name = "ceiling"
+
+    def version(self):
+        return "smtp-source straight into smtp-sink"
+
+    def start(self, directory, sink_port):
+        self.port = sink_port
+
+    def cpu_seconds(self):
+        return 0.0
 
 
 class Postfix(Server):
@@ -81,9 +102,12 @@ mynetworks = 127.0.0.0/8
 alias_maps =
 alias_database =
 relayhost = [127.0.0.1]:{sink_port}
+transport_maps = texthash:{base}/etc/transport
 maillog_file = {maillog}
 maillog_file_prefixes = {self.directory}
 """)
+        self.write("postfix/etc/transport", "".join(
+            f"{domain} smtp:[127.0.0.1]:{port}\n" for domain, port in self.domains.items()))
         services = []
         with open("/usr/share/postfix/master.cf.dist") as file:
             for line in file:
@@ -115,6 +139,12 @@ class Sluice(Server):
     Postfix makes; no rate limit."""
 
     name = "Sluice"
+    # More of the configuration: at its end, and of its routes.
+    extra = ""
+    routes = ""
+    group_by = "mx-address"
+    # A data directory that exists already.
+    data = None
 
     def __init__(self, program):
         self.program = program
@@ -123,11 +153,15 @@ class Sluice(Server):
         return f"Sluice ({os.path.relpath(self.program)})"
 
     def launch(self, sink_port, log):
-        os.makedirs(os.path.join(self.directory, "sluice/data"))
+        data = self.data or os.path.join(self.directory, "sluice/data")
+        os.makedirs(data, exist_ok=True)
+        self.socket = f"{self.directory}/sluice/control.sock"
+        routes = self.routes + "".join(
+            f'"{domain}" = "127.0.0.1:{port}", ' for domain, port in self.domains.items())
         configuration = self.write("sluice/sluice.toml", f"""\
 hostname = "bench.test"
-data_dir = "{self.directory}/sluice/data"
-control_socket = "{self.directory}/sluice/control.sock"
+data_dir = "{data}"
+control_socket = "{self.socket}"
 
 [intake]
 listen = ["127.0.0.1:{self.port}"]
@@ -137,7 +171,8 @@ allow = ["127.0.0.0/8"]
 concurrency = 20
 
 [routing]
-static = {{ "*" = "127.0.0.1:{sink_port}" }}
-""")
+group_by = "{self.group_by}"
+static = {{ {routes}"*" = "127.0.0.1:{sink_port}" }}
+{self.extra}""")
         return subprocess.Popen([self.program, "--config", configuration],
                                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)

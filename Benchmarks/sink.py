@@ -58,3 +58,32 @@ class Sink:
 
     def stop(self):
         processes.stop(self.process)
+
+
+class Sinks:
+    """Several, counted together."""
+
+    def __init__(self, count):
+        self.sinks = []
+        try:
+            for _ in range(count):
+                self.sinks.append(Sink())
+        except OSError:
+            self.stop()
+            raise
+
+    @property
+    def received(self):
+        return sum(sink.received for sink in self.sinks)
+
+    def wait(self, total, limit):
+        deadline = time.monotonic() + limit
+        while self.received < total:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.002)
+        return True
+
+    def stop(self):
+        for sink in self.sinks:
+            sink.stop()
