@@ -58,6 +58,8 @@ final class Dispatcher {
     var unrecorded: [Unrecorded] = []
     var isStopping = false
     var actions = ActionTable()
+    /// When the schedulers' states were last written.
+    var persistedAt: Instant
     /// Set once, right after both are made.
     weak var supervisor: Supervisor?
 
@@ -77,6 +79,7 @@ final class Dispatcher {
         maxAge = Self.maxAge(configuration)
         self.ids = MessageIDs(ids)
         startedAt = clocks.wall()
+        persistedAt = clocks.monotonic()
     }
 
     /// Runs `work` on the loop after a while; it may touch the dispatcher, as it runs there too.

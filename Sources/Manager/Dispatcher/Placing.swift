@@ -186,6 +186,9 @@ extension Dispatcher {
                 destination.ownership.worker == worker
             else { continue }
             let was = destination.report?.breaker ?? 0
+            // Once for each report, and not for each row that is shown.
+            var report = report
+            report.waits = report.waits.map(\.safe)
             destination.report = report
             destination.reportedAt = clocks.wall()
             destination.snapshotAt = destination.reportedAt

@@ -63,7 +63,7 @@ extension Dispatcher {
         case .owned(let worker), .loading(let worker):
             let reported = (destination.report?.waits ?? []).filter { why in
                 why.kind != Wait.Kind.paused.rawValue && why.kind != Wait.Kind.spool.rawValue
-            }.map(\.safe)
+            }
             return reported + silence(of: worker, at: now)
         }
     }
@@ -191,7 +191,7 @@ extension Dispatcher {
 
 extension Why {
     /// Without what could drive a terminal.
-    fileprivate var safe: Why {
+    var safe: Why {
         var why = self
         why.text = SafeText(text).text
         why.detail?.by = detail?.by.map { SafeText($0).text }

@@ -37,10 +37,8 @@ extension Dispatcher {
             destination.pausedBy = record.pausedBy
             destination.pausedUntil = record.pausedUntil
             destination.pauseReason = record.pauseReason
-            // Nobody knows what was sent after this was written.
-            destination.snapshot =
-                DestinationSnapshot(decoding: record.scheduler)?.drained.encoded
-                ?? record.scheduler
+            let stored = StoredSnapshot(decoding: record.scheduler)
+            (destination.snapshot, destination.snapshotAt) = stored.resumed(at: now)
             table[record.id] = destination
             routing.restore(
                 identity: record.identity, id: record.id, domains: record.domains)
@@ -138,11 +136,13 @@ extension Dispatcher {
         endPauses()
         destroyDue()
         recount()
-        let second = clocks.wall().milliseconds / 1000
-        if second % 5 == 0 {
+        let now = clocks.monotonic()
+        if now - persistedAt >= StoredSnapshot.interval {
+            persistedAt = now
             persistSnapshots()
             healCounts()
         }
+        let second = clocks.wall().milliseconds / 1000
         if second % 60 == 0 { forgetIdle(after: .seconds(900)) }
     }
 

@@ -205,6 +205,8 @@ extension Dispatcher {
             id: destination.id, identity: destination.identity, name: destination.name,
             domains: destination.domains, pin: destination.pin, pausedBy: destination.pausedBy,
             pausedUntil: destination.pausedUntil, pauseReason: destination.pauseReason,
-            scheduler: destination.snapshot)
+            scheduler: StoredSnapshot(
+                at: destination.snapshotAt, bytes: destination.snapshot
+            ).encoded)
     }
 }
