@@ -29,6 +29,12 @@ struct Destination {
     var paceTokens: Bucket?
     var running = 0
     var idle = 0
+    /// Idle ones that the caller is closing: not used any more, and still seen by the receiver.
+    var closing = 0
+    /// `running + idle + closing`.
+    var connections = 0
+    /// The number of the start with which its turn began, where connections are scarce.
+    var turn: Int64 = 0
     /// The number of its next start.
     var serial: Int64 = 0
     /// Of the running ones: a probe.
@@ -42,6 +48,10 @@ struct Destination {
     var isRunnable = false
     /// Its number stands in the list of changed ones; outlives the destination too.
     var isChanged = false
+    /// Its number stands in the ring of those that wait for a connection, and in that of those
+    /// that may have one to spare; both outlive the destination too.
+    var isStarved = false
+    var isResting = false
     /// Removed, with transactions still running; kept until they end, so that their
     /// verdicts are right, and that they count if the destination comes back before.
     var isLeaving = false
@@ -108,7 +118,7 @@ struct Destination {
         if isProbing, case .halfOpen = breaker.state(at: now) { return .probing }
         if let time = tokens?.available(from: now), time > now { return .tokens(time) }
         if let time = paceTokens?.available(from: now), time > now { return .pace(time) }
-        if running >= width(at: now) { return .window }
+        if running >= width(at: now) || idle == 0 && running + closing >= limit { return .window }
         if idle == 0, let time = connectionTokens?.available(from: now), time > now {
             return .connectionTokens(time)
         }

@@ -115,13 +115,22 @@ extension Scheduler {
             "the receiver bears \(Self.text(rate: destination.pace.rate))"
         }
         let width = destination.width(at: now)
-        if destination.running >= width {
+        // Those that are being closed are still the receiver's.
+        let busy = destination.running + (destination.idle == 0 ? destination.closing : 0)
+        if destination.running >= width || busy >= destination.limit {
             var facts = Wait.Facts()
-            facts.busy = destination.running
+            facts.busy = busy
             facts.window = width
             facts.limit = destination.limit
-            waits.append(Wait(.window, "window \(destination.running) of \(width) busy", facts))
+            waits.append(Wait(.window, "window \(busy) of \(width) busy", facts))
         } else if destination.idle == 0 {
+            if connections >= capacity {
+                var facts = Wait.Facts()
+                facts.busy = connections
+                facts.limit = capacity
+                waits.append(
+                    Wait(.connections, "all \(capacity) connections of the worker busy", facts))
+            }
             add(
                 .connectionRate, destination.connectionTokens,
                 perSecond: configured.connectionRate?.perSecond

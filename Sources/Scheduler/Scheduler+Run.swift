@@ -9,6 +9,11 @@ extension Scheduler {
         // Also while nothing can be recorded, or the time of `nextWake` would stay in the past.
         ring(at: now)
         guard isRecording else { return nil }
+        while let number = nextStarved() {
+            let start = begin(number, at: now)
+            review(number, at: now)
+            if let start { return start }
+        }
         while let number = runnable.popFirst() {
             destinations[Int(number)].isRunnable = false
             guard isKnown(number) else { continue }
@@ -23,6 +28,10 @@ extension Scheduler {
         let index = Int(number)
         destinations[index].queue.mature(&slots, at: now)
         guard destinations[index].obstacle(at: now) == nil else { return nil }
+        if destinations[index].idle == 0 && connections >= capacity {
+            starve(number)
+            return nil
+        }
         let probe = destinations[index].breaker.state(at: now) == .halfOpen
         let popped =
             probe
@@ -33,7 +42,9 @@ extension Scheduler {
         let connection: Start.Connection = destinations[index].idle > 0 ? .reuse : .open
         switch connection {
         case .reuse: destinations[index].idle -= 1
-        case .open: destinations[index].connectionTokens?.take(at: now)
+        case .open:
+            destinations[index].connectionTokens?.take(at: now)
+            opened(index)
         }
         destinations[index].tokens?.take(at: now)
         destinations[index].paceTokens?.take(at: now)
@@ -64,7 +75,12 @@ extension Scheduler {
         let index = Int(number)
         destinations[index].running -= 1
         if slots[item].isProbe { destinations[index].isProbing = false }
-        if connection == .idle && !destinations[index].isLeaving { destinations[index].idle += 1 }
+        if connection == .idle && !destinations[index].isLeaving {
+            destinations[index].idle += 1
+            rest(number)
+        } else {
+            closed(index)
+        }
         learn(from: result, item, index, at: now)
         let verdict = verdict(on: item, result, index, at: now)
 
@@ -225,11 +241,12 @@ extension Scheduler {
     package mutating func idleConnectionClosed(_ id: DestinationID, at now: Instant) {
         guard let index = number(of: id), destinations[index].idle > 0 else { return }
         destinations[index].idle -= 1
+        closed(index)
         review(UInt32(index), at: now)
     }
 
     /// How many idle connections the destination has beyond its window: close these, and report
-    /// each with `idleConnectionClosed`.
+    /// each with `idleConnectionLeaving` and, when it is gone, `leavingConnectionClosed`.
     package func surplus(_ id: DestinationID, at now: Instant) -> Int {
         guard let index = number(of: id) else { return 0 }
         let idle = destinations[index].idle

@@ -35,6 +35,17 @@ package struct Scheduler: Sendable {
     var changed = Deque<UInt32>()
     var isRecording = true
 
+    /// Connections of all destinations together: how many there may be, and are.
+    var capacity = Int.max
+    var connections = 0
+    /// Of these: being closed.
+    var closing = 0
+    /// Destinations that have connections.
+    var holders = 0
+    /// Destinations that wait for a connection, and those with idle ones, in turn.
+    var starved = Deque<UInt32>()
+    var resting = Deque<UInt32>()
+
     package init(seed: UInt64) {
         random = SplitMix64(seed: seed)
     }
@@ -63,6 +74,8 @@ package struct Scheduler: Sendable {
             number = free
             destination.isRunnable = destinations[Int(free)].isRunnable
             destination.isChanged = destinations[Int(free)].isChanged
+            destination.isStarved = destinations[Int(free)].isStarved
+            destination.isResting = destinations[Int(free)].isResting
             destinations[Int(free)] = destination
         } else {
             number = UInt32(destinations.count)
@@ -98,7 +111,10 @@ package struct Scheduler: Sendable {
         let index = Int(number)
         let snapshot = destinations[index].snapshot(at: now)
         for item in destinations[index].queue.removeWaiting(&slots) { forget(item) }
+        closing -= destinations[index].closing
+        for _ in 0..<(destinations[index].idle + destinations[index].closing) { closed(index) }
         destinations[index].idle = 0
+        destinations[index].closing = 0
         destinations[index].pause = nil
         destinations[index].isLeaving = true
         vacate(number)
@@ -180,7 +196,9 @@ package struct Scheduler: Sendable {
         guard !destinations[index].isLeaving else { return }
         destinations[index].queue.mature(&slots, at: now)
         let obstacle = destinations[index].obstacle(at: now)
-        if obstacle == nil && !destinations[index].isRunnable {
+        if obstacle == nil && !destinations[index].isRunnable
+            && (!destinations[index].isStarved || destinations[index].idle > 0)
+        {
             destinations[index].isRunnable = true
             runnable.append(number)
         }

@@ -15,7 +15,7 @@ package struct DestinationStatus: Sendable, Hashable {
     /// Waits for its own time.
     package var delayed: Int
     package var running: Int
-    /// `running + idle`.
+    /// `running + idle`, and those that are being closed.
     package var connections: Int
     package var idle: Int
     /// How many may run now: 0 while the breaker is open, 1 while it is half-open.
@@ -65,7 +65,7 @@ extension Scheduler {
         return DestinationStatus(
             queued: queue.ready + queue.waiting + destination.running, ready: queue.ready,
             delayed: queue.waiting, running: destination.running,
-            connections: destination.running + destination.idle, idle: destination.idle,
+            connections: destination.connections, idle: destination.idle,
             window: destination.width(at: now), limit: destination.limit,
             tokens: destination.tokens?.tokens(at: now), burst: destination.tokens?.burst,
             rate: policies[destination.policy].limits.rate?.perSecond,

@@ -22,6 +22,8 @@ package struct Wait: Sendable, Hashable {
         case connectionRate = "connection-rate"
         /// As many run as may run.
         case window
+        /// As many connections are open as this worker may have.
+        case connections
         /// Its own time has not come.
         case schedule
         /// No worker has it now.
@@ -34,7 +36,8 @@ package struct Wait: Sendable, Hashable {
         package var isForAll: Bool {
             switch self {
             case .paused, .held, .purging, .spool, .breaker, .worker, .routing: true
-            case .probing, .tokens, .learnedRate, .connectionRate, .window, .schedule, .nothing:
+            case .probing, .tokens, .learnedRate, .connectionRate, .window, .connections, .schedule,
+                .nothing:
                 false
             }
         }

@@ -17,13 +17,15 @@ package struct WorkerProgram {
         // The manager decides when it ends; a receiver that hangs up must not.
         signal(SIGINT, SIG_IGN)
         signal(SIGPIPE, SIG_IGN)
-        DescriptorLimit.raise()
+        // Some are for the manager, DNS, the journal and the loop itself.
+        let descriptors = max(16, DescriptorLimit.raise() - 64)
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = loops.next()
         let seed = UInt64.random(in: .min ... .max)
         let engine = try await loop.submit {
-            NIOLoopBound(
-                Engine(loop: loop, clocks: clocks, logger: logger, seed: seed), eventLoop: loop)
+            let engine = Engine(loop: loop, clocks: clocks, logger: logger, seed: seed)
+            engine.descriptors = descriptors
+            return NIOLoopBound(engine, eventLoop: loop)
         }.get()
         _ = try await ClientBootstrap(group: loop)
             .channelOption(.socketOption(.so_sndbuf), value: 1 << 20)

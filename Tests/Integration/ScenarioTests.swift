@@ -177,6 +177,40 @@ extension Integration {
             }
         }
 
+        /// Few connections and many destinations: the one with much mail makes room for the others.
+        @Test func scarceConnectionsAreShared() async throws {
+            try await withScene { scene in
+                var manner = ReceiverManner.fast
+                manner.delays.recipient = .milliseconds(5)
+                let receiver = try await scene.receiver("mx", manner)
+                var settings = DaemonSettings()
+                settings.workers = 1
+                settings.groupBy = "domain"
+                settings.routes = ["*": receiver.route]
+                settings.limits = ["concurrency = 20", "initial_window = 20", "rate = \"off\""]
+                settings.delivery = ["max_connections = 3"]
+                let daemon = try await scene.daemon(settings)
+                try await scene.prepare(daemon, domain: "big.test")
+                try await scene.send(TestMail.many(500, domain: "big.test"), to: daemon.port)
+                let big = try await daemon.destination("big.test")
+                try await daemon.act(.resume, Selector(destinations: [big.id]))
+                try await receiver.takes(20)
+                let waiting = try await daemon.destination("big.test")
+                #expect(waiting.connections <= 3)
+                let mails = (0..<12).map { TestMail("s\($0)", to: "user@d\($0).test") }
+                try await scene.send(mails, to: daemon.port)
+                let sent = receiver.statistics.messages
+                try await receiver.takes(513)
+                try await daemon.awaitEmptyQueue()
+                #expect(receiver.statistics.transactionsMax <= 3)
+                #expect(receiver.statistics.duplicates == 0)
+                let recipients = receiver.captured.map { $0.recipients[0] }
+                let last = try #require(recipients.lastIndex { !$0.hasSuffix("@big.test") })
+                // Each waits for a turn or two of the others, not for the end of the big one.
+                #expect(last < sent + 150)
+            }
+        }
+
         /// Ten messages behind a bulk run of four hundred to the same destination do not wait
         /// for its end.
         @Test func bulkDoesNotBlockOthers() async throws {

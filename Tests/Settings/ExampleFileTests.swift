@@ -50,7 +50,7 @@ import Testing
     @Test func defaultsAreTrue() throws {
         let withoutDefault = [
             "#hostname", "#workers", "#group ", "#max_connections_per_client", "#tls_certificate",
-            "#tls_key", "#file", "#burst", "##schedule", "#\"",
+            "#tls_key", "#file", "#burst", "##schedule", "#\"", "#max_connections = 5000",
         ]
         let lines = try SettingsFile.text(path: Self.path)
             .split(separator: "\n", omittingEmptySubsequences: false)

@@ -16,6 +16,8 @@ package struct DeliverySettings: Hashable, Sendable, Codable {
     /// How long a connection is used: by time, as a limit by count would collect the
     /// connections at the slowest exchanger.
     package var connectionLifetime: Duration = .seconds(300)
+    /// Connections of one worker at a time; nil: as many as its descriptors allow.
+    package var maxConnections: Int?
     /// The addresses that connections come from, at most one of each family.
     package var localAddresses: [IPAddress] = []
 
@@ -40,6 +42,7 @@ package struct DeliverySettings: Hashable, Sendable, Codable {
         reader.read("dot_timeout", .duration(range), into: &dotTimeout)
         reader.read("idle_time", .duration(.zero...(.seconds(300))), into: &idleTime)
         reader.read("connection_lifetime", .duration(range), into: &connectionLifetime)
+        reader.read("max_connections", .integer(1...1_000_000), into: &maxConnections)
         reader.read(
             "local_addresses", .list(Self.addressKind), into: &localAddresses)
         let fours = localAddresses.count { if case .v4 = $0 { true } else { false } }

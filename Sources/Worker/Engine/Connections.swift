@@ -106,6 +106,14 @@ extension Engine: ClientConnectionDelegate {
         for _ in 0..<min(surplus, destination.idle.count) { close(destination.idle[0]) }
     }
 
+    /// Connections of those who have one to spare make room for those who have none.
+    func yieldConnections() {
+        while let id = scheduler.nextToYield() {
+            guard let pooled = destinations[id.rawValue]?.idle.first else { break }
+            close(pooled)
+        }
+    }
+
     /// Says QUIT. The connection counts until it is closed, so that the receiver never sees more
     /// than the limit.
     func close(_ pooled: PooledConnection) {
@@ -113,6 +121,8 @@ extension Engine: ClientConnectionDelegate {
             pooled.isIdle = false
             pooled.leavesPool = true
             destinations[pooled.destination]?.idle.removeAll { $0 === pooled }
+            scheduler.idleConnectionLeaving(
+                DestinationID(rawValue: pooled.destination), at: clocks.monotonic())
         }
         pooled.connection.quit()
     }
@@ -122,10 +132,13 @@ extension Engine: ClientConnectionDelegate {
             return
         }
         if pooled.isIdle { destinations[pooled.destination]?.idle.removeAll { $0 === pooled } }
-        if pooled.isIdle || pooled.leavesPool {
+        let id = DestinationID(rawValue: pooled.destination)
+        if pooled.leavesPool {
+            scheduler.leavingConnectionClosed(id, at: clocks.monotonic())
+            schedulePump()
+        } else if pooled.isIdle {
             pooled.isIdle = false
-            scheduler.idleConnectionClosed(
-                DestinationID(rawValue: pooled.destination), at: clocks.monotonic())
+            scheduler.idleConnectionClosed(id, at: clocks.monotonic())
             schedulePump()
         }
         let destination = destinations[pooled.destination]

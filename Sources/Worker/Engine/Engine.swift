@@ -27,6 +27,8 @@ final class Engine {
     var attempts: [DeliveryID: Attempt] = [:]
     var connections: [ObjectIdentifier: PooledConnection] = [:]
     var nextConnection = 1
+    /// Connections that the process may have open.
+    var descriptors = Int.max
     /// When the log last said that no connection can be opened.
     var troubleToldAt: Instant?
     /// Destinations for which DNS is or was just asked: reported until that is over.
@@ -74,6 +76,7 @@ final class Engine {
 
     private func pump() {
         let now = clocks.monotonic()
+        yieldConnections()
         if !isStopping {
             while let start = scheduler.next(at: now) { begin(start, at: now) }
         }

@@ -83,6 +83,7 @@ extension Engine {
             return
         }
         routes.forgetAll()
+        scheduler.setCapacity(min(configuration.delivery.maxConnections ?? .max, descriptors))
         for destination in destinations.values { applyPolicy(to: destination) }
     }
 
