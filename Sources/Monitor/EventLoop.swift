@@ -26,7 +26,8 @@ struct EventLoop {
         period = min(.seconds(1), max(.milliseconds(100), configuration.interval))
         model = Model(
             options: Model.Options(
-                interval: configuration.interval, readOnly: configuration.readOnly),
+                interval: configuration.interval, readOnly: configuration.readOnly,
+                keymap: configuration.keymap),
             size: terminal.size, moment: Self.moment(since: start))
         model.query.filter = configuration.filter
     }

@@ -8,6 +8,7 @@ package enum Monitor {
         package var theme: Theme
         package var interval: Duration
         package var readOnly: Bool
+        package var keymap: Keymap
         /// The value of TERM.
         package var terminal: String
         /// NO_COLOR is set and not empty.
@@ -23,13 +24,15 @@ package enum Monitor {
 
         package init(
             theme: Theme, interval: Duration = .seconds(1), readOnly: Bool = false,
-            terminal: String, noColor: Bool = false, depth: ColorDepth? = nil,
+            keymap: Keymap = .standard, terminal: String, noColor: Bool = false,
+            depth: ColorDepth? = nil,
             unicode: Bool? = nil, mouse: Bool = true, filter: String? = nil,
             input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO
         ) {
             self.theme = theme
             self.interval = interval
             self.readOnly = readOnly
+            self.keymap = keymap
             self.terminal = terminal
             self.noColor = noColor
             self.depth = depth

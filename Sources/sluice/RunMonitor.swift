@@ -41,10 +41,12 @@ private func show(
     } catch {
         throw CommandFailure.usage("\(error)")
     }
+    let keymap = try Keymap.operators()
     do throws(TerminalError) {
         let ending = try await Monitor.run(
             configuration: Monitor.Configuration(
                 theme: theme, interval: options.interval, readOnly: options.isReadOnly,
+                keymap: keymap,
                 terminal: environment("TERM") ?? "",
                 noColor: environment("NO_COLOR")?.isEmpty == false),
             source: client)

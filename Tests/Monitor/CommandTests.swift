@@ -12,9 +12,6 @@ struct CommandTests {
         #expect(Set(keys).count == keys.count)
         let ranks = Command.all.compactMap(\.rank)
         #expect(Set(ranks).count == ranks.count)
-        for command in Command.all {
-            #expect(command.keys.count == command.keyNames.count, "\(command.id)")
-        }
     }
 
     /// Each key does something where it can, and says why where it cannot.
@@ -72,11 +69,12 @@ struct CommandTests {
     }
 
     @Test func helpNamesAll() throws {
-        let lines = HelpText.lines(columns: 80, model: nil, glyphs: .unicode)
+        let model = Session.ready().model
+        let lines = HelpText.lines(model, glyphs: .unicode)
         let text = lines.map(\.label.text).joined(separator: "\n")
         for command in Command.all {
             #expect(text.contains(command.help.text), "\(command.id)")
-            for name in command.keyNames { #expect(text.contains(name.text)) }
+            for key in command.keys { #expect(text.contains(KeyName.label(key).text)) }
         }
         for state in DestinationState.allCases { #expect(text.contains(state.rawValue)) }
     }

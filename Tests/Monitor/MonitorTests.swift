@@ -156,7 +156,7 @@ private final class Daemon: MonitorSource {
         let (ending, _) = try await session(pty, Daemon(.hangs)) {
             #expect(await pty.shows("connecting"))
             pty.type("?")
-            #expect(await pty.shows("limits still hold"))
+            #expect(await pty.shows("show some only"))
             pty.type("qq")
         }
         #expect(ending == .quit)

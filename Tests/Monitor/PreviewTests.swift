@@ -93,8 +93,11 @@ struct PreviewTests {
         session.press("P")
         #expect(session.planned?.request.action == .pause)
         session.press(.escape)
+        session.press("C")
+        #expect(session.planned?.request.action == .pause)
+        #expect(session.model.feedback?.text == "it is not paused")
         for _ in 0..<paused { session.press("j") }
-        session.press("P")
+        session.press("C")
         #expect(session.planned?.request.action == .resume)
     }
 

@@ -8,10 +8,14 @@ package struct Model: Sendable {
         /// Between two requests for data.
         package var interval: Duration
         package var readOnly: Bool
+        package var keymap: Keymap
 
-        package init(interval: Duration = .seconds(1), readOnly: Bool = false) {
+        package init(
+            interval: Duration = .seconds(1), readOnly: Bool = false, keymap: Keymap = .standard
+        ) {
             self.interval = interval
             self.readOnly = readOnly
+            self.keymap = keymap
         }
     }
 
@@ -26,6 +30,7 @@ package struct Model: Sendable {
     package enum Overlay: Sendable {
         case help(scroll: Int)
         case menu(Menu)
+        case palette(Palette)
         case filter(FilterPrompt)
         case preview(Preview)
     }

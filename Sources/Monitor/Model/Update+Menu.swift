@@ -25,28 +25,35 @@ extension Model {
         var menu = menu
         let last = menu.choices.count - 1
         switch key {
-        case .escape, "q":
-            overlay = nil
-            return []
+        // Enter takes what is chosen, whatever else it is bound to.
         case .enter:
             overlay = nil
-            return choose(menu)
-        case "j", .down, .tab: menu.selected = menu.selected == last ? 0 : menu.selected + 1
-        case "k", .up, .backTab: menu.selected = menu.selected == 0 ? last : menu.selected - 1
-        case "g", .home, .pageUp: menu.selected = 0
-        case "G", .end, .pageDown: menu.selected = last
-        case .character(let character):
-            // A worker's number chooses it.
-            if case .worker = menu.purpose, let number = character.wholeNumberValue,
-                let index = menu.choices.firstIndex(of: .worker(number))
-            {
-                menu.selected = index
-            }
+            let effects = choose(menu)
+            standBackFromEnter()
+            return effects
+        case .tab: menu.selected = menu.selected == last ? 0 : menu.selected + 1
+        case .backTab: menu.selected = menu.selected == 0 ? last : menu.selected - 1
         case .mouse(let mouse) where mouse.action == .wheelDown:
             menu.selected = min(last, menu.selected + 1)
         case .mouse(let mouse) where mouse.action == .wheelUp:
             menu.selected = max(0, menu.selected - 1)
-        default: return []
+        case .character(let character) where character.wholeNumberValue != nil:
+            // A worker's number chooses it.
+            guard case .worker = menu.purpose, let number = character.wholeNumberValue,
+                let index = menu.choices.firstIndex(of: .worker(number))
+            else { return [] }
+            menu.selected = index
+        default:
+            switch options.keymap.command(for: key)?.id {
+            case .cancel?, .quit?:
+                overlay = nil
+                return []
+            case .down?: menu.selected = menu.selected == last ? 0 : menu.selected + 1
+            case .up?: menu.selected = menu.selected == 0 ? last : menu.selected - 1
+            case .first?, .pageUp?: menu.selected = 0
+            case .last?, .pageDown?: menu.selected = last
+            default: return []
+            }
         }
         overlay = .menu(menu)
         return []

@@ -18,6 +18,14 @@ extension Model {
         return [.plan(ticket: lastTicket, preview.request)]
     }
 
+    /// A preview that Enter opened: a second Enter, already on its way, must not confirm it.
+    mutating func standBackFromEnter() {
+        guard case .preview(var preview)? = overlay else { return }
+        preview.focus = .cancel
+        preview.focusIsChosen = true
+        overlay = .preview(preview)
+    }
+
     mutating func planned(_ ticket: Int, _ result: Result<Plan, Failure>) -> [Effect] {
         guard case .preview(var preview)? = overlay, case .planning(ticket) = preview.phase
         else { return [] }

@@ -36,6 +36,7 @@ extension Model {
         switch overlay {
         case .help(let scroll)?: return handleHelp(key, scroll)
         case .menu(let menu)?: return handle(key, menu)
+        case .palette(let palette)?: return handle(key, palette)
         case .filter(let prompt)?: return handle(key, prompt)
         case .preview(let preview)?: return handle(key, preview)
         case nil: break
@@ -46,8 +47,13 @@ extension Model {
         case .paste: return []
         default: break
         }
-        guard let command = Command.bound(to: key) else { return [] }
-        if case .no(let reason) = command.availability(self) {
+        guard let command = options.keymap.command(for: key) else { return [] }
+        return run(command)
+    }
+
+    /// Does what a command says, or says why not.
+    mutating func run(_ command: Command) -> [Effect] {
+        if let reason = command.availability(self).reason {
             say(.hint, reason)
             return []
         }
@@ -57,6 +63,7 @@ extension Model {
     private mutating func perform(_ command: Command.ID) -> [Effect] {
         switch command {
         case .help: overlay = .help(scroll: 0)
+        case .commands: overlay = .palette(Palette())
         case .quit:
             return pages.isAtRoot ? [.quit] : goBack()
         case .cancel: return cancel()
@@ -83,7 +90,11 @@ extension Model {
         case .showMessage: return show(.message)
         case .retry: return preview(.retry)
         case .purge: return preview(.purge)
-        case .pause: return preview(isPaused ? .resume : .pause)
+        case .hold: return preview(.hold)
+        case .release: return preview(.release)
+        case .bounce: return preview(.bounce)
+        case .pause: return preview(.pause)
+        case .resume: return preview(.resume)
         case .reassign: openWorkerMenu()
         case .undo:
             guard let action = undoable else { return [] }
@@ -128,22 +139,26 @@ extension Model {
 
     private mutating func handleHelp(_ key: Key, _ scroll: Int) -> [Effect] {
         let page = max(1, size.rows - 4)
-        switch key {
-        case .escape, "q", "?", .function(1), .enter: overlay = nil
-        case "j", .down: overlay = .help(scroll: scroll + 1)
-        case "k", .up: overlay = .help(scroll: max(0, scroll - 1))
-        case .pageDown, " ": overlay = .help(scroll: scroll + page)
-        case .pageUp: overlay = .help(scroll: max(0, scroll - page))
-        case "g", .home: overlay = .help(scroll: 0)
-        case .mouse(let mouse) where mouse.action == .wheelDown:
-            overlay = .help(scroll: scroll + 3)
-        case .mouse(let mouse) where mouse.action == .wheelUp:
-            overlay = .help(scroll: max(0, scroll - 3))
+        if case .mouse(let mouse) = key {
+            switch mouse.action {
+            case .wheelDown: overlay = .help(scroll: scroll + 3)
+            case .wheelUp: overlay = .help(scroll: max(0, scroll - 3))
+            case .press, .release: break
+            }
+        }
+        switch options.keymap.command(for: key)?.id {
+        case .help?, .quit?, .cancel?, .open?: overlay = nil
+        case .down?: overlay = .help(scroll: scroll + 1)
+        case .up?: overlay = .help(scroll: max(0, scroll - 1))
+        case .pageDown?, .tag?: overlay = .help(scroll: scroll + page)
+        case .pageUp?: overlay = .help(scroll: max(0, scroll - page))
+        case .first?: overlay = .help(scroll: 0)
+        case .last?: overlay = .help(scroll: .max / 2)
         default: break
         }
         // The view knows how long it is; the model keeps it from running away.
         if case .help(let scroll)? = overlay {
-            overlay = .help(scroll: min(scroll, HelpText.lineCount(columns: size.columns) - 1))
+            overlay = .help(scroll: min(scroll, HelpText.lineCount(self) - 1))
         }
         return []
     }

@@ -16,10 +16,8 @@ package struct ThemeFinder: Sendable {
     /// executable lies some folders below), then the system's.
     package init(executable: String?, environment: (String) -> String?) {
         folders = []
-        if let config = environment("XDG_CONFIG_HOME"), config.hasPrefix("/") {
-            folders.append(config + "/sluice/themes")
-        } else if let home = environment("HOME"), home.hasPrefix("/") {
-            folders.append(home + "/.config/sluice/themes")
+        if let folder = UserFolder.path(environment: environment) {
+            folders.append(folder + "/themes")
         }
         var folder = (executable ?? "")[...]
         for _ in 0..<4 {
@@ -47,14 +45,14 @@ package struct ThemeFinder: Sendable {
             return try Theme(text: Theme.defaultText, file: Self.defaultName + ".toml")
         }
         if name.contains("/") || name.hasSuffix(".toml") {
-            guard let text = Self.read(name) else {
+            guard let text = UserFolder.text(of: name) else {
                 throw SettingsError(file: name, line: nil, message: "no such theme can be read")
             }
             return try Theme(text: text, file: name)
         }
         for folder in folders {
             let path = "\(folder)/\(name).toml"
-            if let text = Self.read(path) { return try Theme(text: text, file: path) }
+            if let text = UserFolder.text(of: path) { return try Theme(text: text, file: path) }
         }
         if name == Self.defaultName { return try theme(named: nil) }
         let known = names()
@@ -82,16 +80,5 @@ package struct ThemeFinder: Sendable {
             }
         }
         return names.sorted()
-    }
-
-    private static func read(_ path: String) -> String? {
-        guard let file = fopen(path, "r") else { return nil }
-        defer { fclose(file) }
-        // No theme is larger; a device or a wrong file may be.
-        let limit = 256 * 1024
-        return withUnsafeTemporaryAllocation(byteCount: limit, alignment: 1) { buffer in
-            let count = fread(buffer.baseAddress, 1, limit, file)
-            return ferror(file) == 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
-        }
     }
 }

@@ -51,7 +51,8 @@ extension Painter {
     private var undoHint: Line {
         guard model.mayNotOperate == nil, let left = model.undoSeconds else { return [] }
         let time: Label = left.isFinite ? ", \(Format.countdown(left)) left" : ""
-        return [Span("  "), Span("u", .key), Span(" undoes\(time)", .dim)]
+        guard let key = model.options.keymap.label(of: .undo) else { return [] }
+        return [Span("  "), Span(key, .key), Span(" undoes\(time)", .dim)]
     }
 
     private var tagged: Line {
@@ -92,14 +93,15 @@ extension Painter {
         guard let row = layout.hintRow else { return }
         let width = grid.size.columns - 2
         let commands = Command.all.filter { command in
-            guard command.rank != nil else { return false }
+            guard command.rank != nil, model.options.keymap.label(of: command.id) != nil
+            else { return false }
             if command.operates, model.mayNotOperate != nil { return false }
-            if command.id == .undo, model.undoSeconds == nil { return false }
-            // On a page only what works there.
-            if !model.page.hasRows, case .no = command.availability(model) {
-                return command.operates
+            switch command.availability(model) {
+            case .yes: return true
+            case .no: return !command.isQuiet
+            // On a page only what means something there.
+            case .elsewhere: return false
             }
-            return true
         }
         var shown: [Command] = []
         var used = 0
@@ -118,14 +120,13 @@ extension Painter {
     private func hint(_ command: Command) -> Line {
         let isOff = command.availability(model) != .yes
         return [
-            Span(command.keyNames[0], isOff ? .disabled : .key),
+            Span(model.options.keymap.label(of: command.id) ?? "", isOff ? .disabled : .key),
             Span(" \(title(command))", isOff ? .disabled : .dim),
         ]
     }
 
     private func title(_ command: Command) -> Label {
         switch command.id {
-        case .pause where model.isPaused: "resume"
         case .freeze where model.frozenAt != nil: "go on"
         case .quit where !model.pages.isAtRoot: "back"
         default: command.title
@@ -192,6 +193,6 @@ extension Painter {
 }
 
 extension Model {
-    /// What keys act on is paused: `P` lets it go on.
+    /// What keys act on is paused.
     var isPaused: Bool { current?.state == .paused || current?.pausedBy != nil }
 }

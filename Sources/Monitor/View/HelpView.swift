@@ -3,14 +3,19 @@ import Terminal
 
 /// The help page, made from the table of commands.
 enum HelpText {
-    static func lines(columns: Int, model: Model?, glyphs: Glyphs) -> [Line] {
+    static func lines(_ model: Model, glyphs: Glyphs) -> [Line] {
         var lines: [Line] = []
         for group in Command.Group.allCases {
             if !lines.isEmpty { lines.append([]) }
             lines.append([Span(safe(group.rawValue), .strong)])
+            // Without the right to act there are no keys for it.
+            if group == .act, let reason = model.mayNotOperate {
+                lines.append([Span("  \(reason)", .disabled)])
+            }
             for command in Command.all where command.group == group {
+                if command.operates, model.mayNotOperate != nil { continue }
                 lines.append(line(command, model))
-                if command.operates, let model, case .no(let reason) = command.availability(model) {
+                if command.operates, let reason = command.availability(model).reason {
                     lines.append([Span("              now not: \(reason)", .disabled)])
                 }
             }
@@ -36,18 +41,15 @@ enum HelpText {
         return lines
     }
 
-    /// At most; the reasons why something is off come and go.
-    static func lineCount(columns: Int) -> Int {
-        lines(columns: columns, model: nil, glyphs: .ascii).count
-    }
+    static func lineCount(_ model: Model) -> Int { lines(model, glyphs: .ascii).count }
 
-    private static func line(_ command: Command, _ model: Model?) -> Line {
-        let keys = command.keyNames.dropFirst().reduce(into: command.keyNames[0]) {
-            $0 += ", " + $1
-        }
-        return [
-            Span("  "), Span(keys, .key),
-            Span(Label(repeating: " ", count: 12 - keys.columns)), Span(command.help),
+    private static func line(_ command: Command, _ model: Model) -> Line {
+        let keys = model.options.keymap.allLabels(of: command.id)
+        // What has no key is called by its name.
+        let shown: Line =
+            keys.isEmpty ? [Span(":\(safe(command.id.name))", .dim)] : [Span(keys, .key)]
+        return [Span("  ")] + shown + [
+            Span(Label(repeating: " ", count: max(1, 12 - shown.columns))), Span(command.help),
         ]
     }
 
@@ -63,14 +65,25 @@ enum HelpText {
 }
 
 extension Painter {
+    /// For the lower edge of a box: the keys of commands, and what they do there.
+    func keys(_ hints: [(ids: [Command.ID], text: Label)]) -> Line {
+        var line: Line = []
+        for (ids, text) in hints {
+            let labels = ids.compactMap { model.options.keymap.label(of: $0) }
+            guard let first = labels.first else { continue }
+            if !line.isEmpty { line.append(Span("  ")) }
+            line.append(Span(labels.dropFirst().reduce(into: first) { $0 += " " + $1 }, .key))
+            line.append(Span(" \(text)", .dim))
+        }
+        return line
+    }
+
     mutating func drawHelp(scroll: Int) {
-        let all = HelpText.lines(columns: grid.size.columns, model: model, glyphs: glyphs)
+        let all = HelpText.lines(model, glyphs: glyphs)
         let rect = centered(rows: all.count + 2, columns: 76)
         let inside = box(
             rect, title: [Span("Help", .dialogTitle)],
-            footer: [
-                Span("j k", .key), Span(" scroll  ", .dim), Span("q", .key), Span(" back", .dim),
-            ])
+            footer: keys([([.down, .up], "scroll"), ([.quit], "back")]))
         let start = min(scroll, max(0, all.count - inside.rows))
         for (index, line) in all.dropFirst(start).prefix(inside.rows).enumerated() {
             put(line, row: inside.row + index, column: inside.column, width: inside.columns)

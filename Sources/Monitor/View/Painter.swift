@@ -109,6 +109,7 @@ package func render(_ model: Model, size: Size, look: Look) -> Grid {
     switch model.overlay {
     case .help(let scroll)?: painter.drawHelp(scroll: scroll)
     case .menu(let menu)?: painter.drawMenu(menu)
+    case .palette(let palette)?: painter.drawPalette(palette)
     case .preview(let preview)?: painter.drawPreview(preview)
     case .filter(let prompt)?: painter.drawPrompt(prompt)
     case nil: break

@@ -1,0 +1,234 @@
+import Control
+package import Terminal
+
+/// Everything that a key does. The one table from which keys, footer, help, palette, manual and
+/// tests come; no key is looked at outside of it but in what is being typed.
+package struct Command: Sendable {
+    package enum ID: String, CaseIterable, Hashable, Sendable {
+        case help, commands, quit, cancel, redraw
+        case up, down, pageUp, pageDown, first, last, open
+        case filter, sort, invert, freeze
+        case tag, untag
+        case retry, hold, release, pause, resume, reassign, bounce, purge, undo
+        case showDestinations, showDestination, showQueue, showMessage
+    }
+
+    package enum Group: String, CaseIterable, Sendable {
+        case act = "Act"
+        case look = "Look"
+        case pages = "Pages"
+        case move = "Move"
+        case general = "General"
+    }
+
+    package enum Availability: Hashable, Sendable {
+        case yes
+        /// Not now, and why.
+        case no(Label)
+        /// It means nothing on this page.
+        case elsewhere(Label)
+
+        /// Why not; nil if it can be done.
+        package var reason: Label? {
+            switch self {
+            case .yes: nil
+            case .no(let reason), .elsewhere(let reason): reason
+            }
+        }
+    }
+
+    package let id: ID
+    /// Unless the operator's file says otherwise; the first is the one that is shown.
+    package let keys: [Key]
+    /// One word or two, for the footer.
+    package let title: Label
+    /// A line, for help.
+    package let help: Label
+    package let group: Group
+    /// Changes what the daemon does: not for `--read-only` nor for a peer without the right.
+    package let operates: Bool
+    /// Destroys something, once its time to undo it is over.
+    package let isDangerous: Bool
+    /// In the footer only while it can be done.
+    package let isQuiet: Bool
+    /// Rank in the footer; nil: not there.
+    package let rank: Int?
+    package let availability: @Sendable (Model) -> Availability
+
+    private init(
+        _ id: ID, _ keys: [Key], _ title: Label, _ help: Label, _ group: Group,
+        operates: Bool = false, dangerous: Bool = false, quiet: Bool = false, rank: Int? = nil,
+        availability: @escaping @Sendable (Model) -> Availability = { _ in .yes }
+    ) {
+        self.id = id
+        self.keys = keys
+        self.title = title
+        self.help = help
+        self.group = group
+        self.operates = operates
+        isDangerous = dangerous
+        isQuiet = quiet
+        self.rank = rank
+        self.availability = { model in
+            if operates, let reason = model.mayNotOperate { return .no(reason) }
+            return availability(model)
+        }
+    }
+
+    package static let all: [Command] = [
+        Command(
+            .retry, ["F"], "retry", "retry now: make waiting mail due; limits still hold", .act,
+            operates: true, rank: 2, availability: needsTarget),
+        Command(
+            .pause, ["P"], "pause", "keep a destination back, for a time or until resumed", .act,
+            operates: true, rank: 4, availability: needsDestination),
+        Command(
+            .resume, ["C"], "resume", "let a paused destination go on", .act, operates: true,
+            quiet: true, rank: 5, availability: needsPaused),
+        Command(
+            .reassign, ["R"], "reassign", "move a destination to another worker", .act,
+            operates: true, rank: 6,
+            availability: {
+                let needed = needsDestination($0)
+                if needed != .yes { return needed }
+                return $0.status?.workers.isEmpty == false ? .yes : .no("no worker is known yet")
+            }),
+        Command(
+            .hold, ["H"], "hold", "keep queued mail back until it is released", .act,
+            operates: true, rank: 13, availability: needsTarget),
+        Command(
+            .release, ["L"], "release", "let held mail go on", .act, operates: true, quiet: true,
+            rank: 12, availability: needsHeld),
+        Command(
+            .bounce, ["B"], "bounce",
+            "give mail up and tell its senders, after a time to undo it",
+            .act, operates: true, dangerous: true, rank: 14, availability: needsTarget),
+        Command(
+            .purge, ["D"], "purge", "delete queued mail, after a time to undo it", .act,
+            operates: true, dangerous: true, rank: 3, availability: needsTarget),
+        Command(
+            .undo, ["u"], "undo", "undo the last action, while that is possible", .act,
+            operates: true, quiet: true, rank: 8,
+            availability: {
+                $0.isUndoing
+                    ? .no("the undo is under way")
+                    : $0.undoSeconds != nil ? .yes : .no("there is nothing to undo")
+            }),
+        Command(
+            .tag, [" "], "tag", "tag the row; actions are then about all tagged rows", .act,
+            rank: 15, availability: tags),
+        Command(
+            .untag, ["U"], "untag", "clear all tags", .act, quiet: true,
+            availability: { $0.tags.isEmpty ? .no("nothing is tagged") : .yes }),
+
+        Command(
+            .open, [.enter], "more", "go into what is under the cursor", .look, rank: 9,
+            availability: opens),
+        Command(
+            .filter, ["/"], "filter", "show some only: state = backoff and age > 1h", .look,
+            rank: 7, availability: filters),
+        Command(
+            .sort, ["S"], "sort", "choose what the rows are sorted by", .look, rank: 10,
+            availability: sorts),
+        Command(.invert, ["I"], "invert", "turn the order round", .look, availability: sorts),
+        Command(
+            .freeze, ["z"], "freeze", "stop the screen, or let it go on", .look, rank: 11),
+
+        page(.showDestinations, .destinations, "all destinations"),
+        page(.showDestination, .destination, "all about the destination under the cursor"),
+        page(.showQueue, .queue, "the messages in the queue"),
+        page(.showMessage, .message, "all about the message under the cursor"),
+
+        Command(.down, ["j", .down], "down", "one row down", .move),
+        Command(.up, ["k", .up], "up", "one row up", .move),
+        Command(.pageDown, [.pageDown, .control("f")], "page down", "one screen down", .move),
+        Command(.pageUp, [.pageUp, .control("b")], "page up", "one screen up", .move),
+        Command(.first, ["g", .home], "first", "to the first row", .move),
+        Command(.last, ["G", .end], "last", "to the last row", .move),
+
+        Command(.help, ["?", .function(1)], "help", "what the keys do", .general, rank: 1),
+        Command(
+            .commands, [":"], "commands", "all that can be done, by name", .general, rank: 16),
+        Command(
+            .quit, ["q"], "quit", "back to the page below; quits at the last", .general, rank: 0),
+        Command(
+            .cancel, [.escape], "cancel",
+            "close what is open, clear the tags, the filter, go back; never quits", .general),
+        Command(.redraw, [.control("l")], "redraw", "draw the screen anew", .general),
+    ]
+
+    package static func with(_ id: ID) -> Command? { all.first { $0.id == id } }
+
+    private static func page(_ id: ID, _ kind: PageKind, _ help: Label) -> Command {
+        Command(
+            id, [.character(kind.key)], kind.title, help, .pages,
+            availability: { $0.obstacle(to: kind).map(Availability.no) ?? .yes })
+    }
+
+    // MARK: Conditions
+
+    private static let needsTarget: @Sendable (Model) -> Availability = { model in
+        model.targets.isEmpty ? .no(model.page.noTarget) : .yes
+    }
+
+    private static let needsDestination: @Sendable (Model) -> Availability = { model in
+        if !model.destinationTargets.isEmpty { return .yes }
+        return .no(
+            model.tags.isEmpty
+                ? model.page.noTarget : "what is tagged are messages: this is for destinations")
+    }
+
+    private static let needsPaused: @Sendable (Model) -> Availability = { model in
+        let needed = needsDestination(model)
+        if needed != .yes || !model.tags.isEmpty || model.current == nil { return needed }
+        return model.isPaused ? .yes : .no("it is not paused")
+    }
+
+    private static let needsHeld: @Sendable (Model) -> Availability = { model in
+        let needed = needsTarget(model)
+        guard needed == .yes, model.tags.isEmpty else { return needed }
+        if let message = model.page.message {
+            return message.state == .held ? .yes : .no("it is not held")
+        }
+        return model.current?.held == 0 ? .no("none of its mail is held") : .yes
+    }
+
+    private static let needsRow: @Sendable (Model) -> Availability = { model in
+        model.page.target == nil ? .no(model.page.noTarget) : .yes
+    }
+
+    private static let opens: @Sendable (Model) -> Availability = { model in
+        if model.page.opened(in: model) != nil { return .yes }
+        if !model.page.hasRows { return .elsewhere("there is nothing to go into on this page") }
+        return .no(model.page.target == nil ? model.page.noTarget : "there is no more to it")
+    }
+
+    private static let tags: @Sendable (Model) -> Availability = { model in
+        model.page.hasRows ? needsRow(model) : .elsewhere("there are no rows to tag on this page")
+    }
+
+    private static let filters: @Sendable (Model) -> Availability = { model in
+        model.page.fields == nil ? .elsewhere("there is nothing to filter on this page") : .yes
+    }
+
+    private static let sorts: @Sendable (Model) -> Availability = { model in
+        model.page.sorts.isEmpty ? .elsewhere("there is nothing to sort on this page") : .yes
+    }
+}
+
+extension Model {
+    /// Why no action is allowed at all; nil if they are.
+    package var mayNotOperate: Label? {
+        if options.readOnly { return "read only: started with --read-only" }
+        guard let status else { return "the daemon has not answered yet" }
+        if status.mayOperate { return nil }
+        return status.mayNotOperateBecause.map { "not allowed: \(safe($0))" }
+            ?? "not allowed: this user may look, not act"
+    }
+}
+
+extension Key: ExpressibleByExtendedGraphemeClusterLiteral {
+    package init(extendedGraphemeClusterLiteral value: Character) {
+        self = .character(value)
+    }
+}
