@@ -8,7 +8,7 @@ DESTDIR ?=
 RELEASE = -c release --static-swift-stdlib
 BENCH ?=
 
-.PHONY: help demo test bench simulate build release install lint format imports clean
+.PHONY: help demo test bench simulate build release install man lint format imports clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,13 +40,34 @@ release: ## Build for use
 	@echo "==> Building the release (the first build takes some minutes)"
 	$(SWIFT) build $(RELEASE)
 
-install: release ## Install into PREFIX (default /usr/local)
+install: release man ## Install into PREFIX (default /usr/local)
 	@echo "==> Installing into $(DESTDIR)$(PREFIX)"
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/sluice/themes
 	install -s -m 755 .build/release/sluice .build/release/sluiced $(DESTDIR)$(PREFIX)/bin
 	install -m 644 themes/* $(DESTDIR)$(PREFIX)/share/sluice/themes
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 644 .build/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 .build/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 .build/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 644 .build/man/sluice.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sluice
+	install -m 644 .build/man/sluiced.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sluiced
+	install -m 644 .build/man/_sluice .build/man/_sluiced $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	install -m 644 .build/man/sluice.fish .build/man/sluiced.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -d $(DESTDIR)$(PREFIX)/share/sluice/scenarios
 	install -m 644 scenarios/* $(DESTDIR)$(PREFIX)/share/sluice/scenarios
+
+man: release ## Write the manual and the completions for shells into .build/man
+	@echo "==> Writing the manual"
+	install -d .build/man
+	.build/release/sluice --experimental-dump-help | .build/release/sluice manual sluice.1 > .build/man/sluice.1
+	.build/release/sluiced --experimental-dump-help | .build/release/sluice manual sluiced.8 > .build/man/sluiced.8
+	.build/release/sluice manual sluice.toml.5 < docs/sluice.toml > .build/man/sluice.toml.5
+	for program in sluice sluiced; do \
+	  .build/release/$$program --generate-completion-script bash > .build/man/$$program.bash && \
+	  .build/release/$$program --generate-completion-script zsh > .build/man/_$$program && \
+	  .build/release/$$program --generate-completion-script fish > .build/man/$$program.fish || exit 1; \
+	done
 
 lint: ## Check the format of the sources
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift

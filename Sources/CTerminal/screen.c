@@ -46,7 +46,7 @@ static void send(const char *bytes) {
 
 /* The private modes above are ignored by every terminal that parses CSI; only real old ones
  * and the kernel's console are spared. */
-static int understands_modes(const char *name) {
+int ct_understands_modes(const char *name) {
     return strncmp(name, "vt", 2) != 0 && strncmp(name, "linux", 5) != 0;
 }
 
@@ -151,7 +151,7 @@ int ct_open(const char *name, int input, int output, int color, int mouse) {
     }
     output_fd = own_output;
     uses_mouse = mouse;
-    knows_modes = understands_modes(name);
+    knows_modes = ct_understands_modes(name);
     arm(own_input);
 
     char *copy = strdup(name);

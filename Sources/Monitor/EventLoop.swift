@@ -1,5 +1,6 @@
 import Glibc
 import Mail
+import Settings
 import Terminal
 
 /// Waits for what happens, hands it to the model, and shows what has changed. It belongs to the
@@ -8,28 +9,34 @@ struct EventLoop {
     private let terminal: Terminal
     private let mailbox: Mailbox
     private let requests: AsyncStream<Effect>.Continuation
-    private let look: Look
+    private var look: Look
+    private let themes: ThemeFinder
+    private let keepTheme: @Sendable (String) -> Void
     private let period: Duration
     private let start = ContinuousClock.now
+    private static let frame = Duration.milliseconds(125)
     private var model: Model
     private var isDirty = true
     private var ending: Monitor.Ending?
 
     init(
-        configuration: Monitor.Configuration, terminal: Terminal, mailbox: Mailbox,
+        configuration: Monitor.Configuration, theme: Theme, terminal: Terminal, mailbox: Mailbox,
         requests: AsyncStream<Effect>.Continuation
     ) {
         self.terminal = terminal
         self.mailbox = mailbox
         self.requests = requests
-        look = Look(theme: configuration.theme, capabilities: terminal.capabilities)
+        look = Look(theme: theme, capabilities: terminal.capabilities)
+        themes = configuration.themes
+        keepTheme = configuration.keepTheme
         period = min(.seconds(1), max(.milliseconds(100), configuration.interval))
         model = Model(
             options: Model.Options(
                 interval: configuration.interval, readOnly: configuration.readOnly,
-                keymap: configuration.keymap),
+                keymap: configuration.keymap, themes: configuration.themes.names()),
             size: terminal.size, moment: Self.moment(since: start))
         model.query.filter = configuration.filter
+        model.theme = theme.name
     }
 
     mutating func run() -> Monitor.Ending {
@@ -46,7 +53,11 @@ struct EventLoop {
                 terminal.present(render(model, size: terminal.size, look: look))
                 isDirty = false
             }
-            for event in terminal.wait(until: nextTick) { handle(event) }
+            // What the operator waits for is drawn as going on, between the ticks too.
+            let frame = ContinuousClock.now + Self.frame
+            let until = model.isWaiting ? min(nextTick, frame) : nextTick
+            for event in terminal.wait(until: until) { handle(event) }
+            if model.isWaiting, ContinuousClock.now >= frame { apply(.tick) }
             let mail = mailbox.take()
             for event in mail.events { apply(event) }
             if mail.isStopped, ending == nil { ending = .cancelled }
@@ -85,12 +96,25 @@ struct EventLoop {
         for effect in effects {
             switch effect {
             case .quit: ending = ending ?? .quit
+            case .theme(let name): show(theme: name)
+            case .keepTheme(let name): keepTheme(name)
             case .repaint:
                 terminal.repaint()
                 isDirty = true
             case .fetch, .plan, .apply, .undo: requests.yield(effect)
             }
         }
+    }
+
+    /// A theme that is broken is said to be, and the one before stays.
+    private mutating func show(theme name: String) {
+        do throws(SettingsError) {
+            look.theme = try themes.theme(named: name)
+        } catch {
+            let first = error.problems.first.map { "\($0)" } ?? ""
+            model.say(.failed, "theme \(safe(name)): \(safe(first))")
+        }
+        isDirty = true
     }
 
     private static func moment(since start: ContinuousClock.Instant) -> Moment {

@@ -5,7 +5,11 @@ package import Terminal
 /// The monitor on a terminal.
 package enum Monitor {
     package struct Configuration: Sendable {
-        package var theme: Theme
+        /// nil: the one for the terminal's ground, which is asked for it.
+        package var theme: Theme?
+        package var themes: ThemeFinder
+        /// Remembers the theme that the operator chose.
+        package var keepTheme: @Sendable (String) -> Void
         package var interval: Duration
         package var readOnly: Bool
         package var keymap: Keymap
@@ -19,17 +23,23 @@ package enum Monitor {
         package var unicode: Bool?
         package var mouse: Bool
         package var filter: String?
+        /// The variable of the environment, for terminals that do not say what their ground is.
+        package var colorfgbg: String?
         package var input: Int32
         package var output: Int32
 
         package init(
-            theme: Theme, interval: Duration = .seconds(1), readOnly: Bool = false,
+            theme: Theme?, themes: ThemeFinder = ThemeFinder(folders: []),
+            keepTheme: @escaping @Sendable (String) -> Void = { _ in },
+            interval: Duration = .seconds(1), readOnly: Bool = false,
             keymap: Keymap = .standard, terminal: String, noColor: Bool = false,
             depth: ColorDepth? = nil,
             unicode: Bool? = nil, mouse: Bool = true, filter: String? = nil,
-            input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO
+            colorfgbg: String? = nil, input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO
         ) {
             self.theme = theme
+            self.themes = themes
+            self.keepTheme = keepTheme
             self.interval = interval
             self.readOnly = readOnly
             self.keymap = keymap
@@ -39,6 +49,7 @@ package enum Monitor {
             self.unicode = unicode
             self.mouse = mouse
             self.filter = filter
+            self.colorfgbg = colorfgbg
             self.input = input
             self.output = output
         }
@@ -107,10 +118,13 @@ package enum Monitor {
                 name: configuration.terminal, input: configuration.input,
                 output: configuration.output, depth: configuration.depth,
                 unicode: configuration.unicode, noColor: configuration.noColor,
-                mouse: configuration.mouse, waker: mailbox.waker)
+                mouse: configuration.mouse, asksGround: configuration.theme == nil,
+                colorfgbg: configuration.colorfgbg, waker: mailbox.waker)
             defer { terminal.close() }
+            let theme =
+                configuration.theme ?? configuration.themes.theme(for: terminal.ground)
             var loop = EventLoop(
-                configuration: configuration, terminal: terminal, mailbox: mailbox,
+                configuration: configuration, theme: theme, terminal: terminal, mailbox: mailbox,
                 requests: requests)
             return .success(loop.run())
         } catch {
@@ -132,7 +146,7 @@ package enum Monitor {
                 ticket: ticket, await result { try await source.apply(plan, request) })
         case .undo(let action):
             return .undone(await result { try await source.undo(action) })
-        case .quit, .repaint: return nil
+        case .quit, .repaint, .theme, .keepTheme: return nil
         }
     }
 

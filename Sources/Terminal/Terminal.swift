@@ -21,6 +21,8 @@ package final class Terminal {
     }
 
     package let capabilities: Capabilities
+    /// What it said of its ground when it was asked; nil: it was not, or nothing is known.
+    package let ground: TerminalGround?
     package private(set) var size: Size
     package let waker: Waker
 
@@ -31,6 +33,8 @@ package final class Terminal {
     private var shown: Grid?
     private var pairs: [ColorPair: Int32] = [:]
     private var isOpen = true
+    /// Keys that came while the terminal was asked.
+    private var early: [Key] = []
 
     private struct ColorPair: Hashable {
         var foreground: Color
@@ -41,11 +45,14 @@ package final class Terminal {
     ///   - name: the value of TERM.
     ///   - depth: instead of what the terminal can and NO_COLOR asks for.
     ///   - unicode: instead of what the locale says.
+    ///   - asksGround: whether to find out if its ground is light, which may take
+    ///     `TerminalGround.patience`.
+    ///   - colorfgbg: the variable of the environment, for where it does not answer.
     ///   - waker: what other threads use to end `wait`.
     package init(
         name: String, input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO,
         depth: ColorDepth? = nil, unicode: Bool? = nil, noColor: Bool = false, mouse: Bool = true,
-        waker: Waker
+        asksGround: Bool = false, colorfgbg: String? = nil, waker: Waker
     ) throws(TerminalError) {
         guard isatty(input) == 1, isatty(output) == 1 else { throw .notATerminal }
         guard !name.isEmpty else { throw .unknown("") }
@@ -57,6 +64,10 @@ package final class Terminal {
         // Before the screen, so that no moment is without them.
         signals = ct_signals_begin()
         guard signals >= 0 else { throw .failed }
+        let asked =
+            asksGround && depth != .mono
+            ? TerminalGround.ask(name: name, input: input, output: output, colorfgbg: colorfgbg)
+            : (ground: nil, typed: [])
         let result = ct_open(name, input, output, depth == .mono ? 0 : 1, mouse ? 1 : 0)
         guard result == CT_OK else {
             ct_signals_end()
@@ -69,8 +80,10 @@ package final class Terminal {
         }
         self.input = input
         self.waker = waker
+        ground = asked.ground
         capabilities = Capabilities(depth: depth, unicode: unicode ?? utf8)
         size = Self.readSize()
+        early = decoder.feed(asked.typed)
     }
 
     deinit {
@@ -143,6 +156,10 @@ package final class Terminal {
 
     /// Waits until something happens, at most until `deadline`, and returns all that has.
     package func wait(until deadline: ContinuousClock.Instant) -> [Event] {
+        if !early.isEmpty {
+            defer { early.removeAll() }
+            return early.map(Event.key)
+        }
         var polled = [
             pollfd(fd: input, events: Int16(POLLIN), revents: 0),
             pollfd(fd: signals, events: Int16(POLLIN), revents: 0),

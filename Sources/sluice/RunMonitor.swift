@@ -11,6 +11,7 @@ struct MonitorOptions: Sendable {
     /// Nil for the screen, where there is a terminal.
     var mode: MonitorMode?
     var isReadOnly: Bool
+    var usesMouse = true
     var interval: Duration
 }
 
@@ -35,20 +36,18 @@ private func show(
     _ client: ControlClient, _ options: MonitorOptions, _ console: Console
 ) async throws -> Int32 {
     let finder = ThemeFinder.standard
-    let theme: Theme
-    do throws(SettingsError) {
-        theme = try finder.theme(named: options.theme)
-    } catch {
-        throw CommandFailure.usage("\(error)")
-    }
+    let theme = try theme(options, finder, console)
     let keymap = try Keymap.operators()
     do throws(TerminalError) {
         let ending = try await Monitor.run(
             configuration: Monitor.Configuration(
-                theme: theme, interval: options.interval, readOnly: options.isReadOnly,
+                theme: theme, themes: finder,
+                keepTheme: { ChosenTheme.keep($0, environment: Console.environment) },
+                interval: options.interval, readOnly: options.isReadOnly,
                 keymap: keymap,
                 terminal: environment("TERM") ?? "",
-                noColor: environment("NO_COLOR")?.isEmpty == false),
+                noColor: environment("NO_COLOR")?.isEmpty == false,
+                mouse: options.usesMouse, colorfgbg: environment("COLORFGBG")),
             source: client)
         switch ending {
         case .quit, .cancelled: return ExitStatus.done
@@ -60,6 +59,27 @@ private func show(
         console.warn("\(error): showing lines instead")
         try await follow(client, every: options.interval, console)
         return ExitStatus.done
+    }
+}
+
+/// The one that was asked for, or chosen before; nil: whichever suits the terminal.
+private func theme(
+    _ options: MonitorOptions, _ finder: ThemeFinder, _ console: Console
+) throws -> Theme? {
+    if let name = options.theme {
+        do throws(SettingsError) {
+            return try finder.theme(named: name)
+        } catch {
+            throw CommandFailure.usage("\(error)")
+        }
+    }
+    guard let name = ChosenTheme.name(environment: Console.environment) else { return nil }
+    do throws(SettingsError) {
+        return try finder.theme(named: name)
+    } catch {
+        // It was chosen once and has become unreadable since: no reason not to start.
+        console.warn("\(error)")
+        return nil
     }
 }
 

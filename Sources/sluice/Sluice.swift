@@ -20,7 +20,8 @@ struct Sluice: AsyncParsableCommand {
             Top.self, StatusCommand.self, Destinations.self, Messages.self, Workers.self,
             Actions.self, Show.self, Events.self, Trace.self, Retry.self, Purge.self, Hold.self,
             Release.self, Bounce.self, Pause.self, Resume.self, Reassign.self, Undo.self,
-            Reload.self, Backup.self, Send.self, ThemeCommand.self, KeysCommand.self, Simulate.self,
+            Reload.self, Backup.self, Send.self, ThemeCommand.self, KeysCommand.self,
+            ManualCommand.self, Simulate.self,
             Demo.self,
         ],
         defaultSubcommand: Top.self)

@@ -28,6 +28,9 @@ struct Top: AsyncParsableCommand {
     @Flag(help: "Offer no actions.")
     var readOnly = false
 
+    @Flag(inversion: .prefixedNo, help: "Take presses and the wheel of the mouse.")
+    var mouse = true
+
     @Option(help: ArgumentHelp("Seconds between updates, 0.1 to 3600.", valueName: "s"))
     var interval = 1.0
 
@@ -41,6 +44,7 @@ struct Top: AsyncParsableCommand {
         let status = try await runMonitor(
             MonitorOptions(
                 socket: connection.path, theme: theme, mode: mode, isReadOnly: readOnly,
+                usesMouse: mouse,
                 interval: .seconds(interval)))
         if status != ExitStatus.done { throw ExitCode(status) }
     }

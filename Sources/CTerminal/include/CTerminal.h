@@ -33,6 +33,9 @@ int ct_locale_is_utf8(void);
 /* Colours that the terminfo entry promises; 0 where it is unknown. */
 int ct_terminfo_colors(const char *name, int output);
 
+/* 1 where it parses what it does not know, and so can be asked; 0 for vt100 and the console. */
+int ct_understands_modes(const char *name);
+
 /* Takes over the terminal: alternate screen, no echo, bracketed paste, and the mouse if asked. */
 int ct_open(const char *name, int input, int output, int color, int mouse);
 

@@ -23,11 +23,17 @@ package struct Selector: Codable, Hashable, Sendable {
     package var messages: [String]
     /// For an action on deliveries a filter over messages; else one over destinations.
     package var filter: String?
+    /// A filter over destinations, whatever the action: all the mail of those that match.
+    package var destinationFilter: String?
 
-    package init(destinations: [String] = [], messages: [String] = [], filter: String? = nil) {
+    package init(
+        destinations: [String] = [], messages: [String] = [], filter: String? = nil,
+        destinationFilter: String? = nil
+    ) {
         self.destinations = destinations
         self.messages = messages
         self.filter = filter
+        self.destinationFilter = destinationFilter
     }
 
     /// What is left out selects nothing.
@@ -36,6 +42,7 @@ package struct Selector: Codable, Hashable, Sendable {
         destinations = try container.decodeIfPresent([String].self, forKey: .destinations) ?? []
         messages = try container.decodeIfPresent([String].self, forKey: .messages) ?? []
         filter = try container.decodeIfPresent(String.self, forKey: .filter)
+        destinationFilter = try container.decodeIfPresent(String.self, forKey: .destinationFilter)
     }
 }
 

@@ -356,6 +356,9 @@ extension Dispatcher {
         var parts: [String] = []
         if request.action == .workers { parts.append(Counted.workers(request.worker ?? 0)) }
         if let filter = request.selector.filter { parts.append(filter) }
+        if let filter = request.selector.destinationFilter {
+            parts.append("destinations with \(filter)")
+        }
         parts += request.selector.destinations.prefix(5).map { id in
             Int64(id).flatMap { table[$0]?.title } ?? "destination \(id)"
         }

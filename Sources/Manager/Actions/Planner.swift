@@ -56,12 +56,18 @@ struct Planner {
         if let text = selector.filter {
             or(try Self.parse(text, fields: .messages))
         }
-        let fields = FilterFields.messages
-        for id in selector.destinations {
-            guard let field = fields["destination"] else { continue }
-            or(.comparison(FilterComparison(field: field, op: .equal, value: .text(id))))
-        }
         var ids: Set<DeliveryID> = []
+        let destinations = try await self.destinations(of: selector)
+        if !destinations.isEmpty, let field = FilterFields.messages["destination"] {
+            // One comparison for all, however many they are: it is answered with their numbers.
+            let any = FilterComparison(field: field, op: .equal, value: .text("*"))
+            let query = DeliveryQuery(
+                filter: .comparison(any), limit: 1,
+                now: try await dispatcher.run { $0.clocks.wall() }
+            ) { _ in destinations }
+            ids.formUnion(
+                try await reader.read { spool throws(SpoolError) in try spool.select(query) })
+        }
         if let expression {
             let query = try await query(expression)
             ids.formUnion(
@@ -83,6 +89,19 @@ struct Planner {
             }
         }
         return ids.sorted()
+    }
+
+    /// The destinations that a selector names or matches.
+    private func destinations(of selector: Selector) async throws -> [Int64] {
+        let named = selector.destinations.compactMap { Int64($0) }
+        guard let text = selector.destinationFilter else { return named }
+        let filter = try Self.parse(text, fields: .destinations)
+        let matching = try await dispatcher.run { dispatcher in
+            let now = dispatcher.clocks.wall()
+            return dispatcher.destinationRows().filter { filter.matches($0.lookup(at: now)) }
+                .compactMap { Int64($0.id) }
+        }
+        return Array(Set(named + matching))
     }
 
     /// A query whose destination fields are answered from the dispatcher's rows of this instant.
@@ -209,9 +228,9 @@ struct Planner {
     // MARK: Destinations
 
     private func planDestinations(_ request: PlanRequest) async throws -> Plan {
-        let filter = try request.selector.filter.map { text throws(APIError) in
-            try Self.parse(text, fields: .destinations)
-        }
+        let selector = request.selector
+        let filters = try [selector.filter, selector.destinationFilter].compactMap { $0 }
+            .map { text throws(APIError) in try Self.parse(text, fields: .destinations) }
         return try await dispatcher.run { dispatcher in
             let now = dispatcher.clocks.wall()
             let selected =
@@ -219,7 +238,7 @@ struct Planner {
                 ? []
                 : dispatcher.destinationRows().filter { row in
                     request.selector.destinations.contains(row.id)
-                        || (filter?.matches(row.lookup(at: now)) ?? false)
+                        || filters.contains { $0.matches(row.lookup(at: now)) }
                 }.sorted { $0.queued > $1.queued }
             try dispatcher.validate(request)
             let rows = selected.filter(request.changes)

@@ -7,8 +7,8 @@ package struct Command: Sendable {
     package enum ID: String, CaseIterable, Hashable, Sendable {
         case help, commands, quit, cancel, redraw
         case up, down, pageUp, pageDown, first, last, open
-        case filter, sort, invert, freeze
-        case tag, untag
+        case filter, sort, invert, freeze, theme
+        case tag, tagRange, tagAll, untag
         case retry, hold, release, pause, resume, reassign, bounce, purge, undo
         case showDestinations, showDestination, showQueue, showMessage
     }
@@ -118,8 +118,17 @@ package struct Command: Sendable {
             .tag, [" "], "tag", "tag the row; actions are then about all tagged rows", .act,
             rank: 15, availability: tags),
         Command(
+            .tagRange, ["v"], "range",
+            "tag the rows from here to where the cursor goes next; the screen stands still", .act,
+            availability: tags),
+        Command(
+            .tagAll, ["A"], "all", "make actions about all rows that match the filter", .act,
+            availability: choosesAll),
+        Command(
             .untag, ["U"], "untag", "clear all tags", .act, quiet: true,
-            availability: { $0.tags.isEmpty ? .no("nothing is tagged") : .yes }),
+            availability: {
+                $0.tags.isEmpty && $0.matching == nil ? .no("nothing is tagged") : .yes
+            }),
 
         Command(
             .open, [.enter], "more", "go into what is under the cursor", .look, rank: 9,
@@ -133,6 +142,9 @@ package struct Command: Sendable {
         Command(.invert, ["I"], "invert", "turn the order round", .look, availability: sorts),
         Command(
             .freeze, ["z"], "freeze", "stop the screen, or let it go on", .look, rank: 11),
+        Command(
+            .theme, [], "theme", "choose how the screen looks, and see it", .look,
+            availability: { $0.options.themes.isEmpty ? .no("no theme was found") : .yes }),
 
         page(.showDestinations, .destinations, "all destinations"),
         page(.showDestination, .destination, "all about the destination under the cursor"),
@@ -168,10 +180,14 @@ package struct Command: Sendable {
     // MARK: Conditions
 
     private static let needsTarget: @Sendable (Model) -> Availability = { model in
-        model.targets.isEmpty ? .no(model.page.noTarget) : .yes
+        model.targets.isEmpty && model.matching == nil ? .no(model.page.noTarget) : .yes
     }
 
     private static let needsDestination: @Sendable (Model) -> Availability = { model in
+        if let matching = model.matching {
+            return matching.kind == .destination
+                ? .yes : .no("what is chosen are messages: this is for destinations")
+        }
         if !model.destinationTargets.isEmpty { return .yes }
         return .no(
             model.tags.isEmpty
@@ -180,13 +196,13 @@ package struct Command: Sendable {
 
     private static let needsPaused: @Sendable (Model) -> Availability = { model in
         let needed = needsDestination(model)
-        if needed != .yes || !model.tags.isEmpty || model.current == nil { return needed }
+        if needed != .yes || model.hasChosen || model.current == nil { return needed }
         return model.isPaused ? .yes : .no("it is not paused")
     }
 
     private static let needsHeld: @Sendable (Model) -> Availability = { model in
         let needed = needsTarget(model)
-        guard needed == .yes, model.tags.isEmpty else { return needed }
+        guard needed == .yes, !model.hasChosen else { return needed }
         if let message = model.page.message {
             return message.state == .held ? .yes : .no("it is not held")
         }
@@ -207,6 +223,13 @@ package struct Command: Sendable {
         model.page.hasRows ? needsRow(model) : .elsewhere("there are no rows to tag on this page")
     }
 
+    private static let choosesAll: @Sendable (Model) -> Availability = { model in
+        if model.page.rowKind == nil {
+            return .elsewhere("there are no rows to choose on this page")
+        }
+        return model.page.position(in: model)?.total ?? 0 > 0 ? .yes : .no(model.page.noTarget)
+    }
+
     private static let filters: @Sendable (Model) -> Availability = { model in
         model.page.fields == nil ? .elsewhere("there is nothing to filter on this page") : .yes
     }
@@ -217,6 +240,9 @@ package struct Command: Sendable {
 }
 
 extension Model {
+    /// Actions are about more than the row under the cursor.
+    var hasChosen: Bool { !tags.isEmpty || matching != nil }
+
     /// Why no action is allowed at all; nil if they are.
     package var mayNotOperate: Label? {
         if options.readOnly { return "read only: started with --read-only" }

@@ -51,6 +51,13 @@ extension Model {
         case .up, .backTab, .control("p"): palette.selected = max(0, palette.selected - 1)
         case .pageDown: palette.selected = min(last, palette.selected + 10)
         case .pageUp: palette.selected = max(0, palette.selected - 10)
+        case .mouse(let mouse) where mouse.action == .press:
+            guard case .choice(let index)? = zone(row: mouse.row, column: mouse.column),
+                matches.indices.contains(index)
+            else { return [] }
+            // The second press does it.
+            if index == palette.selected { return handle(.enter, palette) }
+            palette.selected = index
         case .mouse(let mouse) where mouse.action == .wheelDown:
             palette.selected = min(last, palette.selected + 1)
         case .mouse(let mouse) where mouse.action == .wheelUp:

@@ -25,6 +25,27 @@ package enum UserFolder {
     }
 }
 
+/// The theme that the operator chose in the monitor: its name, in a file of its own.
+package enum ChosenTheme {
+    private static let file = "/theme"
+
+    package static func name(environment: (String) -> String?) -> String? {
+        UserFolder.path(environment: environment).flatMap { UserFolder.text(of: $0 + file) }?
+            .split { $0.isWhitespace }.first.map(String.init)
+    }
+
+    /// Best effort: without a place for it the choice lasts as long as the monitor.
+    package static func keep(_ name: String, environment: (String) -> String?) {
+        guard let folder = UserFolder.path(environment: environment) else { return }
+        if let slash = folder.lastIndex(of: "/") { mkdir(String(folder[..<slash]), 0o755) }
+        mkdir(folder, 0o755)
+        let partial = folder + file + ".partial"
+        guard let stream = fopen(partial, "w") else { return }
+        let isWritten = fputs(name + "\n", stream) >= 0
+        if fclose(stream) == 0, isWritten { rename(partial, folder + file) }
+    }
+}
+
 extension Keymap {
     /// `keys.toml` in the operator's folder.
     package static func path(environment: (String) -> String?) -> String? {

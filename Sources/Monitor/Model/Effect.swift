@@ -55,6 +55,10 @@ package enum Effect: Sendable {
     case plan(ticket: Int, PlanRequest)
     case apply(ticket: Int, plan: String, ApplyRequest)
     case undo(action: String)
+    /// Show another theme.
+    case theme(String)
+    /// Start with it from now on.
+    case keepTheme(String)
     case quit
     /// Draw the whole screen anew.
     case repaint

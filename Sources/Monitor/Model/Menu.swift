@@ -3,7 +3,9 @@ package struct Menu: Sendable {
     package enum Purpose: Sendable {
         case sort
         /// Which worker gets these.
-        case worker([Target])
+        case worker(Subject)
+        /// Seen while it is chosen; `before` comes back if none is.
+        case theme(before: String)
     }
 
     package enum Choice: Hashable, Sendable {
@@ -11,6 +13,7 @@ package struct Menu: Sendable {
         case sort(String?)
         /// nil: whichever the ring says.
         case worker(Int?)
+        case theme(String)
     }
 
     package var purpose: Purpose

@@ -9,13 +9,17 @@ package struct Model: Sendable {
         package var interval: Duration
         package var readOnly: Bool
         package var keymap: Keymap
+        /// The names that there are to choose from.
+        package var themes: [String]
 
         package init(
-            interval: Duration = .seconds(1), readOnly: Bool = false, keymap: Keymap = .standard
+            interval: Duration = .seconds(1), readOnly: Bool = false, keymap: Keymap = .standard,
+            themes: [String] = []
         ) {
             self.interval = interval
             self.readOnly = readOnly
             self.keymap = keymap
+            self.themes = themes
         }
     }
 
@@ -57,6 +61,11 @@ package struct Model: Sendable {
 
     var pages = PageStack()
     package var overlay: Overlay?
+    /// Actions are about all rows that match: of which page, by which filter.
+    var allChosen: (page: Int, query: String?)?
+    var range: RangeChoice?
+    /// The name of the theme that is shown.
+    package var theme = ThemeFinder.defaultName
     package var feedback: Feedback?
     /// The last action that can still be undone.
     package var undoable: ActionRow?

@@ -1,4 +1,5 @@
 package import Control
+import Filter
 
 /// What an action would do, before it does it. Bound to the ids of its targets and to the
 /// daemon's plan; what goes on behind it changes nothing in it.
@@ -10,27 +11,37 @@ package struct Preview: Sendable {
         case failed(Failure)
     }
 
-    package enum Focus: Hashable, Sendable, CaseIterable { case reason, count, cancel, confirm }
+    package enum Focus: Hashable, Sendable, CaseIterable {
+        /// How long a pause lasts.
+        case time
+        case reason, count, cancel, confirm
+    }
 
     package let action: ActionKind
-    package let targets: [Target]
+    package let subject: Subject
     /// For reassign: nil lets the ring decide.
     package let worker: Int?
     package var phase: Phase
+    /// When the phase began, on the clock of `Moment.elapsed`.
+    package var since: Duration
     package var focus = Focus.cancel
     /// The operator moved it: the plan's arrival no longer does.
     package var focusIsChosen = false
+    package var time = TextField()
     package var reason = TextField()
     package var count = TextField()
 
     package init(
-        action: ActionKind, targets: [Target], worker: Int? = nil, phase: Phase
+        action: ActionKind, subject: Subject, worker: Int? = nil, phase: Phase, since: Duration
     ) {
         self.action = action
-        self.targets = targets
+        self.subject = subject
+        self.since = since
         self.worker = worker
         self.phase = phase
     }
+
+    package var targets: [Target] { subject.targets }
 
     package var plan: Plan? {
         switch phase {
@@ -45,16 +56,39 @@ package struct Preview: Sendable {
     package var request: PlanRequest {
         PlanRequest(
             action: action,
-            selector: Selector(
-                destinations: targets.filter { $0.kind == .destination }.map(\.id),
-                messages: targets.filter { $0.kind == .delivery }.map(\.id)),
-            reason: reason.text, worker: worker)
+            selector: subject.selector(for: action), reason: reason.text, worker: worker,
+            seconds: seconds)
     }
 
     /// What Tab goes through, top to bottom.
     package var focuses: [Focus] {
-        Focus.allCases.filter { $0 != .count || plan?.mustTypeCount == true }
+        Focus.allCases.filter { focus in
+            switch focus {
+            case .count: plan?.mustTypeCount == true
+            case .time: action == .pause
+            case .reason, .cancel, .confirm: true
+            }
+        }
     }
+
+    /// A pause ends by itself after at most a year.
+    private static let longestPause = 366 * 86_400.0
+
+    /// How long the pause is to last; nil: until it is ended.
+    package var seconds: Double? {
+        let text = time.text.filter { $0 != " " }
+        return text.isEmpty ? nil : Quantity.duration(text)
+    }
+
+    /// What is wrong with the time that was typed; nil: nothing.
+    package var timeIsWrong: Bool {
+        guard time.text.contains(where: { $0 != " " }) else { return false }
+        guard let seconds else { return true }
+        return !(seconds > 0 && seconds <= Self.longestPause)
+    }
+
+    /// The plan is one for another time than what is typed now.
+    package var isOutdated: Bool { plan.map { $0.request.seconds != seconds } ?? false }
 
     /// The number that was typed; separators are allowed.
     package var typedCount: Int? {

@@ -18,7 +18,16 @@ extension Model {
         let next = status?.workers.first { $0.id != now && $0.state == .running }
         let selected = next.flatMap { choices.firstIndex(of: .worker($0.id)) } ?? 0
         overlay = .menu(
-            Menu(purpose: .worker(destinationTargets), choices: choices, selected: selected))
+            Menu(purpose: .worker(subject(for: .reassign)), choices: choices, selected: selected))
+    }
+
+    mutating func openThemeMenu() {
+        let choices = options.themes.map(Menu.Choice.theme)
+        guard !choices.isEmpty else { return }
+        overlay = .menu(
+            Menu(
+                purpose: .theme(before: theme), choices: choices,
+                selected: options.themes.firstIndex(of: theme) ?? 0))
     }
 
     mutating func handle(_ key: Key, _ menu: Menu) -> [Effect] {
@@ -26,17 +35,20 @@ extension Model {
         let last = menu.choices.count - 1
         switch key {
         // Enter takes what is chosen, whatever else it is bound to.
-        case .enter:
-            overlay = nil
-            let effects = choose(menu)
-            standBackFromEnter()
-            return effects
+        case .enter: return take(menu)
         case .tab: menu.selected = menu.selected == last ? 0 : menu.selected + 1
         case .backTab: menu.selected = menu.selected == 0 ? last : menu.selected - 1
         case .mouse(let mouse) where mouse.action == .wheelDown:
             menu.selected = min(last, menu.selected + 1)
         case .mouse(let mouse) where mouse.action == .wheelUp:
             menu.selected = max(0, menu.selected - 1)
+        case .mouse(let mouse) where mouse.action == .press:
+            guard case .choice(let index)? = zone(row: mouse.row, column: mouse.column),
+                menu.choices.indices.contains(index)
+            else { return [] }
+            // The second press takes it.
+            if index == menu.selected { return take(menu) }
+            menu.selected = index
         case .character(let character) where character.wholeNumberValue != nil:
             // A worker's number chooses it.
             guard case .worker = menu.purpose, let number = character.wholeNumberValue,
@@ -47,6 +59,7 @@ extension Model {
             switch options.keymap.command(for: key)?.id {
             case .cancel?, .quit?:
                 overlay = nil
+                if case .theme(let before) = menu.purpose { return wear(before) }
                 return []
             case .down?: menu.selected = menu.selected == last ? 0 : menu.selected + 1
             case .up?: menu.selected = menu.selected == 0 ? last : menu.selected - 1
@@ -56,23 +69,43 @@ extension Model {
             }
         }
         overlay = .menu(menu)
+        // A theme is seen while it is chosen.
+        if case .theme(let name) = menu.choices[menu.selected] { return wear(name) }
         return []
+    }
+
+    private mutating func take(_ menu: Menu) -> [Effect] {
+        overlay = nil
+        let effects = choose(menu)
+        standBackFromEnter()
+        return effects
+    }
+
+    private mutating func wear(_ name: String) -> [Effect] {
+        if theme == name { return [] }
+        theme = name
+        return [.theme(name)]
+    }
+
+    mutating func sort(by name: String?) -> [Effect] {
+        guard let sort = page.sorts.first(where: { $0.name == name }) else { return [] }
+        if name == query.sort {
+            query.descending.toggle()
+        } else {
+            query.sort = name
+            query.descending = sort.startsDescending
+        }
+        return queryChanged()
     }
 
     private mutating func choose(_ menu: Menu) -> [Effect] {
         switch (menu.choices[menu.selected], menu.purpose) {
-        case (.sort(let name), _):
-            if name == query.sort {
-                query.descending.toggle()
-            } else {
-                query.sort = name
-                let sort = page.sorts.first { $0.name == name }
-                query.descending = sort?.startsDescending ?? false
-            }
-            return queryChanged()
-        case (.worker(let worker), .worker(let targets)):
-            return preview(.reassign, targets: targets, worker: worker)
-        case (.worker, .sort): return []
+        case (.sort(let name), _): return sort(by: name)
+        case (.worker(let worker), .worker(let subject)):
+            return preview(.reassign, subject: subject, worker: worker)
+        case (.theme(let name), _):
+            return wear(name) + [.keepTheme(name)]
+        case (.worker, _): return []
         }
     }
 

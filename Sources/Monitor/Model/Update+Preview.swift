@@ -5,16 +5,35 @@ import Terminal
 /// Acting: plan, look, confirm, apply, report.
 extension Model {
     mutating func preview(
-        _ action: ActionKind, targets: [Target]? = nil, worker: Int? = nil
+        _ action: ActionKind, subject: Subject? = nil, worker: Int? = nil
     ) -> [Effect] {
-        let targets =
-            targets ?? (action.actsOnDeliveries ? self.targets : destinationTargets)
-        guard !targets.isEmpty else { return [] }
+        let subject = subject ?? self.subject(for: action)
+        guard !subject.isEmpty || action == .workers else { return [] }
         lastTicket += 1
         let preview = Preview(
-            action: action, targets: targets, worker: worker,
-            phase: .planning(ticket: lastTicket))
+            action: action, subject: subject, worker: worker,
+            phase: .planning(ticket: lastTicket), since: moment.elapsed)
         overlay = .preview(preview)
+        return [.plan(ticket: lastTicket, preview.request)]
+    }
+
+    /// Something is under way that the operator waits for: the screen shows that it goes on.
+    var isWaiting: Bool {
+        guard case .preview(let preview)? = overlay else { return false }
+        switch preview.phase {
+        case .planning, .applying: return true
+        case .ready, .failed: return false
+        }
+    }
+
+    /// Asks again, where the answer is one to another question than the operator's now.
+    private mutating func replan(_ preview: inout Preview) -> [Effect] {
+        guard preview.isOutdated, !preview.timeIsWrong, case .ready = preview.phase else {
+            return []
+        }
+        lastTicket += 1
+        preview.phase = .planning(ticket: lastTicket)
+        preview.since = moment.elapsed
         return [.plan(ticket: lastTicket, preview.request)]
     }
 
@@ -32,6 +51,13 @@ extension Model {
         switch result {
         case .success(let plan):
             preview.phase = .ready(plan)
+            preview.since = moment.elapsed
+            // The time was typed while the daemon counted.
+            if preview.focus != .time, preview.isOutdated, !preview.timeIsWrong {
+                let effects = replan(&preview)
+                overlay = .preview(preview)
+                return effects
+            }
             if !preview.focusIsChosen {
                 preview.focus =
                     preview.isDangerous || obstacle(preview) != nil ? .cancel : .confirm
@@ -52,6 +78,10 @@ extension Model {
         // The button asks for another plan.
         case .failed: return nil
         case .ready(let plan):
+            if preview.timeIsWrong {
+                return "how long? as in 30m, 2h or 1d; nothing: until resumed"
+            }
+            if preview.isOutdated { return "this is about another time: Enter in it asks again" }
             let touched =
                 preview.action.actsOnDeliveries
                 ? plan.counts.deliveries : plan.counts.destinations
@@ -82,8 +112,15 @@ extension Model {
             overlay = nil
             return []
         }
+        if case .mouse(let mouse) = key {
+            guard mouse.action == .press,
+                case .focus(let focus)? = zone(row: mouse.row, column: mouse.column)
+            else { return [] }
+            return press(focus, preview)
+        }
         if case .applying = preview.phase { return [] }
         let focuses = preview.focuses
+        let before = preview.focus
         let place = focuses.firstIndex(of: preview.focus) ?? 0
         switch (key, preview.focus) {
         case (.tab, _), (.down, _):
@@ -92,7 +129,7 @@ extension Model {
         case (.backTab, _), (.up, _):
             preview.focus = focuses[(place + focuses.count - 1) % focuses.count]
             preview.focusIsChosen = true
-        case (.enter, .reason), (.enter, .count):
+        case (.enter, .time), (.enter, .reason), (.enter, .count):
             // On to the next; only a button acts.
             preview.focus = focuses[place + 1]
             preview.focusIsChosen = true
@@ -103,12 +140,28 @@ extension Model {
         case (.left, .confirm), (.right, .cancel), (.left, .cancel), (.right, .confirm):
             preview.focus = preview.focus == .cancel ? .confirm : .cancel
             preview.focusIsChosen = true
+        case (_, .time): guard preview.time.edit(key) else { return [] }
         case (_, .reason): guard preview.reason.edit(key) else { return [] }
         case (_, .count): guard preview.count.edit(key) else { return [] }
         default: return []
         }
+        let effects = before == .time && preview.focus != .time ? replan(&preview) : []
         overlay = .preview(preview)
-        return []
+        return effects
+    }
+
+    /// A press of the mouse: a field takes the keys, a button has to have them before it acts, so
+    /// that no single press does.
+    mutating func press(_ focus: Preview.Focus, _ preview: Preview) -> [Effect] {
+        if case .applying = preview.phase { return [] }
+        if focus == .cancel { return handle(.escape, preview) }
+        if focus == .confirm, preview.focus == .confirm { return confirm(preview) }
+        var preview = preview
+        let effects = preview.focus == .time && focus != .time ? replan(&preview) : []
+        preview.focus = focus
+        preview.focusIsChosen = true
+        overlay = .preview(preview)
+        return effects
     }
 
     private mutating func confirm(_ preview: Preview) -> [Effect] {
@@ -120,11 +173,13 @@ extension Model {
         case .planning, .applying: return []
         case .failed:
             preview.phase = .planning(ticket: lastTicket)
+            preview.since = moment.elapsed
             preview.focusIsChosen = false
             preview.count = TextField()
             effect = .plan(ticket: lastTicket, preview.request)
         case .ready(let plan):
             preview.phase = .applying(ticket: lastTicket, plan)
+            preview.since = moment.elapsed
             let reason = preview.reason.text
             effect = .apply(
                 ticket: lastTicket, plan: plan.id,
@@ -152,7 +207,7 @@ extension Model {
         case .success(let action):
             report(action)
             if action.state == .undoable { undoable = action }
-            tags.removeAll()
+            clearChoice()
         case .failure(let failure):
             if !isShown { say(.failed, "not done: \(safe(failure.message))") }
         }

@@ -57,7 +57,17 @@ extension Model {
             say(.hint, reason)
             return []
         }
-        return perform(command.id)
+        guard range != nil else { return perform(command.id) }
+        switch command.id {
+        case .up, .down, .pageUp, .pageDown, .first, .last:
+            let effects = perform(command.id)
+            extendRange()
+            return effects
+        case .tag, .tagRange: return endRange(keeps: true)
+        case .cancel: return endRange(keeps: false)
+        // The range is what the rest is about.
+        default: return endRange(keeps: true) + perform(command.id)
+        }
     }
 
     private mutating func perform(_ command: Command.ID) -> [Effect] {
@@ -83,7 +93,10 @@ extension Model {
             return queryChanged()
         case .freeze: return freeze()
         case .tag: return tag()
-        case .untag: tags.removeAll()
+        case .tagRange: startRange()
+        case .tagAll: chooseAll()
+        case .untag: clearChoice()
+        case .theme: openThemeMenu()
         case .showDestinations: return show(.destinations)
         case .showDestination: return show(.destination)
         case .showQueue: return show(.queue)
@@ -107,8 +120,8 @@ extension Model {
     private mutating func cancel() -> [Effect] {
         if feedback != nil {
             feedback = nil
-        } else if !tags.isEmpty {
-            tags.removeAll()
+        } else if !tags.isEmpty || matching != nil {
+            clearChoice()
         } else if query.filter != nil {
             query.filter = nil
             return queryChanged()
@@ -129,6 +142,7 @@ extension Model {
 
     private mutating func tag() -> [Effect] {
         guard let target = page.target else { return [] }
+        allChosen = nil
         if let index = tags.firstIndex(of: target) {
             tags.remove(at: index)
         } else {

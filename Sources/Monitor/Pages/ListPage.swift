@@ -25,6 +25,10 @@ extension ListPage {
 
     var hasRows: Bool { true }
 
+    var cursorID: String? { list.current?.rowID }
+
+    func targets(from anchor: String) -> [Target] { list.rows(from: anchor).compactMap(\.target) }
+
     var tags: [Target] {
         get { list.tags }
         set { list.tags = newValue }

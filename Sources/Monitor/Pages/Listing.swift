@@ -3,14 +3,22 @@ import Control
 /// A row that the cursor follows by its identity.
 package protocol ListedRow: Sendable {
     var rowID: String { get }
+    /// What an action on it is about; nil: there is none.
+    var target: Target? { get }
+}
+
+extension ListedRow {
+    package var target: Target? { nil }
 }
 
 extension DestinationRow: ListedRow {
     package var rowID: String { id }
+    package var target: Target? { Target(id: id, name: name) }
 }
 
 extension MessageRow: ListedRow {
     package var rowID: String { id }
+    package var target: Target? { Target(.delivery, id: id, name: id) }
 }
 
 /// The row that is pointed at: its identity, not its place.
@@ -54,6 +62,14 @@ struct Listing<Row: ListedRow>: Sendable {
     var current: Row? {
         guard let id = cursor.id, !cursor.isLost else { return nil }
         return rows.first { $0.rowID == id }
+    }
+
+    /// From a row to the cursor's, in their order; of those that are here.
+    func rows(from anchor: String) -> ArraySlice<Row> {
+        guard let id = cursor.id, let start = rows.firstIndex(where: { $0.rowID == anchor }),
+            let end = rows.firstIndex(where: { $0.rowID == id })
+        else { return [] }
+        return rows[min(start, end)...max(start, end)]
     }
 
     // MARK: Rows

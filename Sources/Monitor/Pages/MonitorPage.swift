@@ -38,6 +38,12 @@ protocol MonitorPage: Sendable {
     var noTarget: Label { get }
     /// Whether it has rows that can be tagged.
     var hasRows: Bool { get }
+    /// What its rows are, for an action on all that match; nil: that makes no sense here.
+    var rowKind: Target.Kind? { get }
+    /// The identity of the row under the cursor.
+    var cursorID: String? { get }
+    /// The rows from the one of that identity to the cursor, both included.
+    func targets(from anchor: String) -> [Target]
     /// Rows that actions are about instead.
     var tags: [Target] { get set }
     /// The destination under the cursor, or that the page is about.
@@ -114,6 +120,9 @@ extension MonitorPage {
     mutating func queryChanged() {}
     var target: Target? { nil }
     var hasRows: Bool { false }
+    var rowKind: Target.Kind? { nil }
+    var cursorID: String? { nil }
+    func targets(from anchor: String) -> [Target] { [] }
     var noTarget: Label { "there is nothing here to act on" }
     var tags: [Target] {
         get { [] }

@@ -24,6 +24,13 @@ package struct Theme: Sendable {
         inks[depth]?[role] ?? .none
     }
 
+    /// The built-in one.
+    package static let standard: Theme = {
+        guard let theme = try? Theme(text: defaultText, file: ThemeFinder.defaultName + ".toml")
+        else { preconditionFailure("the built-in theme has an error") }
+        return theme
+    }()
+
     /// Those that it gives a look at a depth.
     func roles(_ depth: ColorDepth) -> Set<Role> { Set((inks[depth] ?? [:]).keys) }
 

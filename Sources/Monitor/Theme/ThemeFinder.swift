@@ -1,5 +1,6 @@
 import Glibc
 package import Settings
+package import Terminal
 
 /// Finds a theme by its name or by the path of its file.
 package struct ThemeFinder: Sendable {
@@ -42,7 +43,7 @@ package struct ThemeFinder: Sendable {
     /// path.
     package func theme(named name: String?) throws(SettingsError) -> Theme {
         guard let name else {
-            return try Theme(text: Theme.defaultText, file: Self.defaultName + ".toml")
+            return .standard
         }
         if name.contains("/") || name.hasSuffix(".toml") {
             guard let text = UserFolder.text(of: name) else {
@@ -59,6 +60,12 @@ package struct ThemeFinder: Sendable {
         throw SettingsError(
             file: name, line: nil,
             message: "no theme of that name; there are \(known.joined(separator: ", "))")
+    }
+
+    /// The one for a terminal's ground. Built in where the light one is not found.
+    package func theme(for ground: TerminalGround?) -> Theme {
+        if ground == .light, let light = try? theme(named: "light") { return light }
+        return .standard
     }
 
     /// Where a theme comes from: the file that `theme(named:)` reads; nil: built in, or nowhere.

@@ -56,7 +56,20 @@ extension Painter {
     }
 
     private var tagged: Line {
-        model.tags.isEmpty
+        if let matching = model.matching {
+            let count: Label =
+                model.page.position(in: model).map { "\(Format.exact($0.total)) " } ?? ""
+            let rest: Label = matching.filter == nil ? "" : "that match"
+            return [Span("\(glyphs.tag) all \(count)\(rest)", .tag)]
+        }
+        if model.range != nil {
+            let keys = model.options.keymap.label(of: .tagRange) ?? ""
+            return [
+                Span("\(glyphs.tag) \(Format.exact(model.tags.count)) tagged, to here", .tag),
+                Span("  "), Span(keys, .key), Span(" ends the range", .dim),
+            ]
+        }
+        return model.tags.isEmpty
             ? [] : [Span("\(glyphs.tag) \(Format.exact(model.tags.count)) tagged", .tag)]
     }
 
@@ -112,9 +125,13 @@ extension Painter {
             shown.append(command)
         }
         let ids = Set(shown.map(\.id))
-        put(
-            Command.all.filter { ids.contains($0.id) }.map(hint).fitted(width), row: row,
-            column: 1, width: width)
+        var x = 1
+        for command in Command.all where ids.contains(command.id) {
+            let hint = hint(command)
+            put(hint, row: row, column: x, width: width + 1 - x)
+            mark(.command(command.id), row: row, column: x, width: hint.columns)
+            x += hint.columns + 2
+        }
     }
 
     private func hint(_ command: Command) -> Line {

@@ -37,6 +37,22 @@ struct Gauge {
         ]
     }
 
+    /// For what goes on without saying how far it is: a block that moves to and fro, a step in an
+    /// eighth of a second.
+    func moving(_ seconds: Double, columns: Int, _ role: Role) -> Line {
+        guard columns > 0 else { return [] }
+        let block = max(1, columns / 4)
+        let room = columns - block
+        let steps = seconds.isFinite ? Int(min(max(0, seconds), 1e9) * 8) : 0
+        let place = room == 0 ? 0 : steps % (2 * room)
+        let before = place <= room ? place : 2 * room - place
+        return [
+            Span(Label(repeating: glyphs.closed, count: before), .gaugeClosed),
+            Span(Label(repeating: glyphs.bars[7], count: block), role),
+            Span(Label(repeating: glyphs.closed, count: room - before), .gaugeClosed),
+        ]
+    }
+
     /// The last `columns` of a history, the newest at the right, as tall as `peak`.
     func spark(_ history: [Int], columns: Int, peak: Int? = nil) -> Line {
         let shown = history.suffix(columns)

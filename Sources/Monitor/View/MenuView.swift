@@ -6,11 +6,9 @@ extension Painter {
         let title: Line
         switch menu.purpose {
         case .sort: title = [Span("Sort by", .dialogTitle)]
-        case .worker(let targets):
-            let what: Label =
-                targets.count == 1
-                ? safe(targets[0].name) : "\(Format.exact(targets.count)) destinations"
-            title = [Span("Reassign \(what) to", .dialogTitle)]
+        case .worker(let subject):
+            title = [Span("Reassign \(subject.label) to", .dialogTitle)]
+        case .theme: title = [Span("Theme", .dialogTitle)]
         }
         let lines = menu.choices.map(line)
         let columns = max(lines.map(\.columns).max() ?? 0, title.columns + 2, 26) + 6
@@ -25,6 +23,7 @@ extension Painter {
         for (index, line) in lines.dropFirst(start).prefix(inside.rows).enumerated() {
             let row = inside.row + index
             put(line, row: row, column: inside.column + 2, width: inside.columns - 2)
+            mark(.choice(start + index), row: row, column: inside.column, width: inside.columns)
             if start + index == menu.selected {
                 put(glyphs.cursor, .tag, row: row, column: inside.column, width: 1)
                 grid.tint(
@@ -44,6 +43,7 @@ extension Painter {
                 Span(sort.title, isNow ? .strong : nil), Span(isNow ? " \(arrow)" : "  ", .tag),
                 Span(Label(repeating: " ", count: 12 - sort.title.columns)), Span(sort.help, .dim),
             ]
+        case .theme(let name): return [Span(safe(name))]
         case .worker(nil): return [Span("ring"), Span("  unpinned: the ring decides", .dim)]
         case .worker(let id?):
             guard let worker = model.status?.workers.first(where: { $0.id == id }) else {

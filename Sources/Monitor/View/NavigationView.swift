@@ -8,7 +8,8 @@ extension Painter {
         let end = put(crumbs, row: row, column: 1, width: width)
         let room = width - end - 1
         guard room > 0 else { return }
-        let tabs = PageKind.allCases.filter { $0 != model.page.kind }.map { kind -> Line in
+        let kinds = PageKind.allCases.filter { $0 != model.page.kind }
+        let tabs = kinds.map { kind -> Line in
             let isOff = model.obstacle(to: kind) != nil
             return [
                 Span(safe(String(kind.key)), isOff ? .disabled : .key),
@@ -16,7 +17,13 @@ extension Painter {
             ]
         }
         let right = tabs.fitted(room, gap: 2)
-        put(right, row: row, column: 1 + width - right.columns, width: right.columns)
+        let start = 1 + width - right.columns
+        put(right, row: row, column: start, width: right.columns)
+        var x = start
+        for (kind, tab) in zip(kinds, tabs) where x + tab.columns <= start + right.columns {
+            mark(.page(kind), row: row, column: x, width: tab.columns)
+            x += tab.columns + 2
+        }
     }
 
     /// From the bottom of the stack to its top.

@@ -3,6 +3,8 @@ package import Terminal
 /// Draws parts of the model into a grid. Each view is an extension in its own file.
 struct Painter {
     var grid: Grid
+    /// What can be pressed, what lies on top last.
+    var zones: [(rect: Rect, zone: Zone)] = []
     let model: Model
     let look: Look
     let layout: Layout
@@ -98,14 +100,20 @@ struct Painter {
 
 /// The screen, as a value: the same model, size and look give the same grid.
 package func render(_ model: Model, size: Size, look: Look) -> Grid {
+    draw(model, size: size, look: look).grid
+}
+
+func draw(_ model: Model, size: Size, look: Look) -> Painter {
     var painter = Painter(model: model, size: size, look: look)
-    guard size.rows > 0, size.columns > 0 else { return painter.grid }
+    guard size.rows > 0, size.columns > 0 else { return painter }
     painter.drawHeader()
     painter.drawNavigation()
     model.page.draw(on: &painter)
     if model.isStale { painter.dimData() }
     painter.drawStatus()
     painter.drawHints()
+    // What lies under something else cannot be pressed.
+    if model.overlay != nil { painter.zones.removeAll() }
     switch model.overlay {
     case .help(let scroll)?: painter.drawHelp(scroll: scroll)
     case .menu(let menu)?: painter.drawMenu(menu)
@@ -114,5 +122,5 @@ package func render(_ model: Model, size: Size, look: Look) -> Grid {
     case .filter(let prompt)?: painter.drawPrompt(prompt)
     case nil: break
     }
-    return painter.grid
+    return painter
 }

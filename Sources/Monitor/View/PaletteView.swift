@@ -31,6 +31,7 @@ extension Painter {
         for (index, command) in matches.dropFirst(start).prefix(room).enumerated() {
             let row = inside.row + 1 + index
             put(line(command), row: row, column: inside.column + 2, width: inside.columns - 2)
+            mark(.choice(start + index), row: row, column: inside.column, width: inside.columns)
             guard start + index == palette.selected else { continue }
             put(glyphs.cursor, .tag, row: row, column: inside.column, width: 1)
             grid.tint(
@@ -48,7 +49,7 @@ extension Painter {
             Span(key, reason == nil ? .key : .disabled),
             Span(Label(repeating: " ", count: max(1, 7 - key.columns))),
             Span(name, reason == nil ? .strong : .disabled),
-            Span(Label(repeating: " ", count: max(1, 18 - name.columns))),
+            Span(Label(repeating: " ", count: max(1, 19 - name.columns))),
             Span(reason.map { "not now: \($0)" } ?? command.help, reason == nil ? nil : .disabled),
         ]
     }

@@ -43,11 +43,7 @@ private struct PreviewText {
     }
 
     private var target: Line {
-        let names = preview.targets.prefix(3).map { safe($0.name) }
-        let more = preview.targets.count - names.count
-        var label = names.dropFirst().reduce(into: names.first ?? "") { $0 += ", " + $1 }
-        if more > 0 { label += " and \(Format.exact(more)) more" }
-        var line: Line = [Span(label, .strong)]
+        var line: Line = [Span(preview.subject.label, .strong)]
         if preview.action == .reassign {
             line.append(Span(" \(glyphs.into) ", .dim))
             line.append(
@@ -141,6 +137,21 @@ private struct PreviewText {
     }
 }
 
+extension Subject {
+    /// In words: "gmail.com, yahoo.com, aol.com and 12 more".
+    var label: Label {
+        if let matching {
+            let rows: Label = matching.kind == .destination ? "destinations" : "deliveries"
+            return matching.filter.map { "all \(rows) that match \(safe($0))" } ?? "all \(rows)"
+        }
+        let names = targets.prefix(3).map { safe($0.name) }
+        var label = names.dropFirst().reduce(into: names.first ?? "") { $0 += ", " + $1 }
+        let more = targets.count - names.count
+        if more > 0 { label += " and \(Format.exact(more)) more" }
+        return label
+    }
+}
+
 extension Painter {
     /// Longer lines are hard to read.
     private static let previewColumns = 96
@@ -151,8 +162,8 @@ extension Painter {
             columns: min(grid.size.columns, Self.previewColumns) - 4)
         var lines = text.lines
         let mustType = preview.plan?.mustTypeCount == true
-        // The reason, the count if it must be typed, the buttons, and air between them.
-        let controls = mustType ? 3 : 2
+        // Fields, buttons, and air between them.
+        let controls = preview.focuses.count - 1
         let frame = grid.size.rows >= 6 ? 2 : 0
         let room = grid.size.rows - frame - controls
         let air = room > lines.count + 2 ? 1 : 0
@@ -189,13 +200,19 @@ extension Painter {
         _ preview: Preview, mustType: Bool, _ inside: Rect, _ top: Int, air: Int
     ) {
         var row = top
+        if preview.focuses.contains(.time) {
+            field(
+                "for", preview.time, .time, preview, "until resumed; or 30m, 2h, 1d", row: row,
+                inside)
+            row += 1
+        }
         field(
-            "reason", preview.reason, preview.focus == .reason, "optional, kept with the action",
+            "reason", preview.reason, .reason, preview, "optional, kept with the action",
             row: row, inside)
         row += 1
         if mustType {
             let count = Format.exact(preview.plan?.counts.deliveries ?? 0)
-            field("type \(count)", preview.count, preview.focus == .count, "", row: row, inside)
+            field("type \(count)", preview.count, .count, preview, "", row: row, inside)
             row += 1
         }
         row += air
@@ -203,9 +220,11 @@ extension Painter {
     }
 
     private mutating func field(
-        _ title: Label, _ field: TextField, _ isFocused: Bool, _ placeholder: Label, row: Int,
-        _ inside: Rect
+        _ title: Label, _ field: TextField, _ focus: Preview.Focus, _ preview: Preview,
+        _ placeholder: Label, row: Int, _ inside: Rect
     ) {
+        let isFocused = preview.focus == focus
+        mark(.focus(focus), row: row, column: inside.column, width: inside.columns)
         let width = max(7, title.columns + 1)
         put(title, isFocused ? .strong : .dim, row: row, column: inside.column, width: width)
         drawField(
@@ -216,17 +235,24 @@ extension Painter {
     private mutating func drawButtons(_ preview: Preview, row: Int, _ inside: Rect) {
         let obstacle = model.obstacle(preview)
         var x = inside.column
-        x = button("Cancel", preview.focus == .cancel, danger: false, off: false, row: row, x)
+        x = button("Cancel", .cancel, preview, danger: false, off: false, row: row, x)
         let isFailed = if case .failed = preview.phase { true } else { false }
         var title = isFailed ? "Preview again" : preview.action.title
         if preview.action.actsOnDeliveries, let plan = preview.plan {
             title += " \(Format.exact(plan.counts.deliveries))"
         }
         x = button(
-            title, preview.focus == .confirm, danger: preview.isDangerous, off: obstacle != nil,
+            title, .confirm, preview, danger: preview.isDangerous, off: obstacle != nil,
             row: row, x + 2)
         let rest = inside.column + inside.columns - x - 2
         guard rest > 8 else { return }
+        if let waited = waited(preview) {
+            let gauge = gauge.moving(waited, columns: min(16, rest - 6), .gauge)
+            put(
+                gauge + [Span(" \(Format.age(waited))", .dim)], row: row, column: x + 2,
+                width: rest)
+            return
+        }
         if let obstacle {
             put(obstacle, .warning, row: row, column: x + 2, width: rest)
         } else if let plan = preview.plan, let left = model.secondsLeft(plan), left < 30 {
@@ -235,15 +261,28 @@ extension Painter {
         }
     }
 
+    /// Seconds that the daemon has been at it, once that is long enough to be told.
+    private func waited(_ preview: Preview) -> Double? {
+        switch preview.phase {
+        case .planning, .applying: break
+        case .ready, .failed: return nil
+        }
+        let seconds = (model.moment.elapsed - preview.since).inSeconds
+        return seconds >= 0.5 ? seconds : nil
+    }
+
     /// Brackets say what has the focus where colours cannot.
     private mutating func button(
-        _ title: Label, _ isFocused: Bool, danger: Bool, off: Bool, row: Int, _ column: Int
+        _ title: Label, _ focus: Preview.Focus, _ preview: Preview, danger: Bool, off: Bool,
+        row: Int, _ column: Int
     ) -> Int {
+        let isFocused = preview.focus == focus
         let text: Label = isFocused ? "[ \(title) ]" : "  \(title)  "
         let role: Role =
             isFocused ? (danger ? .dangerFocused : .buttonFocused) : .button
         let rect = Rect(row: row, column: column, rows: 1, columns: text.columns)
         fill(rect, role)
+        mark(.focus(focus), row: row, column: column, width: text.columns)
         put(text, off ? .disabled : nil, row: row, column: column, width: text.columns)
         return column + text.columns
     }

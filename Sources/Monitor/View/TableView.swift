@@ -76,7 +76,7 @@ extension Painter {
                     align: column.alignment)
                 x += width + 1
             }
-            if list.tags.contains(where: { $0.id == row.rowID }) {
+            if model.matching != nil || list.tags.contains(where: { $0.id == row.rowID }) {
                 put(glyphs.tag, .tag, row: y, column: 1, width: 1)
             }
             if row.rowID == list.cursor.id, !list.cursor.isLost {
@@ -98,6 +98,7 @@ extension Painter {
             var title = column.title.columns <= width ? column.title : column.shortTitle
             if title.columns > width { title = "" }
             let indent = column.indent(width)
+            if let sort = column.sort { mark(.sort(sort), row: y, column: x, width: width) }
             put(
                 title, sorted ? .headingSorted : nil, row: y, column: x + indent,
                 width: width - indent, align: column.alignment)

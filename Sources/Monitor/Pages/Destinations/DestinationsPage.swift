@@ -31,7 +31,8 @@ struct DestinationsPage: ListPage {
     var fields: FilterFields? { .destinations }
 
     var destination: DestinationRow? { list.current }
-    var target: Target? { list.current.map { Target(id: $0.id, name: $0.name) } }
+    var target: Target? { list.current?.target }
+    var rowKind: Target.Kind? { .destination }
 
     /// Names of the filter language, most asked for first.
     var sorts: [SortChoice] { Self.sorts }

@@ -35,7 +35,8 @@ struct QueuePage: ListPage {
     var fields: FilterFields? { .messages }
 
     var message: MessageRow? { list.current }
-    var target: Target? { list.current.map { Target(.delivery, id: $0.id, name: $0.id) } }
+    var target: Target? { list.current?.target }
+    var rowKind: Target.Kind? { .delivery }
     var destinationTarget: Target? { list.current?.destinationTarget }
 
     /// Names of the filter language, most asked for first.
