@@ -25,14 +25,21 @@ package struct UnixTime: Hashable, Comparable, Sendable {
 
     package static func < (a: UnixTime, b: UnixTime) -> Bool { a.milliseconds < b.milliseconds }
 
+    // What is out of range becomes the nearest that is not: a time may come from a damaged row, and
+    // the daemon goes on.
+
     package static func + (time: UnixTime, duration: Duration) -> UnixTime {
         let (seconds, attoseconds) = duration.components
-        return UnixTime(
-            milliseconds: time.milliseconds + seconds * 1000 + attoseconds / 1_000_000_000_000_000)
+        let (whole, isTooLong) = seconds.multipliedReportingOverflow(by: 1000)
+        let (sum, overflow) = time.milliseconds.addingReportingOverflow(
+            isTooLong ? whole : whole &+ attoseconds / 1_000_000_000_000_000)
+        guard isTooLong || overflow else { return UnixTime(milliseconds: sum) }
+        return UnixTime(milliseconds: duration < .zero ? .min : .max)
     }
 
     package static func - (a: UnixTime, b: UnixTime) -> Duration {
-        .milliseconds(a.milliseconds - b.milliseconds)
+        let (difference, overflow) = a.milliseconds.subtractingReportingOverflow(b.milliseconds)
+        return .milliseconds(overflow ? (a < b ? .min : .max) : difference)
     }
 }
 

@@ -34,6 +34,15 @@ final class DataDirectory: Sendable {
         close(file)
     }
 
+    /// - Throws: `unusable` if there is no spool yet.
+    func requireDatabase() throws(SpoolError) {
+        guard access(databasePath, F_OK) == 0 else {
+            throw SpoolError(
+                code: .unusable, cause: "there is no spool here: is data_dir right?",
+                context: databasePath)
+        }
+    }
+
     /// An empty file with a name that no other has, readable for its owner only.
     func createTemporaryFile(prefix: String) throws(SpoolError) -> String {
         var template = Array("\(path)/\(prefix)XXXXXX".utf8CString)
@@ -53,6 +62,28 @@ final class DataDirectory: Sendable {
             }
             if name.hasPrefix(prefix) { unlink("\(path)/\(name)") }
         }
+    }
+
+    /// Writes a file that only its owner may read, in a folder of this directory, and returns when
+    /// it is on the disk. One with the same name is replaced.
+    func keep(_ bytes: [UInt8], as name: String, in folder: String) throws(SpoolError) {
+        let folder = "\(path)/\(folder)"
+        guard mkdir(folder, 0o700) == 0 || errno == EEXIST else {
+            throw Self.unusable(folder, "cannot be made", errno)
+        }
+        let file = open("\(folder)/\(name)", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw Self.unusable(folder, "cannot be written", errno) }
+        defer { close(file) }
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                throw Self.unusable(folder, "is there room on its disk?", errno)
+            }
+            rest = rest.dropFirst(count)
+        }
+        guard fsync(file) == 0 else { throw Self.unusable(folder, "cannot be written", errno) }
     }
 
     /// What is left on its disk for others than root.

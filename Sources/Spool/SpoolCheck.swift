@@ -1,4 +1,5 @@
 import GRDB
+import Mail
 
 /// Looks a spool over that no daemon uses, and repairs what can be repaired without guessing.
 package struct SpoolCheck: Sendable {
@@ -10,6 +11,10 @@ package struct SpoolCheck: Sendable {
 
     /// Lines of SQLite's own check, and rows of one kind, that are told one by one.
     private static let maximumLines = 20
+    /// Where texts are kept that have lost their envelopes, in the data directory.
+    package static let keptFolder = "recovered"
+    /// More messages than any spool has seen since its ids were last known.
+    private static let safeDistance: Int64 = 1 << 32
 
     package private(set) var findings: [Finding] = []
     package private(set) var messages = 0
@@ -27,6 +32,7 @@ package struct SpoolCheck: Sendable {
         let directory = try DataDirectory(path: path)
         defer { directory.release() }
         let file = directory.databasePath
+        try directory.requireDatabase()
         try SpoolSchema.inspect(path: file)
         do {
             var configuration = SpoolSchema.configuration(SQLiteSpool.Options())
@@ -36,7 +42,7 @@ package struct SpoolCheck: Sendable {
             try queue.writeWithoutTransaction { database in
                 guard try checkFile(database) else { return }
                 try database.inTransaction {
-                    try checkRows(database)
+                    try checkRows(database, in: directory)
                     return .commit
                 }
             }
@@ -85,22 +91,18 @@ package struct SpoolCheck: Sendable {
 
     // MARK: The rows
 
-    private mutating func checkRows(_ database: Database) throws {
+    private mutating func checkRows(_ database: Database, in directory: DataDirectory) throws {
         func count(_ sql: String) throws -> Int { try Int.fetchOne(database, sql: sql) ?? 0 }
         try checkDeliveries(database)
         deliveries = try count("SELECT count(*) FROM deliveries")
         messages = try count("SELECT count(DISTINCT id >> 16) FROM deliveries")
         destinations = try count("SELECT count(*) FROM destinations")
 
-        let orphans = "message NOT IN (SELECT id >> 16 FROM deliveries)"
-        try settle(
-            try count("SELECT count(*) FROM bodies WHERE \(orphans)"),
-            "messages without a delivery", "removed: nobody waits for them",
-            "DELETE FROM bodies WHERE \(orphans)", database)
+        try checkOrphans(database, in: directory)
         let lost = "destination NOT NULL AND destination NOT IN (SELECT id FROM destinations)"
         try settle(
-            try count("SELECT count(*) FROM deliveries WHERE \(lost)"),
-            "deliveries for destinations that are not there", "they will be routed again",
+            try deliveries(database, lost), "for destinations that are not there",
+            "they will be routed again",
             """
             UPDATE deliveries SET destination = NULL, state = CASE state WHEN 1 THEN 0 ELSE state END
             WHERE \(lost)
@@ -111,24 +113,101 @@ package struct SpoolCheck: Sendable {
             AND NOT EXISTS (SELECT 1 FROM actions WHERE actions.state = 'undoable')
             """
         try settle(
-            try count("SELECT count(*) FROM deliveries WHERE \(marked)"),
-            "deliveries marked by an action that is not there", "held: release or purge them",
+            try deliveries(database, marked), "marked by an action that is not there",
+            "held: release or purge them",
             "UPDATE deliveries SET state = \(StoredState.held.rawValue) WHERE \(marked)", database)
-        let largest = "(SELECT ifnull(max(id) >> 16, 0) FROM deliveries)"
-        try settle(
-            try count(
-                "SELECT count(*) FROM meta WHERE key = 'next_message' AND value <= \(largest)"),
-            "mark of the message ids below an id in use", "raised",
-            "UPDATE meta SET value = \(largest) + 1 WHERE key = 'next_message'", database)
+        try checkMessageIDs(database)
+    }
+
+    /// The ids of the deliveries for which `condition` holds, and their number.
+    private func deliveries(
+        _ database: Database, _ condition: String
+    ) throws -> (ids: [String], count: Int) {
+        let ids = try Int64.fetchAll(
+            database,
+            sql: """
+                SELECT id FROM deliveries WHERE \(condition) ORDER BY id LIMIT \(Self.maximumLines)
+                """)
+        let count = try Int.fetchOne(
+            database, sql: "SELECT count(*) FROM deliveries WHERE \(condition)")
+        return (ids.map { DeliveryID(rawValue: $0).description }, count ?? 0)
     }
 
     private mutating func settle(
-        _ count: Int, _ what: String, _ repair: String, _ sql: String, _ database: Database
+        _ found: (ids: [String], count: Int), _ what: String, _ repair: String, _ sql: String,
+        _ database: Database
     ) throws {
-        guard count > 0 else { return }
+        guard found.count > 0 else { return }
         if repairs { try database.execute(sql: sql) }
+        add("\(found.count) deliveries \(what) (\(Self.list(found)))", repair)
+    }
+
+    private mutating func add(_ what: String, _ repair: String) {
         let end = repairs ? repair : "--repair: \(repair)"
-        findings.append(Finding(text: "\(count) \(what); \(end)", isRepaired: repairs))
+        findings.append(Finding(text: "\(what); \(end)", isRepaired: repairs))
+    }
+
+    private static func list(_ found: (ids: [String], count: Int)) -> String {
+        found.ids.joined(separator: ", ") + (found.count > found.ids.count ? ", …" : "")
+    }
+
+    /// Texts of messages that have no delivery: nobody can tell for whom they are, but they can be
+    /// read, so a repair keeps them as files.
+    private mutating func checkOrphans(_ database: Database, in directory: DataDirectory) throws {
+        let orphans = try Int64.fetchAll(
+            database,
+            sql: """
+                SELECT message FROM bodies WHERE message NOT IN (SELECT id >> 16 FROM deliveries)
+                ORDER BY message
+                """)
+        guard !orphans.isEmpty else { return }
+        let ids = orphans.map { MessageID(rawValue: $0).description }
+        if repairs {
+            let body = try RawStatement(database, "SELECT data FROM bodies WHERE message = ?")
+            for (orphan, id) in zip(orphans, ids) {
+                try body.bind(orphan, at: 1)
+                if try body.step() {
+                    let bytes = body.withBlob(0) { Array($0) }
+                    try directory.keep(bytes, as: "\(id).eml", in: Self.keptFolder)
+                }
+                body.reset()
+                try database.execute(
+                    sql: "DELETE FROM bodies WHERE message = ?", arguments: [orphan])
+            }
+        }
+        add(
+            "\(orphans.count) messages without a delivery "
+                + "(\(Self.list((Array(ids.prefix(Self.maximumLines)), ids.count))))",
+            "moved to \(directory.path)/\(Self.keptFolder): send them by hand, or delete them")
+    }
+
+    /// The mark is above every id that was ever given out. Where it is gone, nobody knows that:
+    /// then it is set so far above the ids in use that none can come again.
+    private mutating func checkMessageIDs(_ database: Database) throws {
+        let largest =
+            try Int64.fetchOne(
+                database,
+                sql: """
+                    SELECT max(ifnull((SELECT max(id) >> 16 FROM deliveries), 0),
+                        ifnull((SELECT max(message) FROM bodies), 0))
+                    """) ?? 0
+        let mark = try Int64.fetchOne(
+            database, sql: "SELECT value FROM meta WHERE key = 'next_message'")
+        let (fault, raised): (String, Int64)
+        switch mark {
+        case nil: (fault, raised) = ("is missing", largest + Self.safeDistance)
+        case let mark? where mark <= 0 || mark >= 1 << 47:
+            (fault, raised) = ("is out of range", largest + Self.safeDistance)
+        case let mark? where mark <= largest:
+            (fault, raised) = ("is below an id in use", largest + 1)
+        default: return
+        }
+        if repairs {
+            try database.execute(
+                sql: "INSERT OR REPLACE INTO meta (key, value) VALUES ('next_message', ?)",
+                arguments: [raised])
+        }
+        add("the mark of the message ids \(fault)", "set to \(raised)")
     }
 
     /// Rows that cannot be understood, bodies that are missing or not as long as they were: what
@@ -144,6 +223,9 @@ package struct SpoolCheck: Sendable {
         while try row.step() {
             do throws(SpoolError) {
                 let delivery = try DeliveryRow.decode(row)
+                if let fault = Self.fault(of: delivery) {
+                    faults.append("delivery \(delivery.id): \(fault)")
+                }
                 switch row.optionalInt(18) {
                 case nil:
                     faults.append("delivery \(delivery.id): its message's text is missing")
@@ -164,5 +246,25 @@ package struct SpoolCheck: Sendable {
         if more > 0 {
             findings.append(Finding(text: "and \(more) more of these", isRepaired: false))
         }
+    }
+
+    /// What no version of this program has written.
+    private static func fault(of delivery: StoredDelivery) -> String? {
+        if delivery.recipients.isEmpty { return "it has no recipients" }
+        let addresses = delivery.recipients.map(\.address)
+        for address in addresses where !isAddress(address) {
+            return "'\(SafeText(address, limit: 100))' is no address"
+        }
+        let sender = delivery.message.sender
+        if !sender.isEmpty, !isAddress(sender) {
+            return "its sender '\(SafeText(sender, limit: 100))' is no address"
+        }
+        return delivery.attempts < 0 ? "it has \(delivery.attempts) attempts" : nil
+    }
+
+    private static func isAddress(_ text: String) -> Bool {
+        let address = try? EmailAddress(
+            parsing: text, allowUTF8: true, allowBarePostmaster: true)
+        return address != nil
     }
 }

@@ -85,8 +85,13 @@ enum SpoolSchema {
         return migrator
     }
 
-    static func configuration(_ options: SQLiteSpool.Options) -> Configuration {
+    /// - Parameter anySize: as in `inspect`.
+    static func configuration(
+        _ options: SQLiteSpool.Options, anySize: Bool = false
+    ) -> Configuration {
         var configuration = Configuration()
+        // Before anything else is asked of the file.
+        if anySize { configuration.prepareDatabase(takeAnySize) }
         configuration.label = "spool"
         configuration.foreignKeysEnabled = false
         configuration.busyMode = .timeout(5)
@@ -119,12 +124,14 @@ enum SpoolSchema {
 
     /// Looks at an existing file through a connection that cannot change it.
     ///
+    /// - Parameter anySize: also a file that is shorter than it says.
     /// - Throws: `damaged` for what is not a spool, `tooNew` for a later schema.
-    static func inspect(path: String) throws(SpoolError) {
+    static func inspect(path: String, anySize: Bool = false) throws(SpoolError) {
         do {
             var configuration = Configuration()
             configuration.readonly = true
             configuration.busyMode = .timeout(5)
+            if anySize { configuration.prepareDatabase(takeAnySize) }
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             defer { try? queue.close() }
             try queue.read { database in
@@ -150,9 +157,16 @@ enum SpoolSchema {
         } catch {
             var error = SpoolError(error, context: path)
             if error.code == .damaged, error.context == path, error.cause.contains("SQLite code") {
-                error.cause += "; restore it from a backup, or move it away to start an empty one"
+                error.cause +=
+                    "; save what can be read with sluiced fsck --salvage, restore a backup, or "
+                    + "move it away to start an empty one"
             }
             throw error
         }
+    }
+
+    /// SQLite refuses a file that is shorter than its header says, but not with this.
+    static func takeAnySize(_ database: Database) throws {
+        try database.execute(sql: "PRAGMA writable_schema = ON")
     }
 }

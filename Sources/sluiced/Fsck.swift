@@ -5,12 +5,27 @@ import Spool
 struct Fsck: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check the spool of a daemon that is not running.",
-        discussion: "Exit status: 0 good, or all repaired; 1 something is wrong.")
+        discussion: """
+            Without options nothing is changed. Exit status: 0 good, all repaired, or all salvaged; \
+            1 something is wrong, or the spool cannot be looked at; 2 wrong usage or configuration.
+            """)
 
     @OptionGroup var options: ConfigurationOptions
 
     @Flag(help: "Repair what can be repaired without guessing.")
     var repair = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Copy what can be read of a damaged spool into a new directory.",
+            valueName: "directory"))
+    var salvage: String?
+
+    func validate() throws {
+        if repair, salvage != nil {
+            throw ValidationError("--salvage leaves the damaged spool as it is: no --repair")
+        }
+    }
 
     func run() throws {
         let directory: String
@@ -20,19 +35,41 @@ struct Fsck: ParsableCommand {
             complain("\(error)")
             throw ExitCode(2)
         }
-        let check: SpoolCheck
+        let isGood: Bool
         do throws(SpoolError) {
-            check = try SpoolCheck(directory: directory, repairs: repair)
+            if let salvage {
+                isGood = try Self.salvage(directory, into: salvage)
+            } else {
+                isGood = try Self.check(directory, repairs: repair)
+            }
         } catch {
             complain("sluiced: \(error)")
             throw ExitCode.failure
         }
+        guard isGood else { throw ExitCode.failure }
+    }
+
+    private static func check(_ directory: String, repairs: Bool) throws(SpoolError) -> Bool {
+        let check = try SpoolCheck(directory: directory, repairs: repairs)
+        show(check, directory)
+        return check.isGood
+    }
+
+    private static func salvage(_ directory: String, into target: String) throws(SpoolError) -> Bool
+    {
+        let salvage = try SpoolSalvage(directory: directory, into: target)
+        for loss in salvage.losses { print("lost: \(loss)") }
+        show(salvage.check, target)
+        print("To go on with it: move \(directory) away, and \(target) to its place.")
+        return salvage.losses.isEmpty && salvage.check.isGood
+    }
+
+    private static func show(_ check: SpoolCheck, _ directory: String) {
         for finding in check.findings {
             print(finding.isRepaired ? "repaired: \(finding.text)" : finding.text)
         }
         print(
             "\(directory): \(check.messages) messages, \(check.deliveries) deliveries, "
                 + "\(check.destinations) destinations: \(check.isGood ? "good" : "not good")")
-        guard check.isGood else { throw ExitCode.failure }
     }
 }

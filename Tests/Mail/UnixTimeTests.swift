@@ -36,4 +36,16 @@ import Testing
         #expect(UnixTime(seconds: .nan).milliseconds == 0)
         #expect(UnixTime(seconds: 0.0015).milliseconds == 2)
     }
+
+    @Test func sumsAndDifferencesAreClamped() {
+        let least = UnixTime(milliseconds: .min)
+        let greatest = UnixTime(milliseconds: .max)
+        #expect(greatest - least == .milliseconds(Int64.max))
+        #expect(least - greatest == .milliseconds(Int64.min))
+        #expect(greatest + .milliseconds(1) == greatest)
+        #expect(least + .milliseconds(-1) == least)
+        #expect(least + .seconds(Int64.max) == greatest)
+        #expect(greatest + .seconds(Int64.min) == least)
+        #expect(UnixTime(milliseconds: 5) + .milliseconds(-7) == UnixTime(milliseconds: -2))
+    }
 }

@@ -51,7 +51,9 @@ import Testing
             "UPDATE deliveries SET state = 3, purge_at = 5 WHERE id >> 16 = 1",
             "2 deliveries marked by an action that is not there"
         ),
-        ("UPDATE meta SET value = 2 WHERE key = 'next_message'", "message ids"),
+        ("UPDATE meta SET value = 2 WHERE key = 'next_message'", "below an id in use"),
+        ("UPDATE meta SET value = -1 WHERE key = 'next_message'", "out of range"),
+        ("DELETE FROM meta", "message ids is missing"),
     ])
     func whatCanBeRepaired(damage: String, text: String) throws {
         try spoil(damage)
@@ -67,16 +69,66 @@ import Testing
         // And the daemon's side of it: what was lost its way is routed again, not lost.
         let spool = try SQLiteSpool(directory: directory.path)
         let left = try spool.all()
-        #expect(left.count == (damage.hasPrefix("DELETE") ? 4 : 6))
+        #expect(left.count == (damage.contains("FROM deliveries") ? 4 : 6))
         #expect(left.allSatisfy { $0.destination == 1 || $0.state == .routing })
         #expect(left.allSatisfy { $0.state != .purging })
+        #expect(try spool.reserveMessageIDs(1).lowerBound > 3)
         spool.close()
+    }
+
+    /// Whose delivery is gone can still be read: it becomes a file.
+    @Test func aTextWithoutADelivery() throws {
+        try spoil("DELETE FROM deliveries WHERE id >> 16 = 2")
+        let found = try check()
+        #expect(found.findings.map(\.text).first?.contains("(2)") == true)
+        let kept = directory.file("recovered/2.eml")
+        #expect(!FileManager.default.fileExists(atPath: kept))
+        #expect(try check(repairs: true).isGood)
+        #expect(try String(contentsOfFile: kept, encoding: .utf8) == "Hi there.\r\n")
+        let mode = try FileManager.default.attributesOfItem(atPath: kept)[.posixPermissions]
+        #expect(mode as? Int == 0o600)
+        let after = try check()
+        #expect(after.findings.isEmpty && after.messages == 2)
+    }
+
+    /// A repair that cannot keep a text does not remove it.
+    @Test func aTextThatCannotBeKept() throws {
+        try spoil("DELETE FROM deliveries WHERE id >> 16 = 2")
+        try Data().write(to: URL(fileURLWithPath: directory.file("recovered")))
+        expectError(.unusable, mentions: "recovered") { _ = try check(repairs: true) }
+        try FileManager.default.removeItem(atPath: directory.file("recovered"))
+        #expect(try check().findings.count == 1)
+    }
+
+    /// Without being asked it changes nothing, whatever it finds.
+    @Test func lookingChangesNothing() throws {
+        try spoil("DELETE FROM meta; UPDATE deliveries SET destination = 7, state = 3")
+        let file = URL(fileURLWithPath: directory.file("spool.db"))
+        let before = try Data(contentsOf: file)
+        #expect(try !check().isGood)
+        #expect(try Data(contentsOf: file) == before)
+    }
+
+    @Test func withoutASpool() throws {
+        let empty = try TemporaryDirectory()
+        expectError(.unusable, mentions: "spool.db", "no spool") {
+            _ = try SpoolCheck(directory: empty.path, repairs: true)
+        }
+        #expect(!FileManager.default.fileExists(atPath: empty.file("spool.db")))
     }
 
     @Test(arguments: [
         ("DELETE FROM bodies WHERE message = 2", "2.0: its message's text is missing"),
         ("UPDATE bodies SET data = x'00' WHERE message = 2", "2.1: its message has 1 bytes"),
         ("UPDATE deliveries SET state = 99 WHERE id >> 16 = 2", "state 99 is unknown"),
+        ("UPDATE deliveries SET recipients = 'x' WHERE id >> 16 = 2", "2.0: its recipients"),
+        ("UPDATE deliveries SET recipients = char(10) WHERE id >> 16 = 2", "no recipients"),
+        (
+            "UPDATE deliveries SET recipients = char(10) || 'b@' || char(10) WHERE id >> 16 = 2",
+            "'b@' is no address"
+        ),
+        ("UPDATE deliveries SET sender = 'a b' WHERE id >> 16 = 2", "its sender 'a b'"),
+        ("UPDATE deliveries SET attempts = -1 WHERE id >> 16 = 2", "-1 attempts"),
     ])
     func whatCannot(damage: String, text: String) throws {
         try spoil(damage)

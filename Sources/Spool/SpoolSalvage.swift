@@ -1,0 +1,189 @@
+import GRDB
+import Glibc
+import Mail
+
+/// Takes what can still be read out of a damaged spool into a new one; the damaged one stays as it
+/// is.
+///
+/// Every row that its page still holds is copied. Where a page is damaged, the rows behind it are
+/// looked for by their ids.
+package struct SpoolSalvage: Sendable {
+    /// What is lost, a line each, and what the check of the new spool repaired.
+    package private(set) var losses: [String] = []
+    /// Of the new spool.
+    package let check: SpoolCheck
+
+    /// Keys that are tried one by one behind a row that cannot be read, before larger and larger
+    /// steps are taken.
+    private static let smallSteps: Int64 = 100_000
+
+    /// - Parameter target: a directory that is not there yet or has no spool.
+    /// - Throws: `inUse` while a daemon has the old spool; `damaged` where not even its tables can
+    ///   be found; `refused` if the target has a spool; `cannotWrite`.
+    package init(directory path: String, into target: String) throws(SpoolError) {
+        let source = try DataDirectory(path: path)
+        defer { source.release() }
+        try source.requireDatabase()
+        try SpoolSchema.inspect(path: source.databasePath, anySize: true)
+        guard mkdir(target, 0o700) == 0 || errno == EEXIST else {
+            throw SpoolError(
+                code: .unusable, cause: "cannot be made: \(String(cString: strerror(errno)))",
+                context: target)
+        }
+        do {
+            let directory = try DataDirectory(path: target)
+            defer { directory.release() }
+            guard access(directory.databasePath, F_OK) != 0 else {
+                throw SpoolError(
+                    code: .refused, cause: "is there already; name a new directory",
+                    context: directory.databasePath)
+            }
+            try directory.createDatabaseFile()
+            let new = try DatabaseQueue(
+                path: directory.databasePath,
+                configuration: SpoolSchema.configuration(SQLiteSpool.Options()))
+            try SpoolSchema.migrator.migrate(new)
+            var configuration = SpoolSchema.configuration(SQLiteSpool.Options(), anySize: true)
+            configuration.readonly = true
+            let old = try DatabaseQueue(path: source.databasePath, configuration: configuration)
+            var lines: [String] = []
+            // Without a transaction, which a damaged page would break.
+            try old.unsafeRead { old in
+                try new.write { new in
+                    var copy = Copy(old: old, new: new)
+                    try copy.run()
+                    lines = copy.losses
+                }
+            }
+            losses = lines
+            try old.close()
+            try new.close()
+        } catch {
+            throw SpoolError(error, context: target)
+        }
+        check = try SpoolCheck(directory: target, repairs: true)
+    }
+
+    private struct Copy {
+        let old: Database
+        let new: Database
+        var losses: [String] = []
+
+        mutating func run() throws {
+            try copyMark()
+            for table in ["destinations", "actions"] {
+                try copy(table, key: "id", steps: [1]) { "\(table) \($0)" }
+            }
+            try copy("bodies", key: "message", steps: [1]) {
+                "the text of message \(MessageID(rawValue: $0))"
+            }
+            // The next delivery of the same message, or the next message.
+            try copy("deliveries", key: "id", steps: [1, 1 << 16]) {
+                "delivery \(DeliveryID(rawValue: $0))"
+            }
+            try dropTextless()
+        }
+
+        private func copyMark() throws {
+            let sql = "SELECT value FROM meta WHERE key = 'next_message'"
+            guard let mark = try? Int64.fetchOne(old, sql: sql) else {
+                // The check of the new spool sets it far above all ids.
+                return try new.execute(sql: "DELETE FROM meta")
+            }
+            try new.execute(
+                sql: "UPDATE meta SET value = ? WHERE key = 'next_message'", arguments: [mark])
+        }
+
+        /// A delivery whose message has no text can only be told of. One whose text has another
+        /// length may have got another's id, and with it somebody else's mail.
+        private mutating func dropTextless() throws {
+            let condition =
+                "size IS NOT (SELECT length(data) FROM bodies WHERE message = id >> 16)"
+            let rows = try Row.fetchAll(
+                new, sql: "SELECT id, sender, recipients FROM deliveries WHERE \(condition)")
+            for row in rows {
+                let id = DeliveryID(rawValue: row["id"])
+                let recipients =
+                    TextCoding.recipients(addresses: row["recipients"] ?? "", attributes: "") ?? []
+                losses.append(
+                    "delivery \(id): the text of its message is not there; from "
+                        + "<\(SafeText(row["sender"] ?? ""))> to "
+                        + recipients.map { "<\(SafeText($0.address))>" }.joined(separator: ", "))
+            }
+            try new.execute(sql: "DELETE FROM deliveries WHERE \(condition)")
+        }
+
+        /// - Parameters:
+        ///   - steps: in which a key may follow another, ascending.
+        ///   - name: of the row with a key, for people.
+        private mutating func copy(
+            _ table: String, key: String, steps: [Int64], name: (Int64) -> String
+        ) throws {
+            // An older schema may lack columns, which then have their defaults.
+            let known = Set(try new.columns(in: table).map(\.name))
+            let columns = try old.columns(in: table).map(\.name).filter(known.contains)
+            let list = columns.joined(separator: ", ")
+            let insert = try new.makeStatement(
+                sql: """
+                    INSERT OR IGNORE INTO \(table) (\(list))
+                    VALUES (\(columns.map { _ in "?" }.joined(separator: ", ")))
+                    """)
+            var next: Int64 = 0
+            while true {
+                do {
+                    let rows = try Row.fetchCursor(
+                        old, sql: "SELECT \(list) FROM \(table) WHERE \(key) >= ? ORDER BY \(key)",
+                        arguments: [next])
+                    while let row = try rows.next() {
+                        let id: Int64 = row[key]
+                        // Out of its order it is not what it was.
+                        guard id >= next else {
+                            losses.append("\(name(id)): stands in a wrong place")
+                            continue
+                        }
+                        do {
+                            try insert.execute(arguments: StatementArguments(row.databaseValues))
+                        } catch let error as DatabaseError
+                            where error.resultCode == .SQLITE_CONSTRAINT
+                        {
+                            losses.append("\(name(id)): what it holds makes no sense")
+                        }
+                        next = id + 1
+                    }
+                    return
+                } catch let error as DatabaseError where error.resultCode == .SQLITE_CORRUPT {
+                    guard let behind = readable(table, key, after: next, steps) else {
+                        losses.append("\(name(next)) and those behind it cannot be read, if any")
+                        return
+                    }
+                    losses.append("\(name(next)) to before \(name(behind)) cannot be read, if any")
+                    next = behind
+                }
+            }
+        }
+
+        /// The least key found above `key` from which on a row can be read.
+        private func readable(
+            _ table: String, _ column: String, after key: Int64, _ steps: [Int64]
+        ) -> Int64? {
+            func isReadable(_ key: Int64) -> Bool {
+                // With all its columns, as a long one lies on pages of its own.
+                let sql = "SELECT * FROM \(table) WHERE \(column) >= ? ORDER BY \(column) LIMIT 1"
+                return (try? Row.fetchOne(old, sql: sql, arguments: [key])) != nil
+            }
+            for step in steps {
+                let first = step == 1 ? key : key / step * step
+                let count = step == steps.last ? SpoolSalvage.smallSteps : 64
+                for number in 1...count where isReadable(first + number * step) {
+                    return first + number * step
+                }
+            }
+            var distance = SpoolSalvage.smallSteps * (steps.last ?? 1)
+            while distance < 1 << 61 {
+                if isReadable(key + distance) { return key + distance }
+                distance *= 2
+            }
+            return nil
+        }
+    }
+}
