@@ -66,8 +66,9 @@ let package = Package(
             linkerSettings: [.linkedLibrary("ncursesw"), .linkedLibrary("tinfo")]),
         // No pkgConfig: the .pc file requires the -dev packages of libunbound's own libraries.
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
+        .systemLibrary(name: "CIDN2", providers: [.apt(["libidn2-dev"])]),
 
-        library("Mail", []),
+        library("Mail", ["CIDN2"]),
         library("Filter", ["Mail"]),
         library("Scheduler", ["Mail", deque, heap]),
         library("SMTP", ["Mail", nioCore, nioPosix, nioTLS, nioSSL]),
