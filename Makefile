@@ -7,8 +7,9 @@ DESTDIR ?=
 # The release needs no Swift toolchain where it runs.
 RELEASE = -c release --static-swift-stdlib
 BENCH ?=
+SECONDS ?= 60
 
-.PHONY: help demo test bench simulate build release install man lint format imports clean
+.PHONY: help demo test fuzz bench simulate build release install man lint format imports clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +22,10 @@ test: ## Run all tests
 	@scripts/install-packages build test
 	@echo "==> Building and running the tests (the first build takes some minutes)"
 	$(SWIFT) test
+
+fuzz: ## Fuzz every parser for SECONDS (default 60) each
+	@scripts/install-packages build
+	@SWIFT='$(SWIFT)' scripts/fuzz $(SECONDS)
 
 bench: release ## Measure Sluice beside Postfix; BENCH=--quick for a short run, BENCH=PART for a part
 	@scripts/install-packages bench
@@ -70,10 +75,10 @@ man: release ## Write the manual and the completions for shells into .build/man
 	done
 
 lint: ## Check the format of the sources
-	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Fuzz Package.swift
 
 format: ## Format the sources
-	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
+	$(SWIFT) format --in-place --recursive --parallel Sources Tests Fuzz Package.swift
 
 imports: ## Check that every import of another target is declared in Package.swift
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error

@@ -103,6 +103,14 @@ let package = Package(
         library("Commands", ["Mail", "Filter", "Control", nioCore]),
         library("Testbed", ["Mail", "Scheduler", nioCore, nioPosix, nioSSL]),
 
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "Mail", "Filter", "Scheduler", "SMTP", "Settings", "Control", "Manager", "Terminal",
+                "Monitor", "Commands", nioCore,
+            ],
+            path: "Fuzz/Targets", swiftSettings: strict),
+
         .executableTarget(
             name: "sluiced",
             dependencies: [
@@ -156,6 +164,7 @@ let package = Package(
         tests("Commands", ["Commands", "Control", "Mail", "Filter", nioCore]),
         tests(
             "Testbed", ["Testbed", "Mail", "Scheduler", "Settings", nioCore, nioPosix, nioSSL]),
+        tests("Fuzz", ["FuzzTargets"]),
         tests(
             "Integration",
             [
@@ -164,3 +173,15 @@ let package = Package(
             ]),
     ]
 )
+
+// The driver of the fuzzing targets needs libFuzzer's flags for every module: `make fuzz`.
+if Context.environment["SLUICE_FUZZ"] != nil {
+    package.targets += [
+        .target(name: "CLibFuzzer", path: "Fuzz/CLibFuzzer"),
+        .executableTarget(
+            name: "fuzz", dependencies: ["CLibFuzzer", "FuzzTargets"], path: "Fuzz/Driver",
+            swiftSettings: strict,
+            // The default linker fails on the sanitizers' libraries.
+            linkerSettings: [.unsafeFlags(["-use-ld=lld"])]),
+    ]
+}

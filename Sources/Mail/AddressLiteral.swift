@@ -3,7 +3,10 @@ package enum AddressLiteral {
     /// "[192.0.2.1]" or "[IPv6:2001:db8::1]", the tag in that case and the digits in lowercase;
     /// nil for everything else.
     package static func canonical(_ bytes: some Collection<UInt8>) -> String? {
-        guard bytes.first == UInt8(ascii: "["), bytes.count <= 64 else { return nil }
+        // In ASCII a character is a byte: a mark behind the bracket would be one with it.
+        guard bytes.first == UInt8(ascii: "["), bytes.count <= 64,
+            bytes.allSatisfy({ $0 < 0x80 })
+        else { return nil }
         let text = String(decoding: bytes, as: UTF8.self)
         guard text.hasSuffix("]") else { return nil }
         let inner = text.dropFirst().dropLast()

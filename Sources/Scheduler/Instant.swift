@@ -11,14 +11,17 @@ package struct Instant: Hashable, Comparable, Sendable {
 
     package static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
 
-    /// Saturates at `distantFuture`.
+    // Both saturate: what they are given may come from a damaged snapshot.
+
     package static func + (time: Instant, duration: Duration) -> Instant {
         let (sum, overflow) = time.nanoseconds.addingReportingOverflow(duration.nanoseconds)
-        return overflow ? .distantFuture : Instant(nanoseconds: sum)
+        guard overflow else { return Instant(nanoseconds: sum) }
+        return duration < .zero ? Instant(nanoseconds: .min) : .distantFuture
     }
 
     package static func - (a: Instant, b: Instant) -> Duration {
-        .nanoseconds(a.nanoseconds - b.nanoseconds)
+        let (difference, overflow) = a.nanoseconds.subtractingReportingOverflow(b.nanoseconds)
+        return .nanoseconds(overflow ? (a < b ? .min : .max) : difference)
     }
 }
 

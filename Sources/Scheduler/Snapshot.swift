@@ -25,7 +25,8 @@ package struct DestinationSnapshot: Sendable, Hashable {
         if let pace {
             copy.pace?.raiseIn = max(0, pace.raiseIn - time)
             copy.pace?.deafFor = max(0, pace.deafFor - time)
-            copy.pace?.cutAgo = pace.cutAgo.addingReportingOverflow(time).partialValue
+            let (cutAgo, overflow) = pace.cutAgo.addingReportingOverflow(time)
+            copy.pace?.cutAgo = overflow ? .max : cutAgo
         }
         copy.window.patientFor = max(0, window.patientFor - time)
         return copy
@@ -101,7 +102,9 @@ extension DestinationSnapshot {
         bytes.append(failure == nil ? 0 : 1)
         if let failure {
             let cause = Cause.allCases.firstIndex(of: failure.cause) ?? 0
-            let reply = failure.reply.utf8.prefix(Self.replyLimit)
+            var reply = failure.reply.utf8.prefix(Self.replyLimit)[...]
+            // Not in the middle of a character.
+            while String(reply) == nil { reply.removeLast() }
             bytes.append(UInt8(cause))
             bytes.append(UInt8(reply.count & 0xFF))
             bytes.append(UInt8(reply.count >> 8))

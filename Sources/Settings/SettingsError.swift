@@ -1,3 +1,5 @@
+import Mail
+
 /// Everything that is wrong with a settings file (a configuration, a theme), not only the first
 /// thing.
 package struct SettingsError: Error, Sendable, Hashable, CustomStringConvertible {
@@ -24,8 +26,9 @@ package struct SettingsError: Error, Sendable, Hashable, CustomStringConvertible
             self.severity = severity
             self.file = file
             self.line = line
-            self.key = key
-            self.message = message
+            // Both may quote the file, which may hold anything.
+            self.key = SafeText(key).text
+            self.message = SafeText(message).text
         }
 
         /// `file:line: key: message`, with "warning: " before the key where it is one.

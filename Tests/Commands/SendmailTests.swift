@@ -132,6 +132,17 @@ private func options(_ arguments: String...) throws -> SendmailOptions {
         #expect(text(made) == whole)
     }
 
+    /// A mailbox's first line goes; a field with space before its colon is none.
+    @Test func firstLines() throws {
+        let header = "Date: now\nMessage-ID: <1@b>\n\nx\n"
+        let mailbox = try submission("From a@b Mon Nov 23 22:33:20 2026\nFrom: c@d\n" + header) {
+            $0.recipients = ["bob"]
+        }
+        #expect(text(mailbox).hasPrefix("From: c@d\r\nDate: now\r\n"))
+        let field = try submission("From : c@d\n" + header) { $0.recipients = ["bob"] }
+        #expect(text(field).hasPrefix("From : c@d\r\nDate: now\r\n"))
+    }
+
     @Test func recipientsFromTheHeader() throws {
         let made = try submission(
             """

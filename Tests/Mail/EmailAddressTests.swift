@@ -151,17 +151,34 @@ import Testing
         ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
         ("EXAMPLE.com", "example.com"),
         ("ÖBB.at", "xn--bb-eka.at"),
+        // Decomposed, and in wide letters with an ideographic full stop.
+        ("bu\u{308}cher.example", "xn--bcher-kva.example"),
+        ("ＢＵ\u{308}ｃｈｅｒ。ｅｘａｍｐｌｅ", "xn--bcher-kva.example"),
+        ("straße.de", "xn--strae-oqa.de"),
+        ("ΒΌΛΟΣ.com", "xn--nxasmq6b.com"),
+        ("ﬁn.example\u{FF61}ü", "fin.example.xn--tda"),
     ])
     func converts(name: String, expected: String) {
         #expect(DomainName.canonical(name) == expected)
     }
 
-    @Test(arguments: ["", ".", "a..b", "-a", "a-", "a b", "ü.", "ü ü", "ü/x", "😀"])
+    @Test(arguments: [
+        "", ".", "a..b", "-a", "a-", "a b", "ü.", "ü ü", "ü/x", "😀", "ü\0x", "a\u{200D}b",
+        "\u{301}a", "ü_x", "אa.example", "xn--\u{E4}.de",
+    ])
     func refuses(name: String) {
         #expect(DomainName.canonical(name) == nil)
     }
 
     @Test func hugeLabelsAreRefusedQuickly() {
         #expect(DomainName.canonical(String(repeating: "ü", count: 100_000)) == nil)
+    }
+
+    /// A combining mark makes one character with the bracket before it, and none with a byte.
+    @Test func aMarkInALiteral() {
+        #expect(throws: AddressError.literal) {
+            _ = try EmailAddress(parsing: "a@[\u{301}192.0.2.1]", allowUTF8: true)
+        }
+        #expect(AddressLiteral.canonical(Array("[192.0.2.1\u{301}]".utf8)) == nil)
     }
 }

@@ -104,6 +104,18 @@ import Testing
         }
     }
 
+    /// A server that answers before it has the message does not get it: it counts as not sent.
+    @Test(arguments: ["250 Early", "451 Early", "554 Early", "421 Early"])
+    func answeredBeforeTheMessage(reply: String) throws {
+        let wire = try ClientWire().greeted()
+        wire.connection.deliver(transaction())
+        _ = try wire.said()
+        let said = try wire.hear("250 OK\r\n250 OK\r\n354 Go\r\n\(reply)\r\n")
+        #expect(said == "")
+        #expect(wire.client.results.count == 1)
+        #expect(!wire.client.results[0].dotSent && !wire.client.results[0].reusable)
+    }
+
     /// 421 ends it at any step; what was decided before stays.
     @Test func closingReplies() throws {
         let closing = Reply(421, EnhancedCode(4, 7, 0), "Enough")

@@ -34,6 +34,29 @@ import Testing
         let snapshot = try #require(bench.scheduler.snapshot(Bench.one, at: bench.now))
         #expect(snapshot.failure?.reply.utf8.count == 400)
         #expect(DestinationSnapshot(decoding: snapshot.encoded) == snapshot)
+
+        // The limit lies within a character.
+        bench = Bench()
+        bench.enqueue(10)
+        _ = bench.breakDown(reply: "x" + String(repeating: "ü", count: 5000))
+        let cut = try #require(bench.scheduler.snapshot(Bench.one, at: bench.now))
+        let again = try #require(DestinationSnapshot(decoding: cut.encoded))
+        #expect(again.encoded == cut.encoded && again.failure?.reply.hasSuffix("ü") == true)
+    }
+
+    /// Stored for longer than any clock counts, it can still be read, and worked with.
+    @Test func agesInStorage() throws {
+        var bench = Bench(Limits(rate: Rate(text: "10/s")))
+        bench.enqueue(50)
+        _ = bench.breakDown(.destination, reply: "421 4.7.28 slow down")
+        var snapshot = try #require(bench.scheduler.snapshot(Bench.one, at: bench.now))
+        for _ in 0..<3 { snapshot = snapshot.advanced(by: .nanoseconds(Int64.max)) }
+        #expect(DestinationSnapshot(decoding: snapshot.encoded) == snapshot)
+        let late = Instant(nanoseconds: .max - 5)
+        let early = Instant(nanoseconds: .min + 5)
+        #expect(late - early == .nanoseconds(Int64.max) && early - late == .nanoseconds(Int64.min))
+        #expect(early + .nanoseconds(-10) == Instant(nanoseconds: .min))
+        #expect(late + .nanoseconds(10) == .distantFuture)
     }
 
     @Test func damage() {

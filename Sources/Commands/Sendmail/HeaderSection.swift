@@ -24,7 +24,11 @@ package struct HeaderSection: Sendable {
     /// the empty line was forgotten. A first line "From …" of a mailbox file is left out.
     package init(_ message: [UInt8]) {
         var rest = message[...]
-        if rest.starts(with: "From ".utf8) { rest = rest[Self.lineEnd(rest)...] }
+        let first = rest[..<Self.lineEnd(rest)]
+        // "From : a@b" is a field, in its old form.
+        if first.starts(with: "From ".utf8), Self.name(of: first) == nil {
+            rest = rest[first.endIndex...]
+        }
         while true {
             let end = Self.lineEnd(rest)
             let line = rest[..<end]

@@ -1,10 +1,10 @@
 /// The path and query of a request.
-struct RequestTarget {
-    private(set) var text: String
+package struct RequestTarget {
+    package private(set) var text: String
     private var hasQuery = false
 
     /// Each part is one segment of the path: a slash in it is escaped.
-    init(_ segments: String...) {
+    package init(_ segments: String...) {
         text = segments.map { "/" + Self.escaped($0) }.joined()
     }
 
@@ -14,7 +14,7 @@ struct RequestTarget {
         hasQuery = true
     }
 
-    func adding(_ name: String, _ value: String?) -> RequestTarget {
+    package func adding(_ name: String, _ value: String?) -> RequestTarget {
         var target = self
         target.add(name, value)
         return target

@@ -13,6 +13,13 @@ package struct ClientOutput {
 
     var isEmpty: Bool { commands.readableBytes == 0 && message == nil }
 
+    /// Its transaction ended before it was sent, so that nobody counts on it: a server that gets
+    /// it all the same may take it, and gets it again later.
+    mutating func dropMessage() {
+        message = nil
+        needsStuffing = false
+    }
+
     mutating func write(_ command: StaticString) {
         line { $0.writeStaticString(command) }
     }

@@ -97,6 +97,7 @@ extension ClientSession {
             closing.map { self.error($0, $0.text) }
             ?? transaction.failure.map { self.error(nil, $0) }
         self.transaction = nil
+        output.dropMessage()
         needsReset = transaction.needsReset
         state = .idle
         // Bytes behind the last reply announce the end, most likely.
@@ -121,6 +122,7 @@ extension ClientSession {
         let error = error(nil, reason.lines.first ?? "")
         if var running = transaction {
             transaction = nil
+            output.dropMessage()
             running.lost(reason)
             actions.append(.finished(running.result(connect: connectTime, intact: false, at: now)))
         }

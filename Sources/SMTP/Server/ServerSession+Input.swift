@@ -95,7 +95,7 @@ extension ServerSession {
         return input.withUnsafeReadableBytes { bytes in
             let window = min(bytes.count, limits.maxLineLength)
             guard let end = bytes.firstIndex(of: lf, in: 0..<window) else {
-                if let bare = bytes.firstIndex(of: cr, in: 0..<window), bare < bytes.count - 1 {
+                if let bare = bytes.firstIndex(of: cr, in: 0..<window), bare < window - 1 {
                     return .badLineEnd
                 }
                 return window == limits.maxLineLength ? .tooLong : .incomplete

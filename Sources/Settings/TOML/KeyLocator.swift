@@ -15,10 +15,21 @@ struct KeyLocator {
     }
 
     private(set) var locations: [[Step]: Location] = [:]
+    /// The first thing at which TOMLKit's parser would end the process instead of refusing it.
+    private(set) var obstacle: Obstacle?
+
+    struct Obstacle {
+        /// Where its statement starts, in bytes.
+        var statement: Int
+        var line: Int
+        /// What is wrong, and what is meant.
+        var message: String
+    }
 
     private let bytes: [UInt8]
     private var position = 0
     private var line = 1
+    private var statement = 0
     /// How many `[[name]]` headers each array of tables has had.
     private var tableCounts: [[Step]: Int] = [:]
 
@@ -32,6 +43,7 @@ struct KeyLocator {
             skipBlank()
             guard let byte = peek() else { return }
             let start = position
+            statement = start
             if byte == UInt8(ascii: "[") {
                 prefix = header()
             } else {
@@ -46,10 +58,17 @@ struct KeyLocator {
 
     /// `[a.b]` or `[[a.b]]`; returns the path that the following keys stand below.
     private mutating func header() -> [Step] {
+        let startLine = line
         advance()
         let isArray = peek() == UInt8(ascii: "[")
         if isArray { advance() }
         let keys = dottedKey()
+        if keys.isEmpty, let byte = peek(), byte != UInt8(ascii: "]") {
+            stop(
+                at: startLine,
+                "a table's name in one or two brackets is meant: [name] or [[name]], in quotes if"
+                    + " it is more than A-Z, a-z, 0-9, - and _")
+        }
         skipLine()
 
         var path: [Step] = []
@@ -182,7 +201,18 @@ struct KeyLocator {
         case UInt8(ascii: "["): array(at: path)
         case UInt8(ascii: "{"): inlineTable(at: path)
         default:
+            let (start, startLine) = (position, line)
             while let byte = peek(), !Self.endsBareValue(byte) { advance() }
+            let text = String(decoding: bytes[start..<position], as: UTF8.self)
+            if DateTimeText.isMeant(text), !DateTimeText.isWellFormed(text) {
+                stop(at: startLine, "'\(text)' is neither a number nor a date or time")
+            }
+        }
+    }
+
+    private mutating func stop(at line: Int, _ message: String) {
+        if obstacle == nil {
+            obstacle = Obstacle(statement: statement, line: line, message: message)
         }
     }
 

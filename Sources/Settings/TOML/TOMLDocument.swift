@@ -14,19 +14,30 @@ package struct TOMLDocument: Sendable {
             throw SettingsError(
                 file: file, line: line, message: "a NUL byte; TOML allows none: remove it")
         }
-        let parsed: TOMLKit.TOMLTable
+        var locator = KeyLocator(text: text)
+        locator.scan()
+        if let obstacle = locator.obstacle {
+            // What is wrong before it comes first.
+            let before = text.utf8.prefix(obstacle.statement)
+            _ = try Self.parse(String(decoding: before, as: UTF8.self), file)
+            throw SettingsError(file: file, line: obstacle.line, message: obstacle.message)
+        }
+        let parsed = try Self.parse(text, file)
+        self.file = file
+        root = Self.table(parsed, at: [], line: 1, locations: locator.locations)
+    }
+
+    private static func parse(
+        _ text: String, _ file: String
+    ) throws(SettingsError) -> TOMLKit.TOMLTable {
         do {
-            parsed = try TOMLKit.TOMLTable(string: text)
+            return try TOMLKit.TOMLTable(string: text)
         } catch let error as TOMLParseError {
             throw SettingsError(
                 file: file, line: error.source.begin.line, message: error.description)
         } catch {
             throw SettingsError(file: file, line: nil, message: "\(error)")
         }
-        var locator = KeyLocator(text: text)
-        locator.scan()
-        self.file = file
-        root = Self.table(parsed, at: [], line: 1, locations: locator.locations)
     }
 
     /// The root's entries.

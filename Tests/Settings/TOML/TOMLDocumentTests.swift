@@ -146,6 +146,51 @@ import Testing
             #expect(locator.locations.values.allSatisfy { (1...lineCount).contains($0.line) })
         }
     }
+
+    /// TOMLKit's parser ends the process at these.
+    @Test(arguments: ["[[[x]]]", "[ä]", "[[ä]]", "[=]", "[ .x]", "[ [x]]", "[,]"])
+    func headersWithoutAName(header: String) {
+        for (text, line) in [("\(header)\n", 1), ("a = [\n[1],\n]\n\(header) # x\nb = 2", 4)] {
+            do {
+                _ = try TOMLDocument(text: text, file: "t.toml")
+                Issue.record("\(text) was taken")
+            } catch {
+                #expect(error.problems.map(\.line) == [line])
+                #expect(error.description.contains("[name] or [[name]]"))
+            }
+        }
+    }
+
+    @Test(arguments: ["1979-05-27T:", "1979-05-27 x", "12:", "1979-05-27T07:32:00+1", "1-", "1:2"])
+    func malformedDates(text: String) {
+        do {
+            _ = try TOMLDocument(text: "b = 1\na = [\n 2, \(text) ]", file: "t.toml")
+            Issue.record("\(text) was taken")
+        } catch {
+            #expect(error.problems.map(\.line) == [3])
+            #expect(error.description.contains("'\(text) ' is neither a number"))
+        }
+    }
+
+    @Test(arguments: [
+        "1979-05-27", "1979-05-27T07:32:00", "1979-05-27 07:32:00.25Z", "07:32:00",
+        "1979-05-27t07:32:00-07:00", "1e-5", "-1",
+    ])
+    func whatLooksLikeDates(text: String) {
+        #expect(throws: Never.self) {
+            _ = try TOMLDocument(text: "a = \(text) # x", file: "t.toml")
+        }
+    }
+
+    /// What is wrong before such a header is told, not what may be no header at all.
+    @Test func anErrorBeforeAHeaderComesFirst() {
+        do {
+            _ = try TOMLDocument(text: "a = \"x\n[[[y]]]\n", file: "t.toml")
+            Issue.record("it was taken")
+        } catch {
+            #expect(error.problems.map(\.line) == [1])
+        }
+    }
 }
 
 /// A seeded source of randomness (Steele, Lea, Flood: "Fast splittable pseudorandom number
