@@ -33,6 +33,36 @@ extension Integration {
             }
         }
 
+        /// A receiver that answers 421 above a rate, told by nobody: the rate is learned, said as
+        /// what the mail waits for, and hardly anything is refused after that.
+        @Test func rateIsLearned() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver(
+                    "strict", .rateLimited(perSecond: 2, burst: 20), keep: .deliveries)
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                settings.limits = ["concurrency = 5", "rate = \"off\""]
+                let daemon = try await scene.daemon(settings)
+                try await scene.queue(TestMail.many(40), at: daemon)
+                let row = try await eventually("the learned rate keeps mail waiting") {
+                    let row = try await daemon.destination("rcpt.test")
+                    return row.waits.contains { $0.kind == "learned-rate" } ? row : nil
+                }
+                let start = receiver.statistics
+                let why = try #require(row.waits.first { $0.kind == "learned-rate" })
+                #expect(why.text.hasPrefix("the receiver bears "))
+                #expect(why.detail?.rate == row.learnedRate)
+                #expect(row.learnedRate.map { (0.5...4).contains($0) } == true)
+                try await receiver.takes(41)
+                try await daemon.awaitEmptyQueue()
+                let seen = receiver.statistics
+                let refused = seen.replies[421, default: 0] - start.replies[421, default: 0]
+                #expect(refused <= 6, "of about twenty")
+                #expect(seen.duplicates == 0 && seen.deliveries.count == 41)
+                #expect(try await daemon.totals().bounced == 0)
+            }
+        }
+
         /// One machine of four is broken: each connection to it costs one attempt, and neither
         /// the breaker nor the window take it for the whole.
         @Test func oneBrokenBackend() async throws {

@@ -30,10 +30,17 @@ struct History {
     private var opens: [DestinationID: [Instant]] = [:]
     private var isRecording = true
     private var lastMessage: Int64 = 0
+    /// Connections that are being closed, and how many of all kinds there may be.
+    private var leaving: [DestinationID] = []
+    private let capacity: Int
+    private var isEnding = false
 
     init(seed: UInt64) {
         random = SplitMix64(seed: seed &* 0x9E37_79B9 &+ 17)
         scheduler = Scheduler(seed: seed)
+        // In half of the histories connections are scarce.
+        capacity = seed % 2 == 0 ? .max : 2 + Int(seed / 2 % 6)
+        scheduler.setCapacity(capacity)
         for id in destinations { add(id) }
     }
 
@@ -78,11 +85,28 @@ struct History {
         case 92..<94: configure(id)
         case 94..<97:
             if idle[id, default: 0] > 0 {
-                idle[id]! -= 1
-                scheduler.idleConnectionClosed(id, at: now)
+                if Bool.random(using: &random) {
+                    leave(id)
+                } else {
+                    idle[id]! -= 1
+                    scheduler.idleConnectionClosed(id, at: now)
+                }
             }
         case 97..<99: handOver(id)
         default: log.append("changed \(scheduler.drainChanged(limit: 2))")
+        }
+    }
+
+    private mutating func leave(_ id: DestinationID) {
+        check(idle[id, default: 0] > 0, "no idle connection of \(id) to close")
+        idle[id, default: 0] -= 1
+        scheduler.idleConnectionLeaving(id, at: now)
+        leaving.append(id)
+    }
+
+    private mutating func closeLeaving() {
+        while !leaving.isEmpty, isEnding || pick(0...2) > 0 {
+            scheduler.leavingConnectionClosed(leaving.removeFirst(), at: now)
         }
     }
 
@@ -164,6 +188,7 @@ struct History {
         check(scheduler.status(id, at: now) == nil, "still here after its removal")
         log.append("moved \(id)")
         idle[id] = 0
+        leaving.removeAll { $0 == id }
         paused[id] = nil
         guard let decoded = DestinationSnapshot(decoding: snapshot.encoded) else {
             check(false, "snapshot does not decode")
@@ -195,6 +220,12 @@ struct History {
                     !$0.isRunning && $0.entry.destination == destination && $0.entry.expires <= now
                 } ?? false, "\(id) expired wrongly")
         }
+        closeLeaving()
+        while let id = scheduler.nextToYield() {
+            log.append("yield \(id)")
+            leave(id)
+        }
+        closeLeaving()
         while true {
             let before = destinations.map { scheduler.status($0, at: now)! }
             guard let start = scheduler.next(at: now) else { break }
@@ -233,12 +264,18 @@ struct History {
         case .open:
             check(idle[id, default: 0] == 0, "opened one beside an idle one")
             opens[id, default: []].append(now)
+            let all = connections
+            check(all <= capacity, "\(all) connections, and too many")
             checkRate(opens[id]!, limits.connectionRate, nil)
         }
         starts[id, default: []].append(now)
         checkRate(starts[id]!, limits.rate, limits.burst)
         let busy = running.count { $0.destination == id }
         check(busy <= limits.concurrency, "\(busy) run, limit \(limits.concurrency)")
+    }
+
+    private var connections: Int {
+        destinations.reduce(0) { $0 + scheduler.status($1, at: now)!.connections }
     }
 
     /// No interval that ends with the last start has too many.
@@ -317,6 +354,9 @@ struct History {
             check(status.running == mine.count { $0.isRunning }, "running \(status.running)")
             check(status.idle == idle[id, default: 0], "idle \(status.idle)")
             check(status.oldestReceived == mine.map(\.entry.received).min(), "oldest")
+            let closing = leaving.count { $0 == id }
+            let open = status.running + status.idle + closing
+            check(status.connections == open, "\(status.connections) connections, not \(open)")
             let tokens = status.tokens ?? 0
             check(tokens >= 0 && tokens <= status.burst ?? 0, "\(tokens) tokens")
             let late = mine.count { !$0.isRunning && $0.entry.expires <= now }
@@ -341,6 +381,7 @@ struct History {
 
     /// From now on everything works: all that is left must come out, driven by timers alone.
     mutating func finish() {
+        isEnding = true
         isRecording = true
         scheduler.setRecording(true, at: now)
         for id in destinations {

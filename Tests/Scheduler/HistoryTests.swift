@@ -24,8 +24,8 @@ import Testing
             return history.log
         }
         for (word, least) in [
-            ("start", 1500), ("reuse", 500), ("true", 40), ("expired", 50), ("gone", 500),
-            ("retry", 500), ("changed", 20), ("moved", 40), ("wake", 1),
+            ("start", 1500), ("reuse", 500), ("true", 30), ("expired", 50), ("gone", 500),
+            ("retry", 500), ("changed", 20), ("moved", 40), ("wake", 1), ("yield", 10),
         ] {
             let count = log.count { $0.contains(word) }
             #expect(count >= least, "\(word): \(count)")
@@ -59,6 +59,10 @@ import Testing
                 _ = stay.remove(other, at: now)
             }
             for _ in 0..<status.idle { stay.idleConnectionClosed(id, at: now) }
+            for _ in 0..<(status.connections - status.idle - status.running) {
+                stay.leavingConnectionClosed(id, at: now)
+            }
+            stay.setCapacity(.max)
             stay.setRecording(true, at: now)
             stay.resume(id, at: now)
             moved.add(
