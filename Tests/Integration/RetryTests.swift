@@ -65,13 +65,13 @@ extension Integration {
                 ]
                 let daemon = try await scene.daemon(settings)
                 try await scene.send(
-                    (0..<60).map { TestMail("m\($0)", to: "user\($0)@rcpt.test") },
+                    (0..<30).map { TestMail("m\($0)", to: "user\($0)@rcpt.test") },
                     to: daemon.port)
-                try await receiver.takes(60)
+                try await receiver.takes(30)
                 try await daemon.awaitEmptyQueue()
                 #expect(receiver.statistics.drops > 0)
                 #expect(receiver.statistics.duplicates == 0)
-                #expect(receiver.statistics.deliveries.count == 60)
+                #expect(receiver.statistics.deliveries.count == 30)
             }
         }
 
