@@ -121,7 +121,7 @@ struct ChoosingTests {
         session.press(.tab)
         #expect(session.preview?.focus == .time)
         session.type("1h 30m")
-        #expect(try session.screen().text.contains("Enter in it asks again"))
+        #expect(try session.screen().text.contains("Enter asks about that time"))
         session.press(.enter)
         #expect(session.planned?.request.seconds == 5400)
         #expect(session.preview?.plan == nil)

@@ -79,9 +79,9 @@ extension Model {
         case .failed: return nil
         case .ready(let plan):
             if preview.timeIsWrong {
-                return "how long? as in 30m, 2h or 1d; nothing: until resumed"
+                return "how long? 30m, 2h, 1d"
             }
-            if preview.isOutdated { return "this is about another time: Enter in it asks again" }
+            if preview.isOutdated { return "Enter asks about that time" }
             let touched =
                 preview.action.actsOnDeliveries
                 ? plan.counts.deliveries : plan.counts.destinations
