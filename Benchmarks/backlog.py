@@ -214,7 +214,7 @@ class Measure:
             self.say(f"    purge of {result['chosen']} in {result['purge']:.1f} s (plan "
                      f"{result['plan']:.1f} s), undo {result['undo']:.1f} s, beside "
                      f"{result['rate']:.0f} fresh messages/s, longest pause {result['gap']:.2f} s")
-        add("memory", processes.memory(server.process.pid) / count)
+        add("after", processes.memory(server.process.pid) / count)
 
     def growth(self, add, server, target, rounds):
         """Fresh mail beside queues of several lengths, in turn."""
