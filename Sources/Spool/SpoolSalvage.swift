@@ -72,7 +72,7 @@ package struct SpoolSalvage: Sendable {
         mutating func run() throws {
             try copyMark()
             for table in ["destinations", "actions"] {
-                try copy(table, key: "id", steps: [1]) { "\(table) \($0)" }
+                try copy(table, key: "id", steps: [1]) { "\(table.dropLast()) \($0)" }
             }
             try copy("bodies", key: "message", steps: [1]) {
                 "the text of message \(MessageID(rawValue: $0))"

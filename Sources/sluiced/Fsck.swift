@@ -7,7 +7,8 @@ struct Fsck: ParsableCommand {
         abstract: "Check the spool of a daemon that is not running.",
         discussion: """
             Without options nothing is changed. Exit status: 0 good, all repaired, or all salvaged; \
-            1 something is wrong, or the spool cannot be looked at; 2 wrong usage or configuration.
+            1 something is wrong, or the spool cannot be looked at; 2 the configuration is wrong; \
+            64 wrong usage.
             """)
 
     @OptionGroup var options: ConfigurationOptions
