@@ -99,7 +99,8 @@ let package = Package(
                 nioPosix, nioSSL, logging,
             ]),
         library("Terminal", ["CTerminal", "Mail"]),
-        library("Monitor", ["Mail", "Filter", "Settings", "Control", "Terminal"]),
+        library(
+            "Monitor", ["Mail", "Filter", "Settings", "Control", "Terminal", deque]),
         library("Commands", ["Mail", "Filter", "Control", nioCore]),
         library("Testbed", ["Mail", "Scheduler", nioCore, nioPosix, nioSSL]),
 

@@ -57,6 +57,7 @@ extension FilterFields {
             FilterField(name: "age", kind: .duration, help: "since it was accepted"),
             FilterField(name: "attempts", kind: .number, help: "attempts so far"),
             FilterField(name: "next", kind: .duration, help: "time to the next attempt"),
+            FilterField(name: "expires", kind: .duration, help: "time until it is given up"),
             FilterField(name: "state", kind: .choice(messageStates), help: "what it is doing"),
             FilterField(name: "why", kind: .choice(whyKinds), help: "what it waits for"),
             FilterField(name: "code", kind: .code, help: "of the last reply"),

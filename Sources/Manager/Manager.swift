@@ -54,7 +54,8 @@ package struct Manager: Sendable {
         let control = ControlServer(
             dispatcher: mail.handle, reader: reader, events: events,
             path: configuration.controlSocket, group: configuration.control.group,
-            loops: controlLoops, logger: logger, reload: { try await reload(mail) })
+            loops: controlLoops, logger: logger, reload: { try await reload(mail) },
+            census: Census(reader: reader, clocks: clocks))
         let services = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [

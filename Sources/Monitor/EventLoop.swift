@@ -101,7 +101,7 @@ struct EventLoop {
             case .repaint:
                 terminal.repaint()
                 isDirty = true
-            case .fetch, .plan, .apply, .undo: requests.yield(effect)
+            case .fetch, .plan, .apply, .undo, .stream, .save: requests.yield(effect)
             }
         }
     }

@@ -78,6 +78,7 @@ package enum Monitor {
         guard let waker = Waker() else { throw .failed }
         let mailbox = Mailbox(waker: waker)
         let (effects, requests) = AsyncStream.makeStream(of: Effect.self)
+        let (streams, following) = AsyncStream.makeStream(of: StreamRequest?.self)
         let outcome = Outcome()
 
         await withTaskCancellationHandler {
@@ -89,13 +90,19 @@ package enum Monitor {
                     outcome.result.withLock { $0 = result }
                     requests.finish()
                 }
+                group.addTask { await follow(streams, of: source, into: mailbox) }
                 for await effect in effects {
+                    if case .stream(let request) = effect {
+                        following.yield(request)
+                        continue
+                    }
                     group.addTask {
                         if let event = await answer(to: effect, from: source) {
                             mailbox.post(event)
                         }
                     }
                 }
+                following.finish()
                 group.cancelAll()
             }
         } onCancel: {
@@ -146,7 +153,8 @@ package enum Monitor {
                 ticket: ticket, await result { try await source.apply(plan, request) })
         case .undo(let action):
             return .undone(await result { try await source.undo(action) })
-        case .quit, .repaint, .theme, .keepTheme: return nil
+        case .save(let file): return .saved(await onThread { file.write() })
+        case .quit, .repaint, .theme, .keepTheme, .stream: return nil
         }
     }
 
@@ -172,10 +180,19 @@ package enum Monitor {
                 try await source.messages(
                     filter: query.filter, sort: query.sort, descending: query.descending,
                     limit: window.limit, offset: window.offset))
+        case .actions(let window):
+            .actions(try await source.actions(limit: window.offset + window.limit))
+        case .body(let id):
+            .body(
+                try await ifThere {
+                    try await source.body(of: id, lines: MessagePage.bodyLines)
+                })
+        case .ages(let limit): .ages(try await source.ages(limit: limit))
+        case .schedule(let limit): .schedule(try await source.schedule(limit: limit))
         case .message(let id):
             .message(try await ifThere { try await source.message(id) })
         case .destination(let id):
-            .destination(try await ifThere { try await source.destination(id) })
+            .destination(try await ifThere { try await source.detail(of: id) })
         }
     }
 

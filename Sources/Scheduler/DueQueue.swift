@@ -33,6 +33,13 @@ struct DueQueue {
         return times.min().map(Instant.init(nanoseconds:))
     }
 
+    /// What becomes due next, in that order.
+    func upcoming(_ count: Int, _ slots: Slots) -> [UInt32] {
+        let both =
+            delayed.firsts(count, slots.storage) + suspended.firsts(count, slots.storage)
+        return Array(both.sorted { slots[$0].due < slots[$1].due }.prefix(count))
+    }
+
     /// A delivery that is new here, to the place that its due time says.
     mutating func add(
         _ item: UInt32, isSuspended: Bool, _ slots: inout Slots, at now: Instant

@@ -19,6 +19,23 @@ struct IndexedHeap<Order: HeapOrder> {
     var count: Int { items.count }
     var first: UInt32? { items.first }
 
+    /// The first `count` in order, without taking them out: O(count · log count).
+    func firsts(_ count: Int, _ elements: [Order.Element]) -> [UInt32] {
+        func key(_ place: Int) -> Int64 { Order.key(elements[Int(items[place])]) }
+        var found: [UInt32] = []
+        // Places whose parent has been found, the smallest last.
+        var open = items.isEmpty ? [] : [0]
+        while found.count < count, let place = open.popLast() {
+            found.append(items[place])
+            let first = place * 4 + 1
+            for child in first..<max(first, min(first + 4, items.count)) {
+                let at = open.firstIndex { key($0) <= key(child) } ?? open.count
+                open.insert(child, at: at)
+            }
+        }
+        return found
+    }
+
     mutating func push(_ item: UInt32, _ elements: inout [Order.Element]) {
         items.append(item)
         rise(items.count - 1, &elements)

@@ -124,6 +124,12 @@ struct FilterSQL {
                 filter.bind(.integer(filter.now.milliseconds))
                 filter.sql += ", 0)"
             }
+        case "expires":
+            duration(comparison) { filter in
+                filter.sql += "max(expires_at - "
+                filter.bind(.integer(filter.now.milliseconds))
+                filter.sql += ", 0)"
+            }
         case "code": code(comparison)
         case "state": state(comparison)
         default: destinations(comparison)
@@ -356,6 +362,7 @@ struct FilterSQL {
         case "size": sql += "size"
         case "attempts": sql += "attempts"
         case "next": sql += "next_attempt"
+        case "expires": sql += "expires_at"
         case "code": sql += "code"
         case "age":
             // The youngest came last.

@@ -52,6 +52,12 @@ package protocol Spool: Sendable {
     /// Per destination: the deliveries by state and the oldest; for start-up.
     func tallies() throws(SpoolError) -> [DestinationTally]
 
+    /// All that is queued, counted by age, by when it is due and by when it expires; bounds in
+    /// seconds.
+    func census(
+        ages: [Double], due: [Double], at now: UnixTime
+    ) throws(SpoolError) -> QueueCensus
+
     func destinations() throws(SpoolError) -> [DestinationRecord]
 
     /// Newest first.

@@ -1,7 +1,7 @@
 import Commands
-import Control
+package import Control
 import Glibc
-import Monitor
+package import Monitor
 import Settings
 import Terminal
 
@@ -15,7 +15,18 @@ struct MonitorOptions: Sendable {
     var interval: Duration
 }
 
-extension ControlClient: MonitorSource {}
+extension ControlClient: MonitorSource {
+    package func follow(
+        _ subject: StreamSubject, _ receive: @Sendable (StreamItem) -> Void
+    ) async throws {
+        switch subject {
+        case .events:
+            for try await event in events() { receive(.event(event)) }
+        case .trace(let destination):
+            for try await line in trace(destination: destination) { receive(.trace(line)) }
+        }
+    }
+}
 
 /// Shows the delivery until the user ends it; the status for the shell.
 func runMonitor(_ options: MonitorOptions) async throws -> Int32 {

@@ -61,6 +61,11 @@ final class HookedSpool: Spool {
     func select(_ query: DeliveryQuery) throws(SpoolError) -> [DeliveryID] {
         try base.select(query)
     }
+    func census(
+        ages: [Double], due: [Double], at now: UnixTime
+    ) throws(SpoolError) -> QueueCensus {
+        try base.census(ages: ages, due: due, at: now)
+    }
     func tallies() throws(SpoolError) -> [DestinationTally] { try base.tallies() }
     func destinations() throws(SpoolError) -> [DestinationRecord] { try base.destinations() }
     func actions(limit: Int, offset: Int) throws(SpoolError) -> [ActionRecord] {

@@ -24,9 +24,14 @@ struct CommandTests {
             session.press("j", "j", " ")
             session.answer()
             // Some belong to another page.
-            if command.availability(session.model) != .yes {
-                session.press("3")
-                session.answer()
+            for keys: [Key] in [["3"], ["3", "4"], ["6", "l"], ["7"], ["9"]]
+            where command.availability(session.model) != .yes {
+                session.press("1")
+                for key in keys {
+                    session.press(key)
+                    session.answer()
+                }
+                session.stream(Fixture.trace.map { .trace($0) })
             }
             session.model.undoable = Fixture.action(.pause, undoFor: 60)
             let before = session
@@ -50,6 +55,8 @@ struct CommandTests {
         let overlays: [[Key]] = [
             [], ["?"], ["S"], ["R"], ["/"], ["F"], ["D"], [.enter], ["z"], [" ", "D"], ["3"],
             ["3", "S"], ["3", " ", "D"], ["3", .enter], ["3", .enter, "F"],
+            ["5"], ["5", .enter], ["6"], ["6", "l", .enter], ["7"], ["7", "+"], ["8"], ["9"], ["0"],
+            ["8", "k", .enter],
         ]
         let keys =
             Command.all.flatMap(\.keys)

@@ -60,6 +60,80 @@ struct GoldenTests {
                 $0.answer()
             }
         ),
+        (
+            "queue",
+            {
+                $0.press("3")
+                $0.answer()
+                $0.press("j")
+            }
+        ),
+        (
+            "message",
+            {
+                $0.press("3")
+                $0.answer()
+                $0.press("j", "j", "j", .enter)
+                $0.answer()
+            }
+        ),
+        (
+            "body",
+            {
+                $0.press("3")
+                $0.answer()
+                $0.press("j", "j", "j", .enter)
+                $0.answer()
+                $0.press("b")
+                $0.answer()
+                $0.press("G")
+            }
+        ),
+        (
+            "backoff",
+            {
+                $0.press("5")
+                $0.answer()
+                $0.press("j")
+            }
+        ),
+        (
+            "ages",
+            {
+                $0.press("6")
+                $0.answer()
+                $0.press("j", "l", "l")
+            }
+        ),
+        (
+            "workers",
+            {
+                $0.press("7")
+                $0.answer()
+            }
+        ),
+        (
+            "events",
+            {
+                $0.press("8")
+                $0.stream(Fixture.events.map { .event($0) })
+                $0.press("k", "k")
+            }
+        ),
+        (
+            "trace",
+            {
+                $0.press("9")
+                $0.stream(Fixture.trace.map { .trace($0) })
+            }
+        ),
+        (
+            "actions",
+            {
+                $0.press("0")
+                $0.answer()
+            }
+        ),
         ("sort", { $0.press("S", "j") }),
         ("reassign", { $0.press("R") }),
         (

@@ -86,7 +86,7 @@ struct KeymapTests {
 
     @Test func theOperatorsKeysAreTheOnesThatWorkAndAreShown() throws {
         let keymap = try Keymap(
-            text: "[keys]\nretry = \"f5\"\nhelp = \"h\"\nquit = \"x\"\nundo = \"ctrl-u\"\n",
+            text: "[keys]\nretry = \"f5\"\nhelp = \"y\"\nquit = \"x\"\nundo = \"ctrl-u\"\n",
             file: "k")
         var session = Session.ready(columns: 100, options: Model.Options(keymap: keymap))
         let footer = try session.screen().text(row: 23)
@@ -96,7 +96,7 @@ struct KeymapTests {
         #expect(session.model.overlay == nil)
         session.press(.function(5))
         #expect(session.planned?.request.action == .retry)
-        session.press(.escape, "h")
+        session.press(.escape, "y")
         #expect(try session.screen().text.contains("F5          retry now"))
         session.press("x")
         #expect(session.model.overlay == nil)

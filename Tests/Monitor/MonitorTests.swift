@@ -49,9 +49,17 @@ private final class Daemon: MonitorSource {
             rows: Array(Fixture.rows.dropFirst(offset).prefix(limit)))
     }
 
-    func destination(_ id: String) async throws -> DestinationRow {
+    func detail(of destination: String) async throws -> DestinationDetail {
         throw APIError(code: "not-found", message: "gone")
     }
+
+    func body(of message: String, lines: Int) async throws -> MessageBody {
+        throw APIError(code: "forbidden", message: "not you")
+    }
+
+    func ages(limit: Int) async throws -> AgeMap { Fixture.ages }
+
+    func schedule(limit: Int) async throws -> Schedule { Fixture.schedule }
 
     func messages(
         filter: String?, sort: String?, descending: Bool, limit: Int, offset: Int
@@ -66,6 +74,22 @@ private final class Daemon: MonitorSource {
             throw APIError(code: "not-found", message: "gone")
         }
         return detail
+    }
+
+    func actions(limit: Int) async throws -> Page<ActionRow> {
+        Page(
+            at: Fixture.now, total: Fixture.actions.count, offset: 0,
+            rows: Array(Fixture.actions.prefix(limit)))
+    }
+
+    func follow(
+        _ subject: StreamSubject, _ receive: @Sendable (StreamItem) -> Void
+    ) async throws {
+        switch subject {
+        case .events: for event in Fixture.events { receive(.event(event)) }
+        case .trace: for line in Fixture.trace { receive(.trace(line)) }
+        }
+        try await Task.sleep(for: .seconds(3600))
     }
 
     func plan(_ request: PlanRequest) async throws -> Plan { Fixture.plan(request) }

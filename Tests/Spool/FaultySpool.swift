@@ -91,6 +91,11 @@ final class FaultySpool: Spool {
     func select(_ query: DeliveryQuery) throws(SpoolError) -> [DeliveryID] {
         try real.select(query)
     }
+    func census(
+        ages: [Double], due: [Double], at now: UnixTime
+    ) throws(SpoolError) -> QueueCensus {
+        try real.census(ages: ages, due: due, at: now)
+    }
     func tallies() throws(SpoolError) -> [DestinationTally] { try real.tallies() }
     func destinations() throws(SpoolError) -> [DestinationRecord] { try real.destinations() }
     func actions(limit: Int, offset: Int) throws(SpoolError) -> [ActionRecord] {

@@ -216,7 +216,7 @@ struct FilterSQLTests {
 
     @Test(arguments: [
         nil, "id", "message", "domain", "sender", "recipient", "size", "age", "attempts", "next",
-        "state", "code", "reply", "nonsense",
+        "expires", "state", "code", "reply", "nonsense",
     ])
     func sortsAndCuts(_ field: String?) throws {
         var random = SplitMix(state: 7)

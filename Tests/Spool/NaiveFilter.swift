@@ -45,6 +45,9 @@ struct NaiveFilter {
         case ("attempts", .number(let value)): return compare(Double(row.attempts), op, value)
         case ("age", .duration(let value)):
             return compareSeconds((now - row.message.receivedAt) / .milliseconds(1), op, value)
+        case ("expires", .duration(let value)):
+            return compareSeconds(
+                max(0, (row.message.expiresAt - now) / .milliseconds(1)), op, value)
         case ("next", .duration(let value)):
             return compareSeconds(max(0, (row.nextAttemptAt - now) / .milliseconds(1)), op, value)
         case ("code", .number(let value)):
@@ -143,6 +146,7 @@ struct NaiveFilter {
         case "age": .number(-row.message.receivedAt.milliseconds)
         case "attempts": .number(Int64(row.attempts))
         case "next": .number(row.nextAttemptAt.milliseconds)
+        case "expires": .number(row.message.expiresAt.milliseconds)
         case "state": .number(Int64(Self.states.firstIndex(of: state(row))!))
         case "code": .number(Int64(code(row) ?? 0))
         default: nil
@@ -197,6 +201,7 @@ struct NaiveFilter {
         let row = random.pick(rows)
         let name = random.pick([
             "id", "message", "domain", "sender", "recipient", "size", "age", "attempts", "next",
+            "expires",
             "state", "code", "reply", "worker", "why",
         ])
         var op = random.pick(textual)
@@ -214,7 +219,7 @@ struct NaiveFilter {
         case "code":
             op = random.pick(numeric)
             value = random.below(2) == 0 ? .codeClass(Int(random.below(6)) + 1) : .number(421)
-        case "age", "next":
+        case "age", "next", "expires":
             op = random.pick(numeric)
             value = .duration(Double(random.below(30)) / 2)
         case "worker", "why": value = .number(1)

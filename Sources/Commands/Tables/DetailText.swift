@@ -99,6 +99,13 @@ package enum DetailText {
                     + (row.nextAttemptAt.map { ", next \(at($0))" } ?? ""),
             ]
             if let reply = row.lastReply { lines.append("  last reply  \(SafeText(reply))") }
+            lines += message.history.filter { $0.delivery == row.id }.map { attempt in
+                "  attempt \(attempt.number)".padded(to: 14)
+                    + "\(at(attempt.at)), \(Format.decimal(attempt.seconds)) s"
+                    + (attempt.remote.map { ", \(SafeText($0))" } ?? "")
+                    + (attempt.tls.map { " \(SafeText($0))" } ?? "")
+                    + ": \(SafeText(attempt.reply))"
+            }
         }
         if !message.recipients.isEmpty { lines.append("") }
         lines += message.recipients.map { row in
@@ -117,5 +124,11 @@ package enum DetailText {
     private static func hexadecimal(_ key: UInt32) -> String {
         let digits = String(key, radix: 16)
         return String(repeating: "0", count: 8 - digits.count) + digits
+    }
+}
+
+extension String {
+    fileprivate func padded(to width: Int) -> String {
+        self + String(repeating: " ", count: max(1, width - count))
     }
 }

@@ -74,6 +74,52 @@ package struct MessageRow: Codable, Sendable, Identifiable {
     }
 }
 
+/// An attempt that has ended.
+package struct AttemptRow: Codable, Hashable, Sendable {
+    package var delivery: String
+    /// 1 for the first.
+    package var number: Int
+    package var at: UnixTime
+    /// From its start to its end, in seconds.
+    package var seconds: Double
+    /// "mx1.example.com [192.0.2.10]"; nil where none was reached.
+    package var remote: String?
+    /// "TLSv1.3"; nil in plain text.
+    package var tls: String?
+    package var worker: Int?
+    package var reply: String
+
+    package init(
+        delivery: String, number: Int, at: UnixTime, seconds: Double, remote: String?,
+        tls: String?, worker: Int?, reply: String
+    ) {
+        self.delivery = delivery
+        self.number = number
+        self.at = at
+        self.seconds = seconds
+        self.remote = remote
+        self.tls = tls
+        self.worker = worker
+        self.reply = reply
+    }
+}
+
+/// `GET /v1/messages/{id}/body`: what follows the header, cleaned for a screen.
+package struct MessageBody: Codable, Sendable {
+    package var version = 1
+    package var id: String
+    /// At most so many as asked for.
+    package var lines: [String]
+    /// Bytes of the whole message that are not among them.
+    package var bytesLeft: Int
+
+    package init(id: String, lines: [String], bytesLeft: Int) {
+        self.id = id
+        self.lines = lines
+        self.bytesLeft = bytesLeft
+    }
+}
+
 /// `GET /v1/messages/{id}`.
 package struct MessageDetail: Codable, Sendable {
     package var version = 1
@@ -87,13 +133,16 @@ package struct MessageDetail: Codable, Sendable {
     package var deliveries: [MessageRow]
     /// Each recipient of each delivery, in the order of `deliveries`.
     package var recipients: [RecipientRow]
+    /// The attempts that are remembered, oldest first: the last ones of each delivery, since the
+    /// daemon started.
+    package var history: [AttemptRow]
     /// The header section as received, at most 64 KiB.
     package var header: String
 
     package init(
         at: UnixTime, id: String, sender: String, size: Int, receivedAt: UnixTime,
         expiresAt: UnixTime, client: String, deliveries: [MessageRow],
-        recipients: [RecipientRow], header: String
+        recipients: [RecipientRow], history: [AttemptRow] = [], header: String
     ) {
         self.at = at
         self.id = id
@@ -104,6 +153,7 @@ package struct MessageDetail: Codable, Sendable {
         self.client = client
         self.deliveries = deliveries
         self.recipients = recipients
+        self.history = history
         self.header = header
     }
 }

@@ -22,6 +22,26 @@ extension ControlClient {
         try await get(RequestTarget("v1", "destinations", id))
     }
 
+    package func detail(of destination: String) async throws -> DestinationDetail {
+        try await get(RequestTarget("v1", "destinations", destination, "detail"))
+    }
+
+    /// How old what is queued is, by destination.
+    package func ages(limit: Int = 100) async throws -> AgeMap {
+        try await get(RequestTarget("v1", "ages").adding("limit", String(limit)))
+    }
+
+    /// When what is queued goes.
+    package func schedule(limit: Int = 100) async throws -> Schedule {
+        try await get(RequestTarget("v1", "schedule").adding("limit", String(limit)))
+    }
+
+    /// - Parameter message: the id of a message or of one of its deliveries.
+    package func body(of message: String, lines: Int = 100) async throws -> MessageBody {
+        try await get(
+            RequestTarget("v1", "messages", message, "body").adding("limit", String(lines)))
+    }
+
     package func messages(
         filter: String? = nil, sort: String? = nil, descending: Bool = false, limit: Int = 100,
         offset: Int = 0

@@ -34,6 +34,8 @@ package enum Frame: Sendable {
     /// False while the spool cannot record results: start nothing.
     case recording(Bool)
     case trace(destination: Int64, on: Bool)
+    /// Asks what a destination's connections do; answered by `inspected`.
+    case inspect(request: UInt64, destination: Int64)
     /// End running transactions within that time, report, and exit.
     case shutdown(grace: Duration)
 
@@ -48,6 +50,7 @@ package enum Frame: Sendable {
     /// Which of them were in a transaction, so that only its end decides.
     case withdrawn(request: UInt64, running: [DeliveryID])
     case surrendered(destination: Int64, snapshot: [UInt8])
+    case inspected(request: UInt64, DestinationInspection)
     case traced(destination: Int64, connection: Int, direction: UInt8, dropped: Int, line: String)
 }
 

@@ -18,6 +18,7 @@ private enum Tag: UInt8 {
     case recording = 13
     case trace = 14
     case shutdown = 15
+    case inspect = 16
     case hello = 64
     case heartbeat = 65
     case resolved = 66
@@ -27,6 +28,7 @@ private enum Tag: UInt8 {
     case withdrawn = 70
     case surrendered = 71
     case traced = 72
+    case inspected = 73
 }
 
 extension Frame {
@@ -129,6 +131,14 @@ extension Frame {
             Tag.surrendered.rawValue.write(to: &buffer)
             destination.write(to: &buffer)
             snapshot.write(to: &buffer)
+        case .inspect(let request, let destination):
+            Tag.inspect.rawValue.write(to: &buffer)
+            request.write(to: &buffer)
+            destination.write(to: &buffer)
+        case .inspected(let request, let inspection):
+            Tag.inspected.rawValue.write(to: &buffer)
+            request.write(to: &buffer)
+            inspection.write(to: &buffer)
         case .traced(let destination, let connection, let direction, let dropped, let line):
             Tag.traced.rawValue.write(to: &buffer)
             destination.write(to: &buffer)
@@ -208,6 +218,13 @@ extension Frame {
             self = .surrendered(
                 destination: try Int64.read(from: &buffer),
                 snapshot: try [UInt8].read(from: &buffer))
+        case .inspect:
+            self = .inspect(
+                request: try UInt64.read(from: &buffer), destination: try Int64.read(from: &buffer))
+        case .inspected:
+            self = .inspected(
+                request: try UInt64.read(from: &buffer),
+                try DestinationInspection.read(from: &buffer))
         case .traced:
             self = .traced(
                 destination: try Int64.read(from: &buffer), connection: try Int.read(from: &buffer),

@@ -54,6 +54,7 @@ final class Destination {
     var deferred = 0
     var bounced = 0
     var history = SecondCounts(slots: 30)
+    var past = DestinationPast()
     var lastReply = ""
     var lastReplyAt: UnixTime?
     var lastActive: UnixTime

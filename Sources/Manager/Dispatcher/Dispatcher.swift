@@ -44,6 +44,9 @@ final class Dispatcher {
     /// Deliveries on disk whose recipients' domains are not all known yet.
     var unrouted: [DeliveryID: Unrouted] = [:]
     var withdrawals: [UInt64: Withdrawal] = [:]
+    /// Questions about destinations that workers have not answered yet.
+    var inspections: [UInt64: Inspection] = [:]
+    var attemptHistory = AttemptHistory()
     var traced: [Int64: Int] = [:]
     /// Deliveries that were held or purged while their transaction ran: their end counts there.
     var marked: [DeliveryID: StoredState] = [:]

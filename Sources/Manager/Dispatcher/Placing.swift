@@ -196,6 +196,16 @@ extension Dispatcher {
                 destination.snapshot = report.snapshot
                 destination.snapshotChanged = true
             }
+            destination.past.reported(report, at: destination.reportedAt)
+            if was != report.breaker {
+                destination.past.breakerChanged(
+                    to: [.closed, .open, .halfOpen][min(Int(report.breaker), 2)],
+                    reason: report.breaker == 0
+                        ? ""
+                        : destination.lastReply.isEmpty
+                            ? report.waits.first?.text ?? "" : destination.lastReply,
+                    at: destination.reportedAt)
+            }
             if was != report.breaker, events.isWanted {
                 let states = ["closed", "open", "half-open"]
                 publish(

@@ -25,10 +25,12 @@ extension Dispatcher {
         let delivered = report.recipients.count { $0.outcome == .delivered }
         count(report, delivered: delivered, at: now)
 
+        let owner = table[report.destination]?.ownership.worker
         if report.disposition == .settled, !failed {
             left(report.delivery, destination: report.destination)
             return write([.remove(report.delivery)]) { _ in done() }
         }
+        if report.disposition == .retry { attemptHistory.add(report, worker: owner) }
         if report.disposition == .retry, !failed, delivered == 0 {
             return write([
                 .update(
@@ -146,6 +148,7 @@ extension Dispatcher {
 
     /// A delivery has left the queue of its destination.
     func left(_ id: DeliveryID, destination: Int64) {
+        attemptHistory.forget(id)
         guard let destination = table[destination] else { return }
         switch marked.removeValue(forKey: id) {
         case .purging, .bouncing: destination.purging -= 1
@@ -173,6 +176,8 @@ extension Dispatcher {
         destination.delivered += delivered
         destination.deferred += deferred
         if delivered > 0 { destination.history.add(delivered, at: now) }
+        destination.past.ended(
+            delivered: delivered, deferred: deferred, bounced: failed, reply: report.reply, at: now)
         if !report.reply.isEmpty {
             destination.lastReply = report.reply
             destination.lastReplyAt = report.at

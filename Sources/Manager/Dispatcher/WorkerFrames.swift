@@ -26,6 +26,8 @@ extension Dispatcher {
             resolved(request: request, result)
         case .withdrawn(let request, let running):
             withdrawals.removeValue(forKey: request)?.done(running)
+        case .inspected(let request, let inspection):
+            inspected(request, inspection)
         case .surrendered(let destination, let snapshot):
             surrendered(destination, snapshot: snapshot, by: link.worker)
         case .traced(let destination, let connection, let direction, let dropped, let line):
@@ -99,6 +101,7 @@ extension Dispatcher {
             withdrawals[request] = nil
             withdrawal.done([])
         }
+        giveUpInspections(of: worker)
         abandon(worker: worker)
         askAgain(lost: worker)
     }

@@ -210,6 +210,24 @@ extension ByteBuffer {
     var endsWithCRLF: Bool { readableBytesView.suffix(2).elementsEqual([0x0d, 0x0a]) }
 
     /// Up to the empty line, as text that can drive no terminal.
+    func bodyLines(of id: String, limit: Int) -> MessageBody {
+        var rest = readableBytesView
+        var isHeader = true
+        var lines: [String] = []
+        while !rest.isEmpty, lines.count < limit {
+            let end = rest.firstIndex(of: 0x0a) ?? rest.endIndex
+            var line = rest[..<end]
+            if line.last == 0x0d { line = line.dropLast() }
+            rest = rest[(end < rest.endIndex ? rest.index(after: end) : end)...]
+            if isHeader {
+                isHeader = !line.isEmpty
+            } else {
+                lines.append(SafeText(decoding: line.prefix(1000)).text)
+            }
+        }
+        return MessageBody(id: id, lines: lines, bytesLeft: rest.count)
+    }
+
     func headerSection(limit: Int) -> String {
         let bytes = readableBytesView.prefix(limit)
         var lines: [String] = []

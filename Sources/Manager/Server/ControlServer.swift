@@ -23,6 +23,8 @@ struct ControlServer: Service {
     let logger: Logger
     let reload: @Sendable () async throws -> String
 
+    let census: Census
+
     private var planner: Planner { Planner(dispatcher: dispatcher, reader: reader) }
     private var runner: ActionRunner { ActionRunner(dispatcher: dispatcher, reader: reader) }
 
@@ -83,6 +85,34 @@ struct ControlServer: Service {
             try await reader(context)
             let id = try context.parameters.require("id")
             return try Answer.json(try await destination(id))
+        }
+        v1.get("/destinations/:id/detail") { _, context in
+            try await reader(context)
+            let id = try context.parameters.require("id")
+            return try Answer.json(try await detail(of: id))
+        }
+        v1.get("/ages") { request, context in
+            try await reader(context)
+            let limit = try PageQuery(request).limit
+            let count = try await census.count()
+            return try Answer.json(
+                try await dispatcher.run { $0.ageMap(count, limit: limit) })
+        }
+        v1.get("/schedule") { request, context in
+            try await reader(context)
+            let limit = try PageQuery(request).limit
+            let count = try await census.count()
+            return try Answer.json(
+                try await dispatcher.run { $0.schedule(count, limit: limit) })
+        }
+        v1.get("/messages/:id/body") { request, context in
+            let peer = try await operatorOf(context)
+            let id = try context.parameters.require("id")
+            let limit = try PageQuery(request).limit
+            logger.notice(
+                "message content shown",
+                metadata: ["by": "\(peer.description)", "message": "\(id)"])
+            return try Answer.json(try await messageBody(id, lines: limit))
         }
         v1.get("/messages") { request, context in
             try await reader(context)
@@ -169,6 +199,41 @@ struct ControlServer: Service {
         return try await drained([row])[0]
     }
 
+    private func detail(of name: String) async throws -> DestinationDetail {
+        guard let id = Int64(try await destination(name).id) else {
+            throw APIError(code: "not-found", message: "there is no destination of that number")
+        }
+        let inspection = try await dispatcher.run { $0.inspect(id, $1) }
+        let due = try await reader.read { spool throws(SpoolError) in
+            try spool.deliveries(inspection.due.map(\.delivery))
+        }
+        let detail = try await dispatcher.run { dispatcher -> DestinationDetail? in
+            var detail = dispatcher.detail(of: id, inspection)
+            detail?.due = dispatcher.rows(of: due)
+            return detail
+        }
+        // It may have gone while its worker was asked.
+        guard let detail else {
+            throw APIError(
+                code: "not-found", message: "there is no destination '\(SafeText(name).text)'")
+        }
+        return detail
+    }
+
+    private func messageBody(_ text: String, lines: Int) async throws -> MessageBody {
+        guard let id = DeliveryID(text: text)?.message ?? MessageID(text: text) else {
+            throw APIError(
+                code: "not-found",
+                message: "'\(SafeText(text).text)' is no message id; ids look like 1a2b")
+        }
+        let body = try await reader.read { spool throws(SpoolError) in try spool.body(of: id) }
+        guard let body else {
+            throw APIError(
+                code: "not-found", message: "message \(id) is not in the queue (any more)")
+        }
+        return body.bodyLines(of: id.description, limit: lines)
+    }
+
     private func messages(_ query: PageQuery) async throws -> Page<MessageRow> {
         let filter = try query.filter.map { text throws(APIError) in
             try Planner.parse(text, fields: .messages)
@@ -218,7 +283,9 @@ struct ControlServer: Service {
                 receivedAt: found.record.receivedAt, expiresAt: found.record.expiresAt,
                 client: SafeText(found.record.client).text,
                 deliveries: dispatcher.rows(of: found.deliveries),
-                recipients: recipients, header: found.body?.headerSection(limit: 64 << 10) ?? "")
+                recipients: recipients,
+                history: found.deliveries.flatMap { dispatcher.attemptHistory[$0.id] },
+                header: found.body?.headerSection(limit: 64 << 10) ?? "")
         }
     }
 

@@ -10,7 +10,9 @@ package struct Command: Sendable {
         case filter, sort, invert, freeze, theme
         case tag, tagRange, tagAll, untag
         case retry, hold, release, pause, resume, reassign, bounce, purge, undo
-        case showDestinations, showDestination, showQueue, showMessage
+        case showDestinations, showDestination, showQueue, showMessage, showBackoff, showAges
+        case showWorkers, showEvents, showTrace, showActions
+        case left, right, body, save, addWorker, removeWorker
     }
 
     package enum Group: String, CaseIterable, Sendable {
@@ -112,7 +114,19 @@ package struct Command: Sendable {
             availability: {
                 $0.isUndoing
                     ? .no("the undo is under way")
-                    : $0.undoSeconds != nil ? .yes : .no("there is nothing to undo")
+                    : $0.undoSeconds != nil || $0.page.undoable(in: $0) != nil
+                        ? .yes : .no("there is nothing to undo")
+            }),
+        Command(
+            .addWorker, ["+"], "add worker", "start one more worker", .act, operates: true,
+            rank: 21, availability: onWorkers),
+        Command(
+            .removeWorker, ["-"], "remove worker", "let the last worker end", .act,
+            operates: true, rank: 22,
+            availability: {
+                let here = onWorkers($0)
+                if here != .yes { return here }
+                return $0.status?.workers.count ?? 0 > 1 ? .yes : .no("the only worker stays")
             }),
         Command(
             .tag, [" "], "tag", "tag the row; actions are then about all tagged rows", .act,
@@ -150,7 +164,30 @@ package struct Command: Sendable {
         page(.showDestination, .destination, "all about the destination under the cursor"),
         page(.showQueue, .queue, "the messages in the queue"),
         page(.showMessage, .message, "all about the message under the cursor"),
+        page(.showBackoff, .backoff, "when what waits goes, and which breakers probe next"),
+        page(.showAges, .ages, "how old what is queued is, by destination"),
+        page(.showWorkers, .workers, "the workers, and what each has"),
+        page(.showEvents, .events, "what happens, as it happens"),
+        page(.showTrace, .trace, "the SMTP dialogue with the destination, live"),
+        page(.showActions, .actions, "what operators did, and how to undo it"),
 
+        Command(
+            .save, ["s"], "save", "write what the page has kept into a file", .look, rank: 20,
+            availability: { model in
+                if model.page.kind != .trace { return .elsewhere("only a trace can be saved") }
+                return model.page.saved(in: model) == nil ? .no("there is nothing to save") : .yes
+            }),
+        Command(
+            .body, ["b"], "body", "show what a message says, or hide it", .look, rank: 23,
+            availability: { model in
+                model.page.kind == .message ? .yes : .elsewhere("only a message has a body")
+            }),
+
+        Command(
+            .left, ["h", .left], "left", "one column to the left", .move, availability: sideways),
+        Command(
+            .right, ["l", .right], "right", "one column to the right", .move,
+            availability: sideways),
         Command(.down, ["j", .down], "down", "one row down", .move),
         Command(.up, ["k", .up], "up", "one row up", .move),
         Command(.pageDown, [.pageDown, .control("f")], "page down", "one screen down", .move),
@@ -207,6 +244,15 @@ package struct Command: Sendable {
             return message.state == .held ? .yes : .no("it is not held")
         }
         return model.current?.held == 0 ? .no("none of its mail is held") : .yes
+    }
+
+    private static let onWorkers: @Sendable (Model) -> Availability = { model in
+        model.page.kind == .workers ? .yes : .elsewhere("only on the page of workers")
+    }
+
+    private static let sideways: @Sendable (Model) -> Availability = { model in
+        model.page.movesSideways
+            ? .yes : .elsewhere("there is nothing to the side on this page")
     }
 
     private static let needsRow: @Sendable (Model) -> Availability = { model in

@@ -20,14 +20,23 @@ package enum Question: Hashable, Sendable {
     case destination(String)
     case messages(Query, RowWindow)
     case message(String)
+    /// The lines of a message behind its header.
+    case body(String)
+    case ages(limit: Int)
+    case schedule(limit: Int)
+    case actions(RowWindow)
 }
 
 package enum Answer: Sendable {
     case destinations(Page<DestinationRow>)
     /// nil: it is no longer there.
-    case destination(DestinationRow?)
+    case destination(DestinationDetail?)
     case messages(Page<MessageRow>)
     case message(MessageDetail?)
+    case body(MessageBody?)
+    case ages(AgeMap)
+    case schedule(Schedule)
+    case actions(Page<ActionRow>)
 }
 
 package struct FetchRequest: Hashable, Sendable {
@@ -49,6 +58,36 @@ package struct Snapshot: Sendable {
     }
 }
 
+/// What a page follows as it happens.
+package enum StreamSubject: Hashable, Sendable {
+    case events
+    case trace(destination: String)
+}
+
+package struct StreamRequest: Hashable, Sendable {
+    /// Counts up: what comes from an older one is no longer wanted.
+    package var ticket: Int
+    package var subject: StreamSubject
+}
+
+package enum StreamItem: Sendable {
+    case event(Event)
+    case trace(TraceLine)
+}
+
+package enum StreamNews: Sendable {
+    case items([StreamItem])
+    /// It has ended; nil where the daemon ended it.
+    case ended(Failure?)
+}
+
+/// A file that the operator asked for.
+package struct SavedFile: Hashable, Sendable {
+    /// In the directory that the monitor was started in.
+    package var name: String
+    package var text: String
+}
+
 /// What the loop is to do.
 package enum Effect: Sendable {
     case fetch(FetchRequest)
@@ -59,6 +98,10 @@ package enum Effect: Sendable {
     case theme(String)
     /// Start with it from now on.
     case keepTheme(String)
+    /// Follow this and nothing else; nil: nothing.
+    case stream(StreamRequest?)
+    /// Write a new file, readable to its owner only.
+    case save(SavedFile)
     case quit
     /// Draw the whole screen anew.
     case repaint
@@ -74,4 +117,6 @@ package enum ModelEvent: Sendable {
     case planned(ticket: Int, Result<Plan, Failure>)
     case applied(ticket: Int, Result<ActionRow, Failure>)
     case undone(Result<ActionRow, Failure>)
+    case streamed(ticket: Int, StreamNews)
+    case saved(Result<String, Failure>)
 }

@@ -79,6 +79,11 @@ package struct Model: Sendable {
     package var fetchStartedAt: Duration?
     package var isUndoing = false
 
+    /// What is followed now, and which page follows it.
+    var followed: (request: StreamRequest, page: Int)?
+    /// It ended by itself: not asked for again before that time.
+    var followAgainAt: Duration?
+
     package init(options: Options, size: Size, moment: Moment) {
         self.options = options
         self.size = size

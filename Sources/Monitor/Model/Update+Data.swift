@@ -65,6 +65,8 @@ extension Model {
         status = snapshot.status
         daemonAt = snapshot.status.at
         receivedAt = moment.elapsed
+        let seen = self
+        pages.changeAll { $0.take(snapshot.status, in: seen) }
         guard let answer = snapshot.answer, let question = request.question else { return }
         let model = self
         pages.change(request.page) { $0.take(answer, to: question, in: model) }
@@ -88,6 +90,9 @@ extension Model {
                     say(.failed, "filter refused: \(safe(failure.message))")
                 }
             } else {
+                if let question = request.question {
+                    pages.change(request.page) { $0.refused(question) }
+                }
                 say(.failed, safe(failure.message))
             }
             return

@@ -85,7 +85,7 @@ extension Model {
             let touched =
                 preview.action.actsOnDeliveries
                 ? plan.counts.deliveries : plan.counts.destinations
-            if touched == 0 { return "nothing to act on" }
+            if touched == 0, preview.action != .workers { return "nothing to act on" }
             if secondsLeft(plan) == nil { return "this preview is too old: Esc, and again" }
             if plan.mustTypeCount, preview.typedCount != plan.counts.deliveries {
                 return "type \(Format.exact(plan.counts.deliveries)) to confirm"

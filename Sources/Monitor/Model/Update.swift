@@ -4,14 +4,22 @@ import Terminal
 /// The model after an event, and what is to be done about it.
 package func update(_ model: inout Model, _ event: ModelEvent, at moment: Moment) -> [Effect] {
     model.moment = moment
-    switch event {
-    case .key(let key): return model.handle(key)
-    case .tick: return model.tick()
-    case .resize(let size): return model.resize(size)
-    case .fetched(let request, let result): return model.fetched(request, result)
-    case .planned(let ticket, let result): return model.planned(ticket, result)
-    case .applied(let ticket, let result): return model.applied(ticket, result)
-    case .undone(let result): return model.undone(result)
+    return model.handle(event) + model.followWhatIsShown()
+}
+
+extension Model {
+    fileprivate mutating func handle(_ event: ModelEvent) -> [Effect] {
+        switch event {
+        case .key(let key): return handle(key)
+        case .tick: return tick()
+        case .resize(let size): return resize(size)
+        case .fetched(let request, let result): return fetched(request, result)
+        case .planned(let ticket, let result): return planned(ticket, result)
+        case .applied(let ticket, let result): return applied(ticket, result)
+        case .undone(let result): return undone(result)
+        case .streamed(let ticket, let news): return streamed(ticket, news)
+        case .saved(let result): return saved(result)
+        }
     }
 }
 
@@ -101,6 +109,23 @@ extension Model {
         case .showDestination: return show(.destination)
         case .showQueue: return show(.queue)
         case .showMessage: return show(.message)
+        case .showBackoff: return show(.backoff)
+        case .showAges: return show(.ages)
+        case .left: page.moveSideways(by: -1, in: self)
+        case .right: page.moveSideways(by: 1, in: self)
+        case .body:
+            guard var message = page as? MessagePage else { return [] }
+            message.toggleBody()
+            page = message
+            return fetchIfUncovered()
+        case .showWorkers: return show(.workers)
+        case .showEvents: return show(.events)
+        case .showTrace: return show(.trace)
+        case .showActions: return show(.actions)
+        case .save:
+            return page.saved(in: self).map { [.save($0)] } ?? []
+        case .addWorker: return changeWorkers(by: 1)
+        case .removeWorker: return changeWorkers(by: -1)
         case .retry: return preview(.retry)
         case .purge: return preview(.purge)
         case .hold: return preview(.hold)
@@ -110,7 +135,7 @@ extension Model {
         case .resume: return preview(.resume)
         case .reassign: openWorkerMenu()
         case .undo:
-            guard let action = undoable else { return [] }
+            guard let action = page.undoable(in: self) ?? undoable else { return [] }
             isUndoing = true
             return [.undo(action: action.id)]
         }
@@ -132,6 +157,8 @@ extension Model {
     }
 
     private mutating func freeze() -> [Effect] {
+        let isOn = frozenAt == nil
+        pages.changeAll { $0.freeze(isOn) }
         if frozenAt != nil {
             frozenAt = nil
             return fetchNow()

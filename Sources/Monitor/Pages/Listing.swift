@@ -21,6 +21,14 @@ extension MessageRow: ListedRow {
     package var target: Target? { Target(.delivery, id: id, name: id) }
 }
 
+extension WorkerRow: ListedRow {
+    package var rowID: String { String(id) }
+}
+
+extension ActionRow: ListedRow {
+    package var rowID: String { id }
+}
+
 /// The row that is pointed at: its identity, not its place.
 package struct Cursor: Hashable, Sendable {
     package var id: String?

@@ -14,10 +14,22 @@ protocol MonitorPage: Sendable {
     /// Whether all that it shows has been asked for.
     func isCovered(in model: Model) -> Bool
     mutating func take(_ answer: Answer, to question: Question, in model: Model)
+    /// Comes with every answer.
+    mutating func take(_ status: Status, in model: Model)
+    /// What it follows as it happens, as long as it lies in the stack.
+    var stream: StreamSubject? { get }
+    mutating func take(_ item: StreamItem)
+    /// The operator stops the screen, or lets it go on.
+    mutating func freeze(_ isOn: Bool)
     /// The screen has another size.
     mutating func resize(in model: Model)
 
     mutating func move(by distance: Int, in model: Model)
+    /// Among the columns of a row, where that means something.
+    mutating func moveSideways(by distance: Int, in model: Model)
+    var movesSideways: Bool { get }
+    /// The daemon refused to answer.
+    mutating func refused(_ question: Question)
     /// A press of the mouse on a line of the table, counted from its first.
     mutating func press(line: Int, in model: Model) -> PressOutcome
     /// What Enter opens; nil: nothing.
@@ -52,6 +64,10 @@ protocol MonitorPage: Sendable {
     var destinationTarget: Target? { get }
     /// The delivery under the cursor.
     var message: MessageRow? { get }
+    /// What `undo` undoes here, where that is not the last action.
+    func undoable(in model: Model) -> ActionRow?
+    /// What is written where the operator saves the page.
+    func saved(in model: Model) -> SavedFile?
     /// For the status line: where in how many.
     func position(in model: Model) -> ListPosition?
 
@@ -107,8 +123,18 @@ package struct Target: Hashable, Sendable {
 /// What most pages leave as it is.
 extension MonitorPage {
     func isCovered(in model: Model) -> Bool { true }
+    mutating func take(_ answer: Answer, to question: Question, in model: Model) {}
+    mutating func take(_ status: Status, in model: Model) {}
+    var stream: StreamSubject? { nil }
+    mutating func take(_ item: StreamItem) {}
+    mutating func freeze(_ isOn: Bool) {}
+    func undoable(in model: Model) -> ActionRow? { nil }
+    func saved(in model: Model) -> SavedFile? { nil }
     mutating func resize(in model: Model) {}
     mutating func press(line: Int, in model: Model) -> PressOutcome { .nothing }
+    mutating func moveSideways(by distance: Int, in model: Model) {}
+    var movesSideways: Bool { false }
+    mutating func refused(_ question: Question) {}
     func opened(in model: Model) -> (any MonitorPage)? { nil }
     var query: Query? {
         get { nil }

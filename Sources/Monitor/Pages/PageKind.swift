@@ -2,7 +2,7 @@ import Terminal
 
 /// The pages that there are, in the order of their numbers.
 package enum PageKind: String, CaseIterable, Hashable, Sendable {
-    case destinations, destination, queue, message
+    case destinations, destination, queue, message, backoff, ages, workers, events, trace, actions
 
     /// In breadcrumbs and tabs.
     var title: Label {
@@ -11,6 +11,12 @@ package enum PageKind: String, CaseIterable, Hashable, Sendable {
         case .destination: "Destination"
         case .queue: "Queue"
         case .message: "Message"
+        case .backoff: "Backoff"
+        case .ages: "Ages"
+        case .workers: "Workers"
+        case .events: "Events"
+        case .trace: "Trace"
+        case .actions: "Actions"
         }
     }
 
@@ -21,6 +27,12 @@ package enum PageKind: String, CaseIterable, Hashable, Sendable {
         case .destination: "2"
         case .queue: "3"
         case .message: "4"
+        case .backoff: "5"
+        case .ages: "6"
+        case .workers: "7"
+        case .events: "8"
+        case .trace: "9"
+        case .actions: "0"
         }
     }
 
@@ -28,8 +40,8 @@ package enum PageKind: String, CaseIterable, Hashable, Sendable {
     /// chosen. The others lie on the table of destinations.
     var isAboutOne: Bool {
         switch self {
-        case .destinations, .queue: false
-        case .destination, .message: true
+        case .destinations, .queue, .backoff, .ages, .workers, .events, .actions: false
+        case .destination, .message, .trace: true
         }
     }
 }

@@ -80,8 +80,9 @@ extension Model {
     /// Why a digit shows no page now; nil if it does.
     func obstacle(to kind: PageKind) -> Label? {
         switch kind {
-        case .destinations, .queue: nil
-        case .destination: page.destinationTarget == nil ? "choose a destination first" : nil
+        case .destinations, .queue, .backoff, .ages, .workers, .events, .actions: nil
+        case .destination, .trace:
+            page.destinationTarget == nil ? "choose a destination first" : nil
         case .message: page.message == nil ? "choose a message first" : nil
         }
     }
@@ -96,6 +97,17 @@ extension Model {
         switch kind {
         case .destinations: break
         case .queue: pages.push(QueuePage())
+        case .backoff: pages.push(BackoffPage())
+        case .ages: pages.push(AgesPage())
+        case .workers:
+            var page = WorkersPage()
+            if let status { page.take(status, in: self) }
+            pages.push(page)
+        case .events: pages.push(EventsPage())
+        case .actions: pages.push(ActionsPage())
+        case .trace:
+            guard let target = page.destinationTarget else { return [] }
+            pages.push(TracePage(target))
         case .destination:
             guard let target = page.destinationTarget else { return [] }
             pages.push(DestinationPage(target, current, at: receivedAt ?? moment.elapsed))

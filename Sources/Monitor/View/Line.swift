@@ -17,11 +17,37 @@ typealias Line = [Span]
 extension [Span] {
     var columns: Int { reduce(0) { $0 + $1.label.columns } }
 
+    /// As much as fits into so many columns, span by span.
+    func cut(_ width: Int) -> Line {
+        var left = width
+        var line: Line = []
+        for span in self {
+            let columns = span.label.columns
+            if columns > left {
+                if left > 0 { line.append(Span(span.label.cut(left), span.role)) }
+                break
+            }
+            line.append(span)
+            left -= columns
+        }
+        return line
+    }
+
     /// Without roles.
     var label: Label { reduce(into: "") { $0 += $1.label } }
 }
 
 extension Label {
+    /// The first characters, in at most so many columns.
+    func cut(_ width: Int) -> Label {
+        var used = 0
+        let kept = text.prefix { character in
+            used += Label.columns(of: character)
+            return used <= width
+        }
+        return safe(String(kept))
+    }
+
     /// In lines of at most `width` columns, broken at blanks; at most `limit` lines, of which the
     /// last holds all the rest.
     func wrapped(_ width: Int, limit: Int) -> [Label] {

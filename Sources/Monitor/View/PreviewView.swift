@@ -43,6 +43,9 @@ private struct PreviewText {
     }
 
     private var target: Line {
+        if preview.action == .workers {
+            return [Span(Format.counted(preview.worker ?? 0, "worker", "workers"), .strong)]
+        }
         var line: Line = [Span(preview.subject.label, .strong)]
         if preview.action == .reassign {
             line.append(Span(" \(glyphs.into) ", .dim))

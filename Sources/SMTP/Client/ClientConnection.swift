@@ -20,6 +20,8 @@ package final class ClientConnection {
     /// "192.0.2.1:25".
     package let remote: String
     package private(set) var tls: TLSInfo?
+    /// Since when it waits for what it waits for now.
+    package private(set) var waitingSince: NIODeadline
     package var tracing: Bool {
         get { session.tracing }
         set { session.tracing = newValue }
@@ -36,6 +38,7 @@ package final class ClientConnection {
         self.options = options
         self.loop = loop
         self.delegate = delegate
+        waitingSince = loop.now
         let tls: TLSMode =
             options.tls == .opportunistic && options.tlsContext == nil ? .off : options.tls
         session = ClientSession(
@@ -212,6 +215,7 @@ package final class ClientConnection {
     private static let lineAndDotLine = ByteBuffer(string: "\r\n.\r\n")
 
     private func arm() {
+        waitingSince = loop.now
         if let timeout = session.timeout {
             watchdog?.arm(timeout)
         } else {

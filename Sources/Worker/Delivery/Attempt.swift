@@ -134,6 +134,8 @@ final class OwnedDestination {
     private(set) var exchangers: [String] = []
     /// Transactions after which a connection is closed; nil: no limit.
     var messagesPerConnection: Int?
+    /// What became of the last connection to each address, the latest last.
+    private(set) var contacts: [ContactReport] = []
 
     init(_ assignment: Assignment) {
         id = assignment.destination
@@ -141,6 +143,7 @@ final class OwnedDestination {
         name = assignment.name
         domains = assignment.domains
     }
+
     /// Whether that is anything new. Every attempt tells; what was told before costs nothing.
     func learn(_ route: [Exchanger]) -> Bool {
         guard route != self.route else { return false }
@@ -152,5 +155,14 @@ final class OwnedDestination {
                 ? addresses + port : "\(exchanger.host) [\(addresses)]\(port)"
         }
         return true
+    }
+
+    /// Addresses that are remembered: a destination with more has them by turns.
+    private static let contactLimit = 24
+
+    func contacted(_ contact: ContactReport) {
+        contacts.removeAll { $0.remote == contact.remote }
+        if contacts.count == Self.contactLimit { contacts.removeFirst() }
+        contacts.append(contact)
     }
 }

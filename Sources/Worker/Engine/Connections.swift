@@ -11,6 +11,10 @@ extension Engine: ClientConnectionDelegate {
         guard let pooled = connections[ObjectIdentifier(connection)] else { return }
         destinations[pooled.destination]?.trouble = nil
         guard let attempt = pooled.attempt else { return close(pooled) }
+        destinations[pooled.destination]?.contacted(
+            ContactReport(
+                remote: pooled.candidate.description, at: clocks.wall(),
+                tls: connection.tls?.version ?? "", problem: ""))
         deliver(attempt, over: connection)
     }
 
@@ -130,6 +134,12 @@ extension Engine: ClientConnectionDelegate {
     func closed(_ connection: ClientConnection, _ error: ClientError?) {
         guard let pooled = connections.removeValue(forKey: ObjectIdentifier(connection)) else {
             return
+        }
+        if let error, pooled.transactions == 0 {
+            destinations[pooled.destination]?.contacted(
+                ContactReport(
+                    remote: pooled.candidate.description, at: clocks.wall(),
+                    tls: connection.tls?.version ?? "", problem: error.reply?.text ?? error.text))
         }
         if pooled.isIdle { destinations[pooled.destination]?.idle.removeAll { $0 === pooled } }
         let id = DestinationID(rawValue: pooled.destination)

@@ -49,6 +49,8 @@ extension Engine {
             scheduler.setRecording(possible, at: now)
         case .trace(let destination, let on):
             trace(destination, on: on)
+        case .inspect(let request, let destination):
+            link?.send(.inspected(request: request, inspection(of: destination, at: now)))
         case .shutdown(let grace):
             shutDown(grace: grace)
         default:

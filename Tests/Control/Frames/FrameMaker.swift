@@ -27,6 +27,8 @@ struct FrameMaker {
             .recorded(number()),
             .recording(Bool.random(using: &random)),
             .trace(destination: int64(), on: Bool.random(using: &random)),
+            .inspect(request: number(), destination: int64()),
+            .inspected(request: number(), inspection()),
             .shutdown(grace: .milliseconds(Int64.random(in: 0...100_000, using: &random))),
             .hello(pid: Int32.random(in: .min ... .max, using: &random)),
             .heartbeat(
@@ -117,6 +119,21 @@ struct FrameMaker {
             return facts
         }
         return why
+    }
+
+    private mutating func inspection() -> DestinationInspection {
+        var inspection = DestinationInspection()
+        inspection.connections = list {
+            ConnectionReport(
+                number: $0.int(), remote: $0.text(), phase: $0.text(), since: $0.time(),
+                openedAt: $0.time(), delivery: $0.optional { $0.delivery() }, tls: $0.text(),
+                transactions: $0.int())
+        }
+        inspection.contacts = list {
+            ContactReport(remote: $0.text(), at: $0.time(), tls: $0.text(), problem: $0.text())
+        }
+        inspection.due = list { DueReport(delivery: $0.delivery(), at: $0.time()) }
+        return inspection
     }
 
     private mutating func route() -> RouteResult {

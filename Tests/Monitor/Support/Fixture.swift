@@ -128,6 +128,10 @@ enum Fixture {
         first.memory = 34_200_000
         first.destinations = 50
         first.restarts = 1
+        first.startedAt = after(-86_400)
+        first.heartbeatAt = after(-1)
+        first.queued = 3200
+        first.share = 1
         var second = WorkerRow(id: 2, state: .dead)
         second.restartAt = after(3)
         var status = Status(
@@ -154,12 +158,25 @@ enum Fixture {
             let shown = Array(rows.dropFirst(window.offset).prefix(window.limit))
             return .destinations(
                 Page(at: at, total: rows.count, offset: window.offset, rows: shown))
-        case .destination(let id): return .destination(rows.first { $0.id == id })
+        case .destination(let id):
+            return .destination(rows.first { $0.id == id }.map { detail($0, at: at) })
+        case .body(let id):
+            return .body(
+                MessageBody(
+                    id: id, lines: ["Hello Bob,", "", "this is it.", ">From here on"],
+                    bytesLeft: 1200))
+        case .ages: return .ages(ages)
+        case .schedule: return .schedule(schedule)
         case .messages(_, let window):
             let shown = Array(messages.dropFirst(window.offset).prefix(window.limit))
             return .messages(
                 Page(at: at, total: messages.count, offset: window.offset, rows: shown))
         case .message(let id): return .message(message(id))
+        case .actions(let window):
+            return .actions(
+                Page(
+                    at: at, total: actions.count, offset: 0,
+                    rows: Array(actions.prefix(window.offset + window.limit))))
         }
     }
 
@@ -187,6 +204,124 @@ enum Fixture {
         return row
     }
 
+    static func detail(_ row: DestinationRow, at: UnixTime) -> DestinationDetail {
+        var detail = DestinationDetail(at: at, row: row)
+        let phases = ["RCPT", "dot", "idle", "connecting"]
+        detail.connections = (0..<min(row.connections, 6)).map { index in
+            ConnectionRow(
+                number: 40 + index, remote: "mx1.gmail.example [192.0.2.1]",
+                phase: phases[index % 4], since: after(Double(-index * index * 4)),
+                openedAt: after(-90), delivery: index % 4 == 2 ? nil : "1a\(index).0",
+                tls: index % 4 == 3 ? nil : "TLSv1.3", transactions: index)
+        }
+        detail.contacts = [
+            ContactRow(
+                remote: "mx1.gmail.example [192.0.2.1]", at: now, tls: "TLSv1.3", problem: nil),
+            ContactRow(
+                remote: "mx2.gmail.example [198.51.100.1]", at: after(-300), tls: nil,
+                problem: "Connection refused"),
+        ]
+        detail.due = messages.filter { $0.state == .delayed }.prefix(4).map(\.self)
+        detail.replies = [
+            ReplyCount(reply: "250 2.0.0 Ok: queued as 4711", count: 12_408, lastAt: after(-1)),
+            ReplyCount(reply: "450 4.2.0 Greylisted", count: 31, lastAt: after(-140)),
+            ReplyCount(reply: "550 5.1.1 No such user", count: 2, lastAt: after(-1800)),
+        ]
+        detail.breakerChanges = [
+            BreakerChange(at: after(-600), state: .closed, reason: ""),
+            BreakerChange(at: after(-900), state: .open, reason: "421 4.7.28 Too much mail"),
+        ]
+        detail.minutes = (0..<60).filter { $0 % 7 != 3 }.map { index in
+            MinuteRow(
+                at: after(Double(60 * (index - 59))), delivered: (index * 37) % 211,
+                deferred: index % 13, bounced: 0, connections: 3 + index % 5, window: 4 + index / 6,
+                tokens: (index * 7) % 20)
+        }
+        return detail
+    }
+
+    static let ages: AgeMap = {
+        let rows = (0..<40).map { index in
+            AgeRow(
+                id: "\(index + 1)", name: "host\(index).example",
+                state: DestinationState.allCases[index % 7],
+                counts: (0..<AgeBuckets.count).map { bucket in
+                    bucket < 3 || bucket > 13 ? 0 : (index * 31 + bucket * 17) % 40 * (40 - index)
+                })
+        }
+        let totals = (0..<AgeBuckets.count).map { bucket in
+            rows.reduce(0) { $0 + $1.counts[bucket] }
+        }
+        return AgeMap(
+            at: now, countedAt: after(-7), bounds: AgeBuckets.bounds, totals: totals,
+            destinations: 120, rows: rows)
+    }()
+
+    static let schedule: Schedule = {
+        var schedule = Schedule(at: now, countedAt: after(-7))
+        schedule.ready.deliveries = 1240
+        schedule.ready.destinations = 3
+        for index in schedule.due.indices {
+            schedule.due[index].deliveries = index == 3 ? 0 : 4000 / (index + 1)
+            schedule.due[index].destinations = index == 3 ? 0 : 12 - index
+        }
+        schedule.held = 7
+        schedule.paused.deliveries = 1071
+        schedule.paused.destinations = 1
+        schedule.openBreakers = 3
+        schedule.probes = (1...3).map {
+            ProbeRow(
+                id: "\($0)", name: "host\($0).example", at: after(Double(17 * $0)), queued: 40 * $0,
+                failures: $0, lastReply: "421 4.7.28 Too much mail")
+        }
+        schedule.expiresInHour = 4
+        schedule.expiresInDay = 120
+        schedule.expiring = (1...2).map {
+            ExpiringRow(
+                id: "\($0)", name: "full\($0).example", inHour: 4 * ($0 - 1), inDay: 60,
+                firstAt: after(Double(1800 * $0)))
+        }
+        return schedule
+    }()
+
+    static let actions: [ActionRow] = (0..<12).map { index in
+        let kinds = ActionKind.allCases
+        let states: [ActionState] = [.undoable, .done, .undone, .failed]
+        var counts = Counts()
+        counts.deliveries = 1240 * index
+        counts.destinations = index
+        return ActionRow(
+            id: "\(40 - index)", action: kinds[index % kinds.count],
+            at: after(Double(-index * index * 900)), by: "alice (uid 1000)",
+            reason: index % 2 == 0 ? "ticket \(4711 + index)" : "", target: "gmail.example",
+            counts: counts, state: states[index % states.count],
+            undoUntil: index == 0 ? after(22) : nil,
+            result: "\(1240 * index) deliveries; 3 had left the queue")
+    }
+
+    static let events: [Event] = (0..<40).map { index in
+        let kinds = [
+            "accepted", "delivered", "deferred", "bounced", "breaker", "worker", "action", "spool",
+        ]
+        return Event(
+            at: after(Double(index - 40)), kind: kinds[index % kinds.count],
+            text: "1a\(index).0 to gmail.example: 250 2.0.0 Ok: queued as 4711",
+            message: index % 8 == 1 ? "1a\(index)" : nil, destination: "1", worker: 1)
+    }
+
+    static let trace: [TraceLine] = (0..<30).map { index in
+        let lines = [
+            ("*", "connected to mx1.gmail.example [192.0.2.1]"),
+            ("<", "220 mx1.gmail.example ESMTP"), (">", "EHLO mta1.example.net"),
+            ("<", "250-mx1.gmail.example"), (">", "MAIL FROM:<news@shop.example> SIZE=4096"),
+            ("<", "450 4.2.0 Greylisted"), ("<", "550 5.1.1 No such user"),
+        ]
+        let (direction, text) = lines[index % lines.count]
+        return TraceLine(
+            at: after(Double(index - 30)), destination: "1", worker: 1, connection: 7 + index / 7,
+            direction: direction, text: text, dropped: index == 14 ? 12 : 0)
+    }
+
     static func message(_ id: String) -> MessageDetail? {
         guard let row = messages.first(where: { $0.message == id }) else { return nil }
         var other = row
@@ -200,6 +335,12 @@ enum Fixture {
             deliveries: [row, other],
             recipients: (row.recipients + other.recipients).map {
                 RecipientRow(address: $0, state: "queued", lastReply: row.lastReply)
+            },
+            history: (1...3).map { number in
+                AttemptRow(
+                    delivery: row.id, number: number, at: after(Double(-900 * (4 - number))),
+                    seconds: number == 2 ? 61.5 : 0.4, remote: "mx1.gmail.example [192.0.2.1]",
+                    tls: "TLSv1.3", worker: 1, reply: "450 4.2.0 Greylisted, try again later")
             },
             header: """
                 Received: from app1.example.net (app1.example.net [192.0.2.7])\r
@@ -318,6 +459,12 @@ struct Session {
                             Fixture.snapshot(request, rows: rows, at: Fixture.now + elapsed))))
             }
         }
+    }
+
+    /// Gives what is followed to the page that follows it.
+    mutating func stream(_ items: [StreamItem]) {
+        guard let followed = model.followed else { return }
+        send(.streamed(ticket: followed.request.ticket, .items(items)))
     }
 
     /// The last plan that was asked for.

@@ -6,6 +6,7 @@ struct DestinationPage: MonitorPage {
     let id: Target
     /// As last seen, and when on the clock of `Moment.elapsed`.
     private(set) var row: DestinationRow?
+    private(set) var detail: DestinationDetail?
     private(set) var seenAt: Duration
     private(set) var scroll = 0
 
@@ -22,8 +23,9 @@ struct DestinationPage: MonitorPage {
 
     mutating func take(_ answer: Answer, to question: Question, in model: Model) {
         // Gone since: the page says so by the age of what it shows.
-        guard case .destination(let row?) = answer, row.id == id.id else { return }
-        self.row = row
+        guard case .destination(let detail?) = answer, detail.row.id == id.id else { return }
+        self.detail = detail
+        row = detail.row
         seenAt = model.moment.elapsed
     }
 

@@ -13,7 +13,7 @@ struct DestinationText {
         let wide = min(40, max(8, columns - 44))
         var lines: [Line] = []
         func head(_ title: Label) {
-            if !lines.isEmpty { lines.append([]) }
+            lines.append([])
             lines.append([Span(title, .strong)])
         }
         func fact(_ name: Label, _ value: Line) {
@@ -22,15 +22,6 @@ struct DestinationText {
                     Span("  "), Span(name, .dim),
                     Span(Label(repeating: " ", count: max(1, 14 - name.columns))),
                 ] + value)
-        }
-
-        lines.append(state)
-        if row.why.kind != "nothing", !row.why.text.isEmpty { fact("why", wait(row.why)) }
-        for why in row.waits.dropFirst() { fact("also", wait(why)) }
-        if let reply = row.lastReply {
-            let when: Label =
-                row.lastReplyAt.map { "\(Format.age(model.secondsSince($0))) ago" } ?? ""
-            fact("last reply", [Span("\(safe(reply))  "), Span(when, .dim)])
         }
 
         head("Queue")
@@ -107,7 +98,26 @@ struct DestinationText {
         value == 0 ? Span("0", .dim) : Span(Format.exact(value), role)
     }
 
-    private var state: Line {
+    /// Why it waits, and what was last heard from it.
+    var reasons: [Line] {
+        var lines: [Line] = []
+        if row.why.kind != "nothing", !row.why.text.isEmpty {
+            lines.append([Span("  why           ", .dim)] + wait(row.why))
+        }
+        for why in row.waits.dropFirst() {
+            lines.append([Span("  also          ", .dim)] + wait(why))
+        }
+        if let reply = row.lastReply {
+            let when: Label =
+                row.lastReplyAt.map { "\(Format.age(model.secondsSince($0))) ago" } ?? ""
+            lines.append([
+                Span("  last reply    ", .dim), Span("\(safe(reply))  "), Span(when, .dim),
+            ])
+        }
+        return lines
+    }
+
+    var state: Line {
         [
             Span("\(glyphs.glyph(row.state)) \(row.state.word)", row.state.role), Span("  "),
             Span(safe(row.name), .strong),
@@ -177,23 +187,43 @@ struct DestinationText {
 }
 
 extension DestinationPage {
+    /// From here on there is room for two columns.
+    private static let wideColumns = 132
+
     func draw(on painter: inout Painter) {
         painter.drawPage(lines(in: painter.model, glyphs: painter.glyphs), scroll: scroll)
     }
 
     func lines(in model: Model, glyphs: Glyphs) -> [Line] {
         guard let row else { return [[Span("waiting for the daemon", .dim)]] }
-        var lines = DestinationText(row: row, model: model, glyphs: glyphs)
-            .lines(columns: model.size.columns - 2)
+        let columns = model.size.columns - 2
+        let isWide = columns >= Self.wideColumns
+        let width = isWide ? (columns - 3) / 2 : columns
+        let facts = DestinationText(row: row, model: model, glyphs: glyphs)
+        var top = [facts.state] + facts.reasons
         let age = model.moment.elapsed - seenAt
         if age > .seconds(3), model.frozenAt == nil {
-            lines.insert(
+            top.insert(
                 [
                     Span(
                         "no longer in the queue: as it was \(Format.age(age.inSeconds)) ago",
                         .warning)
                 ], at: 0)
         }
-        return lines
+        let left = facts.lines(columns: width)
+        guard let detail else { return top + left }
+        let activity = ActivityText(detail: detail, model: model, glyphs: glyphs, columns: width)
+        if !isWide { return top + activity.graphs + left + activity.lines }
+        return top + beside(activity.graphs + left, activity.lines, width)
+    }
+
+    /// Two columns of lines.
+    private func beside(_ left: [Line], _ right: [Line], _ width: Int) -> [Line] {
+        (0..<max(left.count, right.count)).map { index in
+            let first = index < left.count ? left[index].cut(width) : []
+            guard index < right.count else { return first }
+            return first + [Span(Label(repeating: " ", count: width + 3 - first.columns))]
+                + right[index]
+        }
     }
 }

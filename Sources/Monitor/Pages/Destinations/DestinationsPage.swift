@@ -6,6 +6,10 @@ import Terminal
 struct DestinationsPage: ListPage {
     var list = Listing<DestinationRow>()
 
+    init(filter: String? = nil) {
+        list.query.filter = filter
+    }
+
     var kind: PageKind { .destinations }
     var crumb: Label { PageKind.destinations.title }
 

@@ -15,7 +15,9 @@ extension MessagePage {
                     : [Span("waiting for the daemon", .dim)]
             ]
         }
-        var lines = MessageText(detail: detail, model: model, glyphs: glyphs).lines
+        let text = MessageText(detail: detail, model: model, glyphs: glyphs)
+        var lines = text.lines
+        if showsBody { lines += text.body(body) }
         if isGone {
             let age = Format.age((model.moment.elapsed - seenAt).inSeconds)
             lines.insert(
@@ -40,6 +42,7 @@ struct MessageText {
         for delivery in detail.deliveries {
             lines.append([])
             lines += self.delivery(delivery)
+            lines += history(of: delivery)
             let count = delivery.recipients.count
             for recipient in detail.recipients.dropFirst(place).prefix(count) {
                 lines.append(self.recipient(recipient))
@@ -47,7 +50,17 @@ struct MessageText {
             place += count
         }
         lines += [[], [Span("Header", .strong)]]
-        for line in detail.header.split(whereSeparator: \.isNewline) { lines.append(header(line)) }
+        for field in fields { lines += header(field) }
+        return lines
+    }
+
+    func body(_ body: MessageBody?) -> [Line] {
+        var lines: [Line] = [[], [Span("Body", .strong)]]
+        guard let body else { return lines + [[Span("  waiting for the daemon", .dim)]] }
+        lines += body.lines.map { [Span("  \(safe($0))")] }
+        if body.bytesLeft > 0 {
+            lines.append([Span("  and \(Format.bytes(body.bytesLeft)) more", .dim)])
+        }
         return lines
     }
 
@@ -110,6 +123,38 @@ struct MessageText {
         return lines
     }
 
+    /// What was tried and what came of it.
+    private func history(of row: MessageRow) -> [Line] {
+        let attempts = detail.history.filter { $0.delivery == row.id }
+        var lines: [Line] = []
+        if attempts.count < row.attempts, row.attempts > 0 {
+            let missing = row.attempts - attempts.count
+            lines.append([
+                Span(
+                    "    \(Format.counted(missing, "earlier attempt is", "earlier attempts are")) "
+                        + "no longer remembered", .dim)
+            ])
+        }
+        for attempt in attempts {
+            let number: Label = "#\(attempt.number)"
+            let age: Label = "\(Format.age(model.secondsSince(attempt.at))) ago"
+            let time: Label = "\(Format.rate(attempt.seconds)) s"
+            lines.append([
+                Span("    \(number)", .strong), pad(number, 5), Span(age, .dim), pad(age, 10),
+                Span(time, attempt.seconds > 30 ? .warning : .dim), pad(time, 7),
+                Span(safe(attempt.reply)),
+                Span("  \(safe(attempt.remote ?? ""))", .dim),
+                Span(attempt.tls.map { "  \(safe($0))" } ?? "", .dim),
+                Span(attempt.worker.map { "  worker \($0)" } ?? "", .dim),
+            ])
+        }
+        return lines
+    }
+
+    private func pad(_ label: Label, _ width: Int) -> Span {
+        Span(Label(repeating: " ", count: max(1, width - label.columns)))
+    }
+
     private func next(_ row: MessageRow) -> Line {
         switch row.state {
         case .routing: return [Span("it is routed when DNS has answered")]
@@ -138,14 +183,30 @@ struct MessageText {
         return line
     }
 
-    /// A field's name stands out; continued lines do not have one.
-    private func header(_ line: Substring) -> Line {
-        guard let first = line.first, first != " ", first != "\t",
-            let colon = line.firstIndex(of: ":")
-        else { return [Span("  \(safe(String(line)))")] }
-        return [
-            Span("  \(safe(String(line[...colon])))", .dim),
-            Span(safe(String(line[line.index(after: colon)...]))),
-        ]
+    /// The fields, each in one line (RFC 5322 §2.2.3).
+    private var fields: [String] {
+        var fields: [String] = []
+        for line in detail.header.split(whereSeparator: \.isNewline) {
+            // The daemon shows a tab as a picture of one.
+            if let first = line.first, " \t\u{2409}".contains(first), !fields.isEmpty {
+                let rest = line.drop { " \t\u{2409}".contains($0) }
+                fields[fields.count - 1] += " " + rest
+            } else {
+                fields.append(String(line))
+            }
+        }
+        return fields
+    }
+
+    /// A field's name stands out; its text is decoded and broken where it is long.
+    private func header(_ field: String) -> [Line] {
+        guard let colon = field.firstIndex(of: ":") else { return [[Span("  \(safe(field))")]] }
+        let name = safe(String(field[...colon]))
+        let text = safe(EncodedWord.decoded(String(field[field.index(after: colon)...])))
+        let width = max(20, model.size.columns - 6 - name.columns)
+        let lines = text.wrapped(width, limit: 12)
+        guard let first = lines.first else { return [[Span("  \(name)", .dim)]] }
+        return [[Span("  \(name) ", .dim), Span(first)]]
+            + lines.dropFirst().map { [Span("    "), Span($0)] }
     }
 }

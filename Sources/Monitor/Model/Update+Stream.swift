@@ -1,0 +1,57 @@
+import Control
+import Terminal
+
+/// What is followed as it happens.
+extension Model {
+    /// Seconds between the end of a stream and the next attempt.
+    private static let followDelay = Duration.seconds(2)
+
+    /// Asks for what the uppermost page that follows something follows.
+    mutating func followWhatIsShown() -> [Effect] {
+        let entry = pages.entries.last { $0.page.stream != nil }
+        if let followed {
+            if followed.page == entry?.serial, followed.request.subject == entry?.page.stream {
+                return []
+            }
+            self.followed = nil
+            guard entry != nil else { return [.stream(nil)] }
+        }
+        guard let entry, let subject = entry.page.stream else { return [] }
+        if let followAgainAt, moment.elapsed < followAgainAt { return [] }
+        followAgainAt = nil
+        lastTicket += 1
+        let request = StreamRequest(ticket: lastTicket, subject: subject)
+        followed = (request, entry.serial)
+        return [.stream(request)]
+    }
+
+    mutating func streamed(_ ticket: Int, _ news: StreamNews) -> [Effect] {
+        guard let followed, followed.request.ticket == ticket else { return [] }
+        if case .ended(let failure) = news {
+            self.followed = nil
+            followAgainAt = moment.elapsed + Self.followDelay
+            if let failure, failure.isAnswer { say(.failed, safe(failure.message)) }
+            return []
+        }
+        if case .items(let items) = news {
+            pages.change(followed.page) { page in
+                for item in items { page.take(item) }
+            }
+        }
+        return []
+    }
+
+    mutating func saved(_ result: Result<String, Failure>) -> [Effect] {
+        switch result {
+        case .success(let name): say(.done, "saved as \(safe(name))")
+        case .failure(let failure): say(.failed, "not saved: \(safe(failure.message))")
+        }
+        return []
+    }
+
+    mutating func changeWorkers(by difference: Int) -> [Effect] {
+        guard let status else { return [] }
+        return preview(
+            .workers, subject: Subject(), worker: max(1, status.workers.count + difference))
+    }
+}

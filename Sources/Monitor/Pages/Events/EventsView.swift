@@ -1,0 +1,67 @@
+import Control
+import Mail
+import Terminal
+
+extension EventsPage {
+    func draw(on painter: inout Painter) {
+        let body = painter.layout.body
+        let width = painter.grid.size.columns - 2
+        let room = body.rows + painter.layout.strip.rows - 1
+        guard room > 0 else { return }
+        let (lines, newer) = log.window(rows: room, where: shows)
+        painter.fill(painter.line(body.row), .heading)
+        painter.put(
+            heading(newer: newer, glyphs: painter.glyphs), row: body.row, column: 1, width: width)
+        if lines.isEmpty {
+            return painter.drawNotice(
+                filter == nil
+                    ? "nothing has happened since this page was opened"
+                    : "nothing that matches has happened since this page was opened")
+        }
+        for (index, entry) in lines.enumerated() {
+            let y = body.row + 1 + index
+            painter.put(
+                line(entry.line, painter.model, painter.glyphs), row: y, column: 2, width: width - 1
+            )
+            if entry.number == log.cursor {
+                painter.put(painter.glyphs.cursor, .tag, row: y, column: 0, width: 1)
+                painter.grid.tint(painter.line(y), painter.ink(.selection))
+            }
+        }
+    }
+
+    private func heading(newer: Int, glyphs: Glyphs) -> Line {
+        var line: Line = [Span("TIME     EVENT     ", .heading)]
+        if log.isFollowing {
+            line.append(Span("\(glyphs.live) following", .headingSorted))
+        } else {
+            line.append(
+                Span(
+                    "\(glyphs.frozen) stopped, \(Format.exact(newer)) newer: G follows again",
+                    .headingSorted))
+        }
+        return line
+    }
+
+    private func line(_ event: Event, _ model: Model, _ glyphs: Glyphs) -> Line {
+        let kind = safe(event.kind)
+        let (glyph, role) = Self.look(event.kind, glyphs)
+        return [
+            Span(Format.clock(event.at, offset: model.moment.utcOffset), .dim), Span(" "),
+            Span("\(glyph) \(kind)", role),
+            Span(Label(repeating: " ", count: max(1, 10 - kind.columns))), Span(safe(event.text)),
+        ]
+    }
+
+    private static func look(_ kind: String, _ glyphs: Glyphs) -> (Label, Role?) {
+        switch kind {
+        case "delivered": (glyphs.delivering, .good)
+        case "deferred": (glyphs.scheduled, .warning)
+        case "bounced": (glyphs.purging, .bad)
+        case "breaker": (glyphs.backoff, .backoff)
+        case "worker", "spool": (glyphs.silent, .warning)
+        case "action": (glyphs.paused, .paused)
+        default: (glyphs.idle, .dim)
+        }
+    }
+}

@@ -1,0 +1,24 @@
+import Control
+import Terminal
+
+/// The workers: what each has, does and costs.
+struct WorkersPage: ListPage {
+    var list = Listing<WorkerRow>()
+
+    var kind: PageKind { .workers }
+    var crumb: Label { PageKind.workers.title }
+
+    /// The status has them all.
+    func question(in model: Model) -> Question? { nil }
+
+    mutating func take(_ status: Status, in model: Model) {
+        list.take(status.workers, askedBy: list.query, lines: model.layout.tableRows)
+    }
+
+    /// What it has.
+    func opened(in model: Model) -> (any MonitorPage)? {
+        list.current.map { DestinationsPage(filter: "worker = \($0.id)") }
+    }
+
+    var noTarget: Label { "actions are about destinations: Enter shows those of the worker" }
+}

@@ -1,0 +1,145 @@
+import Control
+import Mail
+import Terminal
+
+/// A column of the table of workers.
+enum WorkerColumn: String, TableColumn {
+    case id, state, pid, uptime, restarts, heartbeat, destinations, share, queued, connections,
+        rate, cpu, memory
+
+    var title: Label {
+        switch self {
+        case .id: "W"
+        case .state: "STATE"
+        case .pid: "PID"
+        case .uptime: "UPTIME"
+        case .restarts: "RESTARTS"
+        case .heartbeat: "HEARTBEAT"
+        case .destinations: "DESTINATIONS"
+        case .share: "SHARE OF RING"
+        case .queued: "QUEUED"
+        case .connections: "CONN"
+        case .rate: "OUT/S"
+        case .cpu: "CPU"
+        case .memory: "MEMORY"
+        }
+    }
+
+    var shortTitle: Label {
+        switch self {
+        case .state: ""
+        case .restarts: "RST"
+        case .heartbeat: "BEAT"
+        case .destinations: "DEST"
+        case .share: "RING"
+        default: title
+        }
+    }
+
+    var alignment: Grid.Alignment {
+        switch self {
+        case .id, .state, .share: .left
+        default: .right
+        }
+    }
+
+    static let steps: [(column: WorkerColumn, width: Int)] = [
+        (.id, 2), (.state, 1), (.connections, 4), (.rate, 5), (.cpu, 4), (.queued, 6),
+        (.state, 11), (.memory, 7), (.destinations, 6), (.pid, 7), (.heartbeat, 4), (.restarts, 3),
+        (.share, 5), (.uptime, 11), (.heartbeat, 9), (.restarts, 8), (.destinations, 12),
+        (.share, 13), (.pid, 8), (.share, 24), (.cpu, 5),
+    ]
+
+    static let elastic: [WorkerColumn] = [.share]
+}
+
+extension WorkersPage {
+    func draw(on painter: inout Painter) {
+        let text = WorkerText(model: painter.model, glyphs: painter.glyphs)
+        painter.drawTable(
+            list, WorkerColumn.fitted(painter.grid.size.columns - 2), empty: "there are no workers"
+        ) { column, row, width in
+            text.line(column, row, width: width)
+        }
+        painter.drawStrip(list.current.map(text.explanation) ?? [], isLost: list.cursor.isLost)
+    }
+}
+
+struct WorkerText {
+    let model: Model
+    let glyphs: Glyphs
+
+    func line(_ column: WorkerColumn, _ row: WorkerRow, width: Int) -> Line {
+        let isUp = row.pid != nil
+        switch column {
+        case .id: return [Span("\(row.id)", .strong)]
+        case .state:
+            let glyph = Span(glyphs.glyph(row.state), row.state.role)
+            let role = row.state == .running ? nil : row.state.role
+            return width < 11 ? [glyph] : [glyph, Span(" \(row.state.word)", role)]
+        case .pid: return row.pid.map { [Span("\($0)", .dim)] } ?? none
+        case .uptime:
+            guard isUp, let since = row.startedAt else { return none }
+            return [Span(Format.uptime(model.secondsSince(since)))]
+        case .restarts:
+            return [row.restarts == 0 ? Span("0", .dim) : Span("\(row.restarts)", .warning)]
+        case .heartbeat:
+            guard isUp, let at = row.heartbeatAt else { return none }
+            let age = model.secondsSince(at)
+            return [Span(Format.age(age), row.state == .silent ? .warning : .dim)]
+        case .destinations: return [number(row.destinations)]
+        case .share: return share(row, width)
+        case .queued: return [number(row.queued)]
+        case .connections: return [number(row.connections)]
+        case .rate:
+            let rate = Format.rate(row.deliveredPerSecond)
+            return [Span(rate, rate == "0" ? .dim : nil)]
+        case .cpu: return isUp ? [Span(Format.percent(row.cpu))] : none
+        case .memory: return isUp ? [Span(Format.bytes(row.memory))] : none
+        }
+    }
+
+    private var none: Line { [Span(glyphs.dash, .dim)] }
+
+    private func number(_ value: Int) -> Span {
+        value == 0 ? Span("0", .dim) : Span(Format.count(value))
+    }
+
+    private func share(_ row: WorkerRow, _ width: Int) -> Line {
+        let share = row.share
+        let percent = Format.percent(share)
+        let padding = Span(Label(repeating: " ", count: 4 - percent.columns))
+        if width < 13 { return [padding, Span(percent)] }
+        return [padding, Span("\(percent) ")]
+            + Gauge(glyphs: glyphs).bar(share, columns: min(30, width - 5), .gauge)
+    }
+
+    func explanation(_ row: WorkerRow) -> [Line] {
+        var first: Line = [
+            Span(glyphs.glyph(row.state), row.state.role), Span(" worker \(row.id) ", .strong),
+        ]
+        switch row.state {
+        case .running: first.append(Span("delivers"))
+        case .starting: first.append(Span("is starting", .warning))
+        case .silent:
+            let age = row.heartbeatAt.map { Format.age(model.secondsSince($0)) } ?? "a while"
+            first.append(
+                Span("has said nothing for \(age): it is ended if that goes on", .warning))
+        case .draining:
+            first.append(Span("ends its transactions and takes nothing new", .warning))
+        case .dead:
+            first.append(Span("is dead", .bad))
+            if let seconds = model.secondsUntil(row.restartAt) {
+                first.append(Span(", started again in \(Format.countdown(seconds))", .bad))
+            }
+        }
+        return [
+            first,
+            [
+                Span("Enter", .key),
+                Span(" shows its destinations; R there reassigns them. ", .dim),
+                Span("+ -", .key), Span(" add or remove a worker", .dim),
+            ],
+        ]
+    }
+}
