@@ -21,6 +21,30 @@ extension Integration {
             try JSON.decode(Value.self, from: ByteBuffer(string: result.output))
         }
 
+        @Test func themesAndKeysAreChecked() async throws {
+            try await withScene { scene in
+                func run(_ arguments: String...) async throws -> Program.Result {
+                    try await Program.run(
+                        try Program.sluice, arguments, input: "",
+                        environment: ["HOME": scene.directory.path])
+                }
+                let themes = try await run("theme", "check")
+                #expect(themes.status == 0, "\(themes.output)")
+                #expect(themes.output.contains("colour-blind: nothing is wrong"))
+                let file = scene.directory.file("bad.toml")
+                try Data("[meta]\nname = 5\n".utf8).write(to: URL(fileURLWithPath: file))
+                let bad = try await run("theme", "check", file)
+                #expect(bad.status == 1)
+                #expect(bad.output.contains("\(file):2: meta.name: a string is meant"))
+
+                #expect(try await run("keys").output.contains("page-down"))
+                try Data("[keys]\nretry = \"D\"\n".utf8).write(to: URL(fileURLWithPath: file))
+                let keys = try await run("keys", "--file", file)
+                #expect(keys.status == 2)
+                #expect(keys.errors.contains("\(file):2: keys.retry: 'D' is purge's already"))
+            }
+        }
+
         @Test func sendAndSendmail() async throws {
             try await withScene { scene in
                 let receiver = try await scene.receiver("mx")

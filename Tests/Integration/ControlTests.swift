@@ -230,6 +230,39 @@ extension Integration {
             }
         }
 
+        /// A filter over destinations means all their mail, and nobody else's.
+        @Test func mailIsSelectedByItsDestinations() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver("grey", .greylisting(for: .seconds(3600)))
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                settings.groupBy = "domain"
+                settings.retry = ["first = \"1h\"", "cap = \"2h\""]
+                let daemon = try await scene.daemon(settings)
+                for domain in ["one.test", "two.test", "two.test"] {
+                    try await scene.send(TestMail("m", to: "user@\(domain)"), to: daemon.port)
+                }
+                try await waitUntil("all were tried") {
+                    try await daemon.control.messages(filter: "attempts = 1").total == 3
+                }
+                func count(_ action: ActionKind, _ filter: String) async throws -> Counts {
+                    try await daemon.control.plan(
+                        PlanRequest(
+                            action: action, selector: Selector(destinationFilter: filter))
+                    ).counts
+                }
+                #expect(try await count(.hold, "domain = two.test").deliveries == 2)
+                #expect(try await count(.hold, "id >= 0").deliveries == 3)
+                #expect(try await count(.hold, "paused").deliveries == 0)
+                #expect(try await count(.pause, "domain = two.test").destinations == 1)
+                let held = try await daemon.act(
+                    .hold, Selector(destinationFilter: "domain = two.test"))
+                #expect(held.target == "destinations with domain = two.test")
+                #expect(try await daemon.totals().held == 2)
+                await #expect(throws: APIError.self) { try await count(.hold, "nonsense = 1") }
+            }
+        }
+
         @Test func plansAreConfirmedAndEnd() async throws {
             try await withQueue(6, undo: ["confirm_above = 5"]) { _, daemon, _, _ in
                 let control = daemon.control

@@ -107,6 +107,27 @@ extension Integration {
             }
         }
 
+        /// By name, on all that match; Enter twice does not confirm; and undone.
+        @Test func holdsAllThatMatchAndUndoes() async throws {
+            try await withMonitor { daemon, terminal in
+                terminal.type("A:hold\r")
+                try await terminal.awaitText("keeps")
+                terminal.type("\u{1b}[C\r")
+                try await waitUntil("all is held") { try await daemon.totals().held == 1 }
+                try await terminal.awaitText("undoes")
+                terminal.type("u")
+                try await waitUntil("nothing is held") { try await daemon.totals().held == 0 }
+                terminal.type("A:hold\r")
+                try await waitUntil("another preview is open") {
+                    terminal.text.components(separatedBy: "keeps").count > 2
+                }
+                terminal.type("\r")
+                terminal.type("q")
+                #expect(try await terminal.end() == 0)
+                #expect(try await daemon.totals().held == 0)
+            }
+        }
+
         @Test func demoLeavesNothingBehind() async throws {
             try await withScene { scene in
                 let demo = try scene.process(
