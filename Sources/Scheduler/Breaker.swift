@@ -11,6 +11,8 @@ struct Breaker: Hashable, Sendable {
 
     /// Failures in a row that outweigh that it worked before.
     private static let proof = 3
+    /// Longer rows of failures are an outage whatever was before.
+    private static let longestRow = 32
 
     private var state = State.closed
     /// Failed attempts at the destination since it last worked.
@@ -20,6 +22,11 @@ struct Breaker: Hashable, Sendable {
     private(set) var previous: Int64 = 0
     /// By how many nanoseconds the last probe lies behind its place in an even row of them.
     private(set) var shift: Int64 = 0
+    /// Of the connections lately tried, while it was closed, the share (0…1) that did not come
+    /// about: a moving average over about 32, as of the last one that did.
+    private(set) var failedShare = 0.0
+    /// Connections that did not come about since the last one that did.
+    private var unconnected = 0
     /// It worked since it was last open, or since it is known.
     private(set) var hasWorked = false
     /// Starts with smaller numbers say nothing about the time since it opened.
@@ -38,11 +45,12 @@ struct Breaker: Hashable, Sendable {
     ///   - running: what else runs at the destination.
     ///   - started: when that attempt was started.
     mutating func failed(
-        _ serial: Int64, next: Int64, cohort: Int, running: Int, started: Instant,
-        retry: RetryPolicy, random: inout SplitMix64, at now: Instant
+        _ cause: Cause, _ serial: Int64, next: Int64, cohort: Int, running: Int,
+        started: Instant, retry: RetryPolicy, random: inout SplitMix64, at now: Instant
     ) -> Bool {
         guard serial >= opened else { return false }
         failures += 1
+        if cause == .connect || cause == .crowded { unconnected += 1 }
         // The time between two probes, however long a probe hangs.
         var since = started
         switch state(at: now) {
@@ -52,14 +60,31 @@ struct Breaker: Hashable, Sendable {
             since = now
             // With nothing else running no other attempt will say more. Where it just worked, a
             // connection lost now and then is no outage; where nothing ever worked it is.
-            let isAlone = running == 0 && (!hasWorked || failures >= Self.proof)
-            let isProven = failures >= (hasWorked ? max(cohort, Self.proof) : cohort)
+            let proof = max(Self.proof, usual + 1)
+            let isAlone = running == 0 && (!hasWorked || failures >= proof)
+            let isProven = failures >= (hasWorked ? max(cohort, proof) : cohort)
             guard isProven || isAlone else { return false }
         }
         hasWorked = false
         opened = next
         open(since: since, retry: retry, random: &random, at: now)
         return true
+    }
+
+    /// It works, but for some connections: those need not be waited for.
+    var isPatchy: Bool { hasWorked && failedShare >= 0.05 }
+
+    /// The longest row of failures that is to be expected once in a million attempts, where as
+    /// many connections fail as lately: one machine of several that does not work makes such rows.
+    var usual: Int {
+        guard failedShare > 0.01 else { return 0 }
+        var length = 0
+        var chance = 1.0
+        while chance > 1e-6, length < Self.longestRow {
+            chance *= failedShare
+            length += 1
+        }
+        return length
     }
 
     /// Each time is a random multiple of the one before (decorrelated jitter, after M. Brooker,
@@ -95,7 +120,18 @@ struct Breaker: Hashable, Sendable {
     /// The destination worked. True if the breaker is closed now, which it was not before.
     ///
     /// Before its time is over, a straggler's success only ends the waiting; a probe decides.
-    mutating func succeeded(at now: Instant) -> Bool {
+    ///
+    /// - Parameter isNew: over a connection that was opened for it.
+    mutating func succeeded(isNew: Bool = true, at now: Instant) -> Bool {
+        if isNew {
+            if case .closed = state {
+                for _ in 0..<min(unconnected, Self.longestRow) {
+                    failedShare += (1 - failedShare) / 32
+                }
+                failedShare -= failedShare / 32
+            }
+            unconnected = 0
+        }
         failures = 0
         previous /= 2
         shift = 0
@@ -126,6 +162,7 @@ extension Breaker {
         var previous: Int64
         var shift: Int64
         var hasWorked: Bool
+        var failedShare: Double
     }
 
     func rest(at now: Instant) -> Rest {
@@ -137,7 +174,7 @@ extension Breaker {
             }
         return Rest(
             open: open, failures: failures, previous: previous, shift: shift,
-            hasWorked: hasWorked)
+            hasWorked: hasWorked, failedShare: failedShare)
     }
 
     init(_ rest: Rest, at now: Instant) {
@@ -145,6 +182,7 @@ extension Breaker {
         previous = rest.previous
         shift = rest.shift
         hasWorked = rest.hasWorked
+        failedShare = rest.failedShare
         if let open = rest.open {
             state = open > 0 ? .open(until: now + .nanoseconds(open)) : .halfOpen
         }

@@ -39,6 +39,8 @@ struct Destination {
     var serial: Int64 = 0
     /// Of the running ones: a probe.
     var isProbing = false
+    /// Of the running ones: on new connections beyond the window's ceiling.
+    var beyond = 0
     var pause: Pause?
     var failure: LastFailure?
     /// Seconds a transaction takes: a moving average over about eight; 0 before the first.
@@ -96,12 +98,14 @@ struct Destination {
         }
     }
 
+    @inline(__always)
     func pause(at now: Instant) -> Pause? {
         guard let pause, pause.until.map({ $0 > now }) ?? true else { return nil }
         return pause
     }
 
     /// How many connections it may have now.
+    @inline(__always)
     func width(at now: Instant) -> Int {
         switch breaker.state(at: now) {
         case .closed: window.width(limit: limit)
@@ -110,7 +114,13 @@ struct Destination {
         }
     }
 
+    /// Connections that are, or are being, let in: without those that may be one too many.
+    var others: Int { running + idle - beyond }
+
     /// Why nothing more can be started now, the most lasting reason first; nil if it can.
+    ///
+    /// Inlined, because a call would copy the destination with all it refers to.
+    @inline(__always)
     func obstacle(at now: Instant) -> Obstacle? {
         if let pause = pause(at: now) { return .paused(pause) }
         if case .open(let until) = breaker.state(at: now) { return .open(until) }

@@ -3,8 +3,8 @@ struct DueQueue {
     /// Of four that are due, one may be a retry while there is new mail, so that neither a wave
     /// of old mail holds up the new nor the other way round.
     private static let turns: UInt8 = 4
-    /// Larger ones do not go as probes if something smaller is due.
-    private static let small: UInt32 = 64 * 1024
+    /// Larger ones, in KiB, do not go as probes if something smaller is due.
+    private static let small: UInt16 = 64
 
     private var fresh = FairQueue()
     private var retried = FairQueue()
@@ -158,7 +158,7 @@ struct DueQueue {
         var rank: (Int, UInt16, Int64) = (.max, .max, .max)
         for item in [fresh.sample, retried.sample].joined() {
             let slot = slots[item]
-            let other = (slot.size > Self.small ? 1 : 0, slot.attempts, slot.received)
+            let other = (slot.kibibytes > Self.small ? 1 : 0, slot.attempts, slot.received)
             if best == nil || other < rank { (best, rank) = (item, other) }
         }
         guard let best else { return nil }

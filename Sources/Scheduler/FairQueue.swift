@@ -16,7 +16,7 @@ struct FairQueue {
     /// The last mark given.
     private var tail: Int64 = 0
     /// The last mark of each sender, where it lies after `now`; unused while the queue is short.
-    private var senders: [UInt32: Int64] = [:]
+    private var senders: [UInt16: Int64] = [:]
 
     var isEmpty: Bool { heap.isEmpty }
     var count: Int { heap.count }

@@ -37,6 +37,10 @@ struct IndexedHeap<Order: HeapOrder> {
     }
 
     mutating func push(_ item: UInt32, _ elements: inout [Order.Element]) {
+        // Eight at first, then by a quarter: there are a hundred thousand of these, small ones.
+        if items.count == items.capacity {
+            items.reserveCapacity(items.count + max(8, items.count / 4))
+        }
         items.append(item)
         rise(items.count - 1, &elements)
     }

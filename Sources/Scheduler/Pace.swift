@@ -1,34 +1,45 @@
+import Glibc
+
 /// The rate that a receiver turned out to bear, where it throttles by rate; learned from what it
 /// took and what it refused.
 ///
-/// The first refusal sets it to a little less than what was taken lately, and every later one
-/// again. Without refusals it rises: fast while it lies well below what was refused, then only
+/// A receiver that counts messages has none left in its bucket when it refuses one. So what it
+/// took between two refusals, over the time between them, is its rate, whatever the bucket's size
+/// and however fast or slow the messages came. Each refusal sets the rate to a little less than
+/// that. Without refusals it rises: fast while it lies well below what was refused, then only
 /// after a time that doubles with every refusal up there. So it settles just below what is taken,
 /// at the price of a refusal now and then.
 struct Pace: Hashable, Sendable {
-    /// Taken messages are counted over at least this: a burst that was taken at once says little
-    /// about what is taken for long.
+    /// The rate before the first refusal is counted over at least this: a burst that was taken at
+    /// once says little about what is taken for long.
     private static let shortest = Duration.seconds(10)
+    /// What was taken since a refusal so long ago may have been limited by the traffic.
+    private static let longest = Duration.seconds(1800)
     /// What a refusal leaves of the rate that was taken. Above 0.9, so that the mean of rising
     /// and falling stays above nine tenths of what the receiver takes.
     private static let margin = 0.95
-    /// What a refusal leaves of the learned rate when too little was taken at it to tell more, and
-    /// when nothing was.
-    private static let cutting = 0.8
-    private static let halving = 0.5
-    /// Fewer messages or a slower pace than these before a refusal do not suggest that there were
-    /// too many.
-    private static let fewest = 5.0
+    /// What a refusal leaves of the learned rate after so many messages were taken at it.
+    private static let most = 0.85
+    private static let sample = 20.0
+    /// So many messages between two refusals say something about the rate.
+    private static let fewest = 4.0
+    /// A slower traffic before the first refusal does not suggest that it was too much.
     private static let slowestSuspect = 0.1
-    /// A raise while far from what was refused, and its interval.
+    /// A raise where it is not known what would be refused, the largest one where it is, and the
+    /// shortest interval.
     private static let stride = 1.15
+    private static let longestStride = 1.3
     private static let strideTime = Duration.seconds(5)
     /// A raise close to what was refused.
     private static let step = 1.02
     private static let firstPatience = Duration.seconds(60)
     private static let longestPatience = Duration.seconds(3600)
-    /// Cuts in quick succession after which it is clear that the rate is not the cause.
-    private static let futile = 5
+    /// Refusals at much less than what was taken for long, after which it is clear that the rate
+    /// is not the cause. Where it is, there are none.
+    private static let futile = 3
+    private static let deafness = Duration.seconds(600)
+    /// What was taken for long counts half after this.
+    private static let peakHalfLife = 600.0
     /// Without a refusal for so long, the rate is forgotten.
     private static let memory = Duration.seconds(86_400)
     /// One in a day: slower than any receiver means.
@@ -40,17 +51,26 @@ struct Pace: Hashable, Sendable {
     private(set) var refusedAt = 0.0
     private(set) var raiseAt = Instant(nanoseconds: 0)
     private(set) var patience = Pace.firstPatience
-    /// Taken since about `since`, the last one at `lastTaken`.
+    /// Taken since `since`, the last one at `lastTaken`.
     private(set) var taken = 0.0
     private(set) var since: Instant
     private(set) var lastTaken: Instant
+    /// `since` is when a message was refused.
+    private(set) var isExact = false
     /// Starts with smaller numbers were made at an older rate.
     private(set) var cut: Int64 = 0
     private(set) var cutAt: Instant?
-    /// Refusals so soon after a cut that nothing could be measured in between.
+    /// The rate before refusals with nothing taken in between, which may as well be an outage.
+    private var proven: Double?
+    /// The highest rate that was taken between two refusals, as of `peakAt`.
+    private(set) var peak = 0.0
+    private(set) var peakAt = Instant(nanoseconds: 0)
     private(set) var strikes = 0
     /// Until then refusals change nothing.
     private(set) var deafUntil = Instant(nanoseconds: 0)
+    /// Of the messages lately, the share (0…1) that was refused: a moving average over about
+    /// sixteen.
+    private(set) var refusedShare = 0.0
 
     init(at now: Instant) {
         since = now
@@ -59,22 +79,28 @@ struct Pace: Hashable, Sendable {
 
     func isDeaf(at now: Instant) -> Bool { now < deafUntil }
 
-    /// Per second, over at least `shortest` and, at a slow rate, over some ten messages.
-    func measured(at now: Instant) -> Double {
+    /// Per second, over at least `shortest`, where no refusal says when the bucket was empty.
+    private func measured(at now: Instant) -> Double {
         taken / max(Self.shortest.inSeconds, (now - since).inSeconds)
     }
 
-    /// The receiver took a message. `isUsed`: the learned rate is what holds the rest back. True
-    /// if the rate has changed.
-    mutating func accepted(isUsed: Bool, at now: Instant) -> Bool {
-        if now - lastTaken > Self.shortest * 3 {
+    private func peak(at now: Instant) -> Double {
+        guard peak > 0 else { return 0 }
+        return peak / (1 + max(0, (now - peakAt).inSeconds) / Self.peakHalfLife)
+    }
+
+    /// The receiver took a message. `isUsed`: the learned rate is what holds the rest back;
+    /// `isLast`: there is no rest. True if the rate has changed.
+    mutating func accepted(isUsed: Bool, isLast: Bool, at now: Instant) -> Bool {
+        refusedShare -= refusedShare / 16
+        if isLast, now - lastTaken > Self.shortest * 3 {
             // There was nothing to send: that says nothing about what would have been taken.
-            taken = 0
-            since = now
+            restart(at: now, isExact: false)
         }
         taken += 1
         lastTaken = now
-        if taken >= 10, now - since >= Self.shortest * 3 {
+        proven = nil
+        if !isExact, taken >= 10, now - since >= Self.shortest * 3 {
             taken /= 2
             since = since + (now - since) / 2
         }
@@ -88,9 +114,11 @@ struct Pace: Hashable, Sendable {
             refusedAt = 0
             patience = Self.firstPatience
         }
-        let isClose = refusedAt > 0 && rate * Self.stride > refusedAt
-        rate *= isClose ? Self.step : Self.stride
-        raiseAt = now + (isClose ? restraint / 4 : Self.strideTime)
+        // Half of the way to what was refused, as long as that is far.
+        let stride = refusedAt > 0 ? (refusedAt / rate).squareRoot() : Self.stride
+        let isClose = stride < Self.step * Self.step
+        rate *= min(max(stride, Self.step), Self.longestStride)
+        raiseAt = now + (isClose ? restraint / 4 : pause)
         return true
     }
 
@@ -98,44 +126,93 @@ struct Pace: Hashable, Sendable {
     /// refusal for each forty is less than the three in a hundred that a receiver may see.
     private var restraint: Duration { max(patience, .seconds(min(40 / rate, 86_400))) }
 
+    /// Until the next raise far from what was refused.
+    private var pause: Duration { max(Self.strideTime, .seconds(min(3 / rate, 86_400))) }
+
+    private mutating func restart(at now: Instant, isExact: Bool) {
+        taken = 0
+        since = now
+        self.isExact = isExact
+    }
+
     /// The receiver refused the transaction with this number for its rate. True if the rate has
     /// changed.
     mutating func refused(_ serial: Int64, next: Int64, at now: Instant) -> Bool {
-        guard serial >= cut, !isDeaf(at: now) else { return false }
-        let measured = max(measured(at: now), Self.slowest)
-        guard rate > 0 || taken >= Self.fewest && measured >= Self.slowestSuspect else {
-            return false
+        refusedShare += (1 - refusedShare) / 16
+        guard serial >= cut else { return false }
+        if isDeaf(at: now) {
+            // Where most is refused it was the rate after all.
+            guard refusedShare > 0.6 else { return false }
+            deafUntil = now
         }
-        let wasTaken = taken > 0
-        let isMeasured = wasTaken && now - since >= Self.shortest
+        let before = rate
         cut = next
         cutAt = now
-        taken = 0
-        since = now
-        if isMeasured {
-            strikes = 0
-            let isNear = refusedAt > 0 && rate > refusedAt * 0.9
-            patience = isNear ? min(patience * 2, Self.longestPatience) : Self.firstPatience
-            refusedAt = rate > 0 ? min(rate, measured) : measured
-            rate = max(refusedAt * Self.margin, Self.slowest)
-            raiseAt = now + restraint
+        let time = now - since
+        if isExact, taken > 0, time < Self.longest || rate > 0 {
+            slowDown(to: taken / max(time.inSeconds, 0.001), at: now)
         } else if rate > 0 {
-            if wasTaken { strikes += 1 }
-            guard strikes < Self.futile else {
+            if proven == nil { proven = rate }
+            set(rate / 2, refusedAt: rate)
+        } else if !isExact, taken > Self.fewest, measured(at: now) >= Self.slowestSuspect {
+            // A burst was taken, and no more: what is taken for long may be several times this.
+            proven = 0
+            set(measured(at: now), refusedAt: 0)
+        }
+        raiseAt = now + (refusedAt > 0 ? restraint : Self.strideTime)
+        if !isExact || taken >= Self.fewest || time >= Self.longest {
+            restart(at: now, isExact: true)
+        }
+        return rate != before
+    }
+
+    /// To what was taken between two refusals.
+    private mutating func slowDown(to estimate: Double, at now: Instant) {
+        let peak = peak(at: now)
+        if rate > 0, rate < peak * 0.8 {
+            strikes += 1
+            if strikes >= Self.futile {
                 // However slow, as many are refused.
                 forget()
-                deafUntil = now + Self.longestPatience / 6
-                return true
+                self.peak = 0
+                deafUntil = now + Self.deafness
+                return
             }
-            refusedAt = rate
-            rate = max(rate * (wasTaken ? Self.cutting : Self.halving), Self.slowest)
-            raiseAt = now + restraint
         } else {
-            // A burst was taken, and no more: what is taken for long may be several times this.
-            rate = measured
-            raiseAt = now + Self.strideTime
+            strikes = 0
         }
-        return true
+        // Between the two limits of (taken ± 1) over the time, if the bucket did not overflow.
+        let low = estimate * taken / (taken + 2)
+        if taken >= Self.fewest, low > peak {
+            self.peak = low
+            peakAt = now
+        }
+        // Refused once more where it was refused before: there it lies.
+        let isNear = refusedAt > 0 && abs(rate / refusedAt - 1) < 0.1
+        patience = isNear ? min(patience * 2, Self.longestPatience) : Self.firstPatience
+        // What was refused is an upper limit: the learned rate or, without one, one message in
+        // the time since the last one that was taken.
+        let high = rate > 0 ? rate : max(estimate, 1 / max((now - lastTaken).inSeconds, 0.001))
+        // Few messages say little: then the estimate leans towards that limit.
+        var next = estimate * pow(high / estimate, 1 / (taken + 1)) * Self.margin
+        if taken >= Self.sample { next = max(next, high * (isNear ? Self.margin : Self.most)) }
+        set(min(next, high * Self.margin), refusedAt: high)
+    }
+
+    private mutating func set(_ rate: Double, refusedAt: Double) {
+        self.rate = max(rate, Self.slowest)
+        self.refusedAt = refusedAt
+    }
+
+    /// The breaker opened: what was refused with nothing taken in between was no news of a rate.
+    /// True if the rate has changed.
+    mutating func gaveUp() -> Bool {
+        guard let proven else { return false }
+        self.proven = nil
+        let before = rate
+        rate = proven
+        if rate == 0 { refusedAt = 0 }
+        return rate != before
     }
 
     private mutating func forget() {

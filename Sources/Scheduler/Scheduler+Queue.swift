@@ -10,13 +10,7 @@ extension Scheduler {
             if slots[item].destination == UInt32(index) { slots[item].isWithdrawn = false }
             return
         }
-        let item = slots.insert(
-            Slot(
-                id: entry.id.rawValue, due: entry.due.nanoseconds,
-                received: entry.received.nanoseconds, expires: entry.expires.nanoseconds,
-                mark: now.nanoseconds, sender: entry.sender,
-                size: UInt32(clamping: entry.size), destination: UInt32(index),
-                attempts: UInt16(clamping: entry.attempts), priority: entry.priority))
+        let item = slots.insert(Slot(entry, destination: UInt32(index), at: now))
         // It failed at an unknown time before now; half its wait ago is the middle.
         if entry.isSuspended {
             let wait = max(0, entry.due.nanoseconds - now.nanoseconds)

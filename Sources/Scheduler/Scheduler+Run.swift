@@ -40,11 +40,14 @@ extension Scheduler {
         guard let item = popped else { return nil }
 
         let connection: Start.Connection = destinations[index].idle > 0 ? .reuse : .open
+        var isBeyond = false
         switch connection {
         case .reuse: destinations[index].idle -= 1
         case .open:
             destinations[index].connectionTokens?.take(at: now)
             opened(index)
+            isBeyond = destinations[index].window.isBeyond(others: destinations[index].others)
+            if isBeyond { destinations[index].beyond += 1 }
         }
         destinations[index].tokens?.take(at: now)
         destinations[index].paceTokens?.take(at: now)
@@ -58,10 +61,13 @@ extension Scheduler {
         slots[item].due = now.nanoseconds
         slots[item].mark = serial
         slots[item].isProbe = probe
+        slots[item].isBeyond = isBeyond
+        slots[item].isReuse = connection == .reuse
         slots[item].isWithdrawn = false
         return Start(
             delivery: DeliveryID(rawValue: slots[item].id), destination: destinations[index].id,
-            connection: connection, probe: probe, attempts: Int(slots[item].attempts))
+            connection: connection, probe: probe, attempts: Int(slots[item].attempts),
+            isHasty: destinations[index].breaker.isPatchy)
     }
 
     /// A started delivery ended. What is not running is `.gone`, and nothing changes.
@@ -75,6 +81,7 @@ extension Scheduler {
         let index = Int(number)
         destinations[index].running -= 1
         if slots[item].isProbe { destinations[index].isProbing = false }
+        if slots[item].isBeyond { destinations[index].beyond -= 1 }
         if connection == .idle && !destinations[index].isLeaving {
             destinations[index].idle += 1
             rest(number)
@@ -152,11 +159,12 @@ extension Scheduler {
             break
         case .deferred(.handshake, _):
             // The machine is up; whether TLS works says nothing about its load.
-            if slots[item].isProbe { worked(index, at: now) }
+            if slots[item].isProbe { worked(item, index, at: now) }
         case .settled, .deferred(.recipient, _), .deferred(.content, _):
             timed(index, now - started)
+            letIn(item, index)
             // What began before the breaker opened does not fill the window that is left.
-            if !worked(index, at: now) && serial >= destinations[index].breaker.opened {
+            if !worked(item, index, at: now) && serial >= destinations[index].breaker.opened {
                 destinations[index].window.succeeded(
                     serial, limit: destinations[index].limit, at: now)
             }
@@ -164,21 +172,28 @@ extension Scheduler {
             let pause = policies[destinations[index].policy].retry.breakerFirst
             destinations[index].queue.wake(&slots, pause: pause, at: now)
         case .deferred(let cause, let reply):
-            failed(index, cause, reply, serial, started, at: now)
+            if cause == .destination { letIn(item, index) }
+            failed(index, cause, reply, item, serial, started, at: now)
         }
+    }
+
+    private mutating func letIn(_ item: UInt32, _ index: Int) {
+        if slots[item].isReuse { return }
+        destinations[index].window.letIn(beyond: slots[item].isBeyond)
     }
 
     /// The destination works. True if it did not before.
     @discardableResult
-    private mutating func worked(_ index: Int, at now: Instant) -> Bool {
-        guard destinations[index].breaker.succeeded(at: now) else { return false }
+    private mutating func worked(_ item: UInt32, _ index: Int, at now: Instant) -> Bool {
+        let isNew = !slots[item].isReuse
+        guard destinations[index].breaker.succeeded(isNew: isNew, at: now) else { return false }
         destinations[index].window.reopen(next: destinations[index].serial)
         return true
     }
 
     private mutating func failed(
-        _ index: Int, _ cause: Cause, _ reply: String, _ serial: Int64, _ started: Instant,
-        at now: Instant
+        _ index: Int, _ cause: Cause, _ reply: String, _ item: UInt32, _ serial: Int64,
+        _ started: Instant, at now: Instant
     ) {
         guard serial >= destinations[index].breaker.opened else { return }
         destinations[index].failure = LastFailure(cause: cause, reply: reply)
@@ -188,28 +203,32 @@ extension Scheduler {
         // What began before the last cut is the same news once more, not more of an outage.
         let isOldNews = cause != .connect && serial < destinations[index].window.cut
         if case .closed = destinations[index].breaker.state(at: now) {
-            slowDown(index, cause, serial, at: now)
+            slowDown(index, cause, item, serial, at: now)
         }
         if isOldNews { return }
-        _ = destinations[index].breaker.failed(
-            serial, next: next, cohort: cohort, running: destinations[index].running,
+        let hasOpened = destinations[index].breaker.failed(
+            cause, serial, next: next, cohort: cohort, running: destinations[index].running,
             started: started, retry: policies[destinations[index].policy].retry,
             random: &random, at: now)
+        if hasOpened, destinations[index].pace.gaveUp() {
+            destinations[index].applyPace(at: now)
+        }
     }
 
     /// Fewer at a time, or fewer in a time.
     private mutating func slowDown(
-        _ index: Int, _ cause: Cause, _ serial: Int64, at now: Instant
+        _ index: Int, _ cause: Cause, _ item: UInt32, _ serial: Int64, at now: Instant
     ) {
         let limit = destinations[index].limit
         let next = destinations[index].serial
         switch cause {
         case .connect:
-            destinations[index].window.missed(limit: limit)
+            destinations[index].window.missed(
+                limit: limit, usual: destinations[index].breaker.usual / 2)
         case .crowded:
             destinations[index].window.turnedAway(
                 serial, next: next, limit: limit,
-                others: destinations[index].running + destinations[index].idle, at: now)
+                others: destinations[index].others, beyond: slots[item].isBeyond, at: now)
         default:
             if destinations[index].pace.refused(serial, next: next, at: now) {
                 destinations[index].applyPace(at: now)
@@ -222,10 +241,12 @@ extension Scheduler {
     }
 
     private mutating func accepted(_ index: Int, at now: Instant) {
+        let isLast = destinations[index].queue.ready == 0
         let isUsed =
-            destinations[index].queue.ready > 0
-            && destinations[index].paceTokens.map { $0.tokens(at: now) < 1 } ?? false
-        guard destinations[index].pace.accepted(isUsed: isUsed, at: now) else { return }
+            !isLast && destinations[index].paceTokens.map { $0.tokens(at: now) < 1 } ?? false
+        guard destinations[index].pace.accepted(isUsed: isUsed, isLast: isLast, at: now) else {
+            return
+        }
         destinations[index].applyPace(at: now)
     }
 

@@ -1,4 +1,6 @@
-/// A queued delivery as it is stored: 72 bytes.
+import Mail
+
+/// A queued delivery as it is stored: 64 bytes.
 struct Slot {
     enum Place: UInt8 {
         case vacant
@@ -21,8 +23,6 @@ struct Slot {
     /// fresh, retried: the virtual time of its turn. delayed, suspended: when it failed.
     /// running: its number among the destination's starts.
     var mark: Int64 = 0
-    var sender: UInt32 = 0
-    var size: UInt32 = 0
     var destination: UInt32 = 0
     /// In the heap of its place.
     var position: UInt32 = nowhere
@@ -30,13 +30,57 @@ struct Slot {
     var agePosition: UInt32 = nowhere
     /// In the heap by expiry; `nowhere` if it is not there.
     var expiryPosition: UInt32 = nowhere
+    /// Of its sender's hash: two senders of 65,536 that share it share their turns, too.
+    var sender: UInt16 = 0
+    /// KiB, rounded up; 65,535 for more.
+    var kibibytes: UInt16 = 0
     var attempts: UInt16 = 0
-    var priority: UInt8 = 0
     var place = Place.vacant
+    /// The priority in the lowest three, then the flags below.
+    private var bits: UInt8 = 0
+
+    /// 0…7.
+    var priority: UInt8 { bits & 7 }
     /// Running, and its result decides the breaker.
-    var isProbe = false
+    var isProbe: Bool {
+        get { self[bit: 3] }
+        set { self[bit: 3] = newValue }
+    }
     /// Running, and not to be queued again afterwards.
-    var isWithdrawn = false
+    var isWithdrawn: Bool {
+        get { self[bit: 4] }
+        set { self[bit: 4] = newValue }
+    }
+    /// Running over a new connection, which shows whether more than the ceiling are let in.
+    var isBeyond: Bool {
+        get { self[bit: 5] }
+        set { self[bit: 5] = newValue }
+    }
+    /// Running over a connection that was there.
+    var isReuse: Bool {
+        get { self[bit: 6] }
+        set { self[bit: 6] = newValue }
+    }
+
+    private subscript(bit bit: UInt8) -> Bool {
+        get { bits >> bit & 1 == 1 }
+        set { bits = newValue ? bits | 1 << bit : bits & ~(1 << bit) }
+    }
+
+    init() {}
+
+    init(_ entry: Entry, destination: UInt32, at now: Instant) {
+        id = entry.id.rawValue
+        due = entry.due.nanoseconds
+        received = entry.received.nanoseconds
+        expires = entry.expires.nanoseconds
+        mark = now.nanoseconds
+        self.destination = destination
+        sender = UInt16(truncatingIfNeeded: entry.sender ^ entry.sender >> 16)
+        kibibytes = UInt16(clamping: (entry.size + 1023) / 1024)
+        attempts = UInt16(clamping: entry.attempts)
+        bits = min(entry.priority, 7)
+    }
 }
 
 /// All queued deliveries of a worker, found by number and by id.

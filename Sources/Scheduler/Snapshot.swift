@@ -49,12 +49,13 @@ package struct DestinationSnapshot: Sendable, Hashable {
 }
 
 /// The encoding: a version, then fixed-width little-endian fields in the order below; an optional
-/// one has a byte 0 or 1 before it. Below 260 bytes and the reply.
+/// one has a byte 0 or 1 before it. Below 290 bytes and the reply.
 ///
 /// An older version is read too, without what it does not have: 1 had no `hasWorked`; 2 knew
-/// neither a ceiling of the window nor a learned rate; 3 had no `shift`.
+/// neither a ceiling of the window nor a learned rate; 3 had no `shift`; 4 had no
+/// `doubt`, `futile` and `failedShare`.
 extension DestinationSnapshot {
-    private static let version: UInt8 = 4
+    private static let version: UInt8 = 5
     /// Bytes of the last reply that are kept.
     static let replyLimit = 400
 
@@ -81,11 +82,14 @@ extension DestinationSnapshot {
         put(Int64(window.before))
         bytes.append(window.isIndifferent ? 1 : 0)
         put(Int64(bitPattern: window.turnedAway.bitPattern))
+        put(Int64(bitPattern: window.doubt.bitPattern))
+        put(Int64(window.futile))
         put(breaker.open ?? -1)
         put(Int64(breaker.failures))
         put(breaker.previous)
         put(breaker.shift)
         bytes.append(breaker.hasWorked ? 1 : 0)
+        put(Int64(bitPattern: breaker.failedShare.bitPattern))
         put(tokens)
         put(connectionTokens)
         put(paceTokens)
@@ -191,6 +195,10 @@ private struct SnapshotReader {
         window.before = Int(before)
         window.isIndifferent = isIndifferent
         window.turnedAway = turnedAway
+        guard version >= 5 else { return window }
+        guard let doubt = double(0...5), let futile = int(sizes) else { return nil }
+        window.doubt = doubt
+        window.futile = Int(futile)
         return window
     }
 
@@ -200,11 +208,12 @@ private struct SnapshotReader {
         let shifts = -(Int64(1) << 61)...(Int64(1) << 61)
         guard let open = int(-1...Int64.max), let failures = int(times),
             let previous = int(times), let shift = version >= 4 ? int(shifts) : 0,
-            let hasWorked = version >= 2 ? flag() : false
+            let hasWorked = version >= 2 ? flag() : false,
+            let failedShare = version >= 5 ? double(0...1) : 0
         else { return nil }
         return Breaker.Rest(
             open: open < 0 ? nil : open, failures: Int(failures), previous: previous,
-            shift: shift, hasWorked: hasWorked)
+            shift: shift, hasWorked: hasWorked, failedShare: failedShare)
     }
 
     mutating func bucket() -> Bucket.Rest?? {

@@ -16,6 +16,12 @@ package struct Start: Sendable, Hashable {
     package let probe: Bool
     /// Attempts made so far.
     package let attempts: Int
+    /// Most connections come about here, and some do not: one that does not soon is better given
+    /// up after `haste` than waited for.
+    package let isHasty: Bool
+
+    /// Enough for two lost packets (RFC 6298 §2: sent again after one second, then after two).
+    package static let haste = Duration.seconds(3)
 }
 
 /// How a started delivery ended.

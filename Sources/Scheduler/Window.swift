@@ -4,15 +4,24 @@
 /// A cohort is what was started since the last cut. What ran already when the window was cut
 /// says nothing about the smaller window, so it does not cut again.
 ///
-/// A receiver that turns connections away shows where its limit lies: the window goes back to just
-/// below at once and stays there, and what lies above is tried again ever more rarely. Where even
-/// a small window does not make it turn away fewer, its refusals have another cause, one machine
-/// of several that is not well, and the window does not follow them any more.
+/// A receiver that turns connections away may show where its limit lies: the window stays below it,
+/// and what lies above is tried again ever more rarely. Where connections beyond that limit are let
+/// in all the same, their number is not the cause but one machine of several that is not well, and
+/// the window does not follow any more what is turned away.
 struct Window: Hashable, Sendable {
     /// Until what was refused is tried again, the first time; it doubles with every refusal up to
     /// the second. Momentum raises a limit once an hour.
-    private static let firstPatience = Duration.seconds(60)
+    private static let firstPatience = Duration.seconds(2)
     private static let longestPatience = Duration.seconds(3600)
+    /// What one connection beyond the ceiling tells, as the logarithm of how much likelier it is
+    /// if their number is not the cause than if it is; and what is enough to believe it.
+    private static let letInTells = 2.3
+    private static let turnedAwayTells = -0.6
+    private static let enough = 5.0
+    /// So many in a row turned away beyond the ceiling, and it is one after all.
+    private static let proof = 6
+    /// Where more is turned away, no smaller number of machines is the cause.
+    private static let tooMany = 0.85
 
     /// 1 or more; the limit is applied where it is read, because the limit may change.
     private(set) var size: Int
@@ -33,9 +42,13 @@ struct Window: Hashable, Sendable {
     /// The size when connections began to be turned away: what the receiver may well bear if it
     /// turns out that their number was not the cause.
     private(set) var before = 0
+    /// What speaks against the number of connections as the cause, up to `enough`.
+    private(set) var doubt = 0.0
     /// The number of connections has no influence on how many are turned away.
     private(set) var isIndifferent = false
-    /// Of the attempts that lately ended, the share (0…1) that was turned away: a moving average
+    /// Connections turned away in a row beyond the ceiling.
+    private(set) var futile = 0
+    /// Of the connections lately opened, the share (0…1) that was turned away: a moving average
     /// over about sixteen.
     private(set) var turnedAway = 0.0
     /// Starts with smaller numbers belong to a cohort that has been cut already.
@@ -58,9 +71,6 @@ struct Window: Hashable, Sendable {
     /// The receiver took part in the transaction with this number.
     mutating func succeeded(_ serial: Int64, limit: Int, at now: Instant) {
         misses = 0
-        turnedAway -= turnedAway / 16
-        // Seventy successes in a row: what it was is over.
-        if isIndifferent, turnedAway < 0.01 { isIndifferent = false }
         guard serial >= cut && serial <= filled else { return }
         let width = width(limit: limit)
         if width < min(target, limit) {
@@ -71,21 +81,21 @@ struct Window: Hashable, Sendable {
         guard credit >= width else { return }
         credit = 0
         good = max(good, width)
-        if ceiling > 0 {
-            if width > ceiling {
-                forgetCeiling()
-            } else if width == ceiling, now < patientUntil {
-                return
-            }
-        }
+        if isHeld, width >= ceiling, now < patientUntil { return }
         size = min(width + 1, max(1, limit))
     }
 
-    /// No connection came about. Two in a row happen where one of several machines behind a name
-    /// is down, which no smaller window would help; from the third on it shrinks.
-    mutating func missed(limit: Int) {
+    /// The ceiling holds.
+    private var isHeld: Bool { ceiling > 0 && (!isIndifferent || futile >= Self.proof) }
+
+    /// No connection came about, which happens in a row where one of several machines behind a
+    /// name is down, and no smaller window would help; from a length on that this does not explain
+    /// the window shrinks.
+    ///
+    /// - Parameter usual: the length of a row of failures that is nothing unusual here.
+    mutating func missed(limit: Int, usual: Int) {
         misses += 1
-        guard misses >= 3 else { return }
+        guard misses >= max(3, usual) else { return }
         size = max(1, width(limit: limit) - 1)
         credit = 0
     }
@@ -98,47 +108,81 @@ struct Window: Hashable, Sendable {
         cut = next
         good = min(good, width - 1)
         size = max(1, width / 2)
-        target = 0
+        // What was refused was only the last step: back to just below it, and additively then.
+        target = max(0, width - 1 - width / 8)
         credit = 0
+    }
+
+    /// Whether a connection opened beside so many others shows if the ceiling is one.
+    func isBeyond(others: Int) -> Bool { ceiling > 0 && others >= ceiling }
+
+    /// A new connection was let in.
+    mutating func letIn(beyond: Bool) {
+        turnedAway -= turnedAway / 16
+        // Seventy in a row: what it was is over.
+        if turnedAway < 0.01 {
+            isIndifferent = false
+            before = 0
+            doubt = 0
+        }
+        guard beyond, ceiling > 0 else { return }
+        ceiling += 1
+        futile = 0
+        patience = Self.firstPatience
+        doubt = min(doubt + Self.letInTells, Self.enough)
+        guard doubt >= Self.enough, !isIndifferent else { return }
+        isIndifferent = true
+        size = max(size, before)
     }
 
     /// A connection was turned away while so many others were open.
     mutating func turnedAway(
-        _ serial: Int64, next: Int64, limit: Int, others: Int, at now: Instant
+        _ serial: Int64, next: Int64, limit: Int, others: Int, beyond: Bool, at now: Instant
     ) {
         turnedAway += (1 - turnedAway) / 16
-        guard serial >= cut, !isIndifferent || turnedAway > 0.6 else { return }
-        isIndifferent = false
+        if beyond {
+            doubt = max(doubt + Self.turnedAwayTells, 0)
+            futile += 1
+        }
+        if isIndifferent {
+            guard turnedAway > Self.tooMany else {
+                if futile == Self.proof {
+                    size = max(1, min(size, ceiling))
+                } else if futile > Self.proof {
+                    bePatient(at: now)
+                    size = max(1, min(size, ceiling))
+                }
+                return
+            }
+            isIndifferent = false
+            doubt = 0
+        }
+        guard serial >= cut else {
+            ceiling = max(1, min(ceiling, others))
+            return
+        }
         let width = width(limit: limit)
         if before == 0 { before = width }
         cut = next
         credit = 0
-        // Nearly alone and let in as often as not: a smaller window would change nothing.
-        if width <= max(1, before / 4), turnedAway <= 0.5, good > 0 {
-            isIndifferent = true
-            size = max(width, before)
-            forgetCeiling()
-            return
-        }
-        if ceiling > 0, width > ceiling {
+        if beyond {
             // It was only to see. What held goes on holding.
-            patience = min(patience * 2, Self.longestPatience)
-            size = ceiling
+            bePatient(at: now)
+            size = min(size, ceiling)
         } else {
             ceiling = max(1, min(others, width - 1))
+            futile = 0
             patience = Self.firstPatience
+            patientUntil = now + patience
             size = max(1, width / 2)
         }
         good = min(good, max(1, width - 1))
         target = ceiling
-        patientUntil = now + patience
     }
 
-    private mutating func forgetCeiling() {
-        ceiling = 0
-        target = 0
-        before = 0
-        patience = .zero
+    private mutating func bePatient(at now: Instant) {
+        patience = min(max(patience * 2, Self.firstPatience), Self.longestPatience)
+        patientUntil = now + patience
     }
 
     /// A probe got through after a time of none: 1, 2, 4 … to half of what last held, then
@@ -165,7 +209,9 @@ extension Window {
         var patientFor: Int64
         var patience: Int64
         var before: Int
+        var doubt: Double
         var isIndifferent: Bool
+        var futile: Int
         var turnedAway: Double
     }
 
@@ -173,8 +219,8 @@ extension Window {
         Rest(
             size: size, good: good, credit: credit, target: target, misses: misses,
             ceiling: ceiling, patientFor: max(0, (patientUntil - now).nanoseconds),
-            patience: patience.nanoseconds, before: before, isIndifferent: isIndifferent,
-            turnedAway: turnedAway)
+            patience: patience.nanoseconds, before: before, doubt: doubt,
+            isIndifferent: isIndifferent, futile: futile, turnedAway: turnedAway)
     }
 
     init(_ rest: Rest, at now: Instant) {
@@ -187,7 +233,9 @@ extension Window {
         patientUntil = now + .nanoseconds(rest.patientFor)
         patience = .nanoseconds(rest.patience)
         before = rest.before
+        doubt = rest.doubt
         isIndifferent = rest.isIndifferent
+        futile = rest.futile
         turnedAway = rest.turnedAway
     }
 }

@@ -54,6 +54,14 @@ package enum Measure: String, Hashable, Sendable, CaseIterable {
         }
     }
 
+    /// Whether it is about what happens in an outage and after it.
+    var isOfAnOutage: Bool {
+        switch self {
+        case .attempts, .probes, .recoveryMedian, .recoveryHigh, .limitAfter: true
+        default: false
+        }
+    }
+
     /// The first minutes, in which a sender that knows nothing yet has to learn.
     private static let learning = Receiver.start + .seconds(120)
 

@@ -29,11 +29,12 @@ package struct ReceiverModel: Hashable, Sendable {
         package var rate: Rate
         package var burst: Double
         /// Whether it closes the connection, as it must with a 421.
-        package var closes = true
+        package var closes: Bool
 
-        package init(rate: Rate, burst: Double) {
+        package init(rate: Rate, burst: Double, closes: Bool = true) {
             self.rate = rate
             self.burst = burst
+            self.closes = closes
         }
     }
 
@@ -41,8 +42,16 @@ package struct ReceiverModel: Hashable, Sendable {
     package var connectTime = Duration.milliseconds(100)
     /// From MAIL to the answer to the final dot; varies at random by a fifth.
     package var transactionTime = Duration.milliseconds(500)
-    /// Connections at once; one more is greeted with 421.
+    /// Where a connection that is one too many is told so.
+    package enum LimitStage: String, Hashable, Sendable, CaseIterable {
+        case greeting
+        /// In answer to MAIL: the connection is let in, and counts, until then.
+        case mail
+    }
+
+    /// Connections at once; one more is answered with 421.
     package var connectionLimit: Int?
+    package var limitAt = LimitStage.greeting
     package var quota: Quota?
     /// Messages after which it closes a connection; nil: it never does.
     package var messagesPerConnection: Int?
@@ -62,14 +71,12 @@ package struct ReceiverModel: Hashable, Sendable {
 /// A receiver and what it remembers.
 struct Receiver {
     enum Greeting {
-        case accepted
+        /// `isExcess`: MAIL will be refused, as there are too many.
+        case accepted(isExcess: Bool)
         case refused(after: Duration, Cause, reply: String)
     }
 
     private let model: ReceiverModel
-    /// RFC 5321 gives five minutes to the greeting; this is the TCP connection.
-    private static let connectTimeout = Duration.seconds(30)
-
     private(set) var connections = 0
     private(set) var mostConnections = 0
     private var tokens: Double
@@ -84,35 +91,35 @@ struct Receiver {
     }
 
     /// A connection arrives. One that is accepted stays open until `closed`.
-    mutating func connect(at now: Instant) -> Greeting {
+    mutating func connect(timeout: Duration, at now: Instant) -> Greeting {
         if let outage = model.outage, now >= Self.start + outage.from,
             now < Self.start + outage.from + outage.length
         {
-            return refusal(outage.fault)
+            return refusal(outage.fault, timeout)
         }
         if model.badMachines > 0,
             Int.random(in: 0..<model.machines, using: &random) < model.badMachines
         {
-            return refusal(model.fault)
+            return refusal(model.fault, timeout)
         }
-        if let limit = model.connectionLimit, connections >= limit {
+        if model.limitAt == .greeting, let limit = model.connectionLimit, connections >= limit {
             return .refused(
                 after: model.connectTime, .crowded,
-                reply: "421 4.7.0 Too many concurrent connections from your address")
+                reply: Self.crowdedReply)
         }
         connections += 1
         mostConnections = max(mostConnections, connections)
-        return .accepted
+        return .accepted(isExcess: connections > model.connectionLimit ?? .max)
     }
 
     static let start = Instant(nanoseconds: 0)
 
-    private func refusal(_ fault: ReceiverModel.Fault) -> Greeting {
+    private func refusal(_ fault: ReceiverModel.Fault, _ timeout: Duration) -> Greeting {
         switch fault {
         case .refuse:
             .refused(after: .milliseconds(1), .connect, reply: "Connection refused")
         case .timeout:
-            .refused(after: Self.connectTimeout, .connect, reply: "Connection timed out")
+            .refused(after: timeout, .connect, reply: "Connection timed out")
         case .busy:
             .refused(
                 after: model.connectTime, .crowded,
@@ -121,6 +128,8 @@ struct Receiver {
     }
 
     mutating func closed() { connections -= 1 }
+
+    static let crowdedReply = "421 4.7.0 Too many concurrent connections from your address"
 
     mutating func transactionTime() -> Duration {
         model.transactionTime * Double.random(in: 0.8...1.2, using: &random)

@@ -43,8 +43,14 @@ extension Scenario {
             }
             streams.append(stream)
         }
+        if !reader.has("traffic") {
+            reader.error(nil, "there is no mail; add [[traffic]] with queued or rate")
+        }
         for entry in reader.tables("target") {
             guard let target = Target(entry) else { continue }
+            if target.measure.isOfAnOutage, receiver.outage == nil {
+                entry.error("measure", "nothing to measure without [receiver.outage]")
+            }
             targets.append(target)
             if !measures.contains(target.measure) { measures.append(target.measure) }
         }
@@ -58,11 +64,13 @@ extension ReceiverModel {
         reader.read("connect", time, into: &connectTime)
         reader.read("transaction", time, into: &transactionTime)
         reader.read("connections", .integer(1...100_000), into: &connectionLimit)
+        reader.read("limit_at", .choice, into: &limitAt)
         reader.read(
             "messages_per_connection", .integer(1...1_000_000), into: &messagesPerConnection)
         if let rate = reader.read("rate", .rate) {
             let burst = reader.read("burst", .number(1...1e6)) ?? 1
-            quota = Quota(rate: rate, burst: burst)
+            let keeps = reader.read("keeps", .flag) ?? false
+            quota = Quota(rate: rate, burst: burst, closes: !keeps)
         } else if reader.has("burst") {
             reader.error("burst", "has no meaning without rate; set rate too")
         }

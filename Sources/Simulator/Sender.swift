@@ -19,6 +19,8 @@ struct SimulatedAttempt {
     let destination: Int
     /// Over an idle connection, else a new one is opened.
     let reuses: Bool
+    /// A connection that does not come about is given up after this.
+    var connectTimeout = Duration.seconds(30)
 }
 
 /// How an attempt ended.

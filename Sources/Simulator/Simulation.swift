@@ -15,6 +15,7 @@ struct Simulation<Sender: SimulatedSender> {
     private struct Connection {
         let destination: Int
         let opened: Instant
+        let isExcess: Bool
         var messages = 0
         /// nil: in use.
         var idleSince: Instant?
@@ -94,13 +95,14 @@ struct Simulation<Sender: SimulatedSender> {
         var receiver =
             receivers[destination]
             ?? Receiver(model, seed: seed &+ UInt64(destination) &* 0x9E37_79B9)
-        let greeting = receiver.connect(at: now)
+        let greeting = receiver.connect(timeout: attempt.connectTimeout, at: now)
         receivers[destination] = receiver
         switch greeting {
-        case .accepted:
+        case .accepted(let isExcess):
             record.opened(receiver.connections, at: now)
             lastConnection += 1
-            connections[lastConnection] = Connection(destination: destination, opened: now)
+            connections[lastConnection] = Connection(
+                destination: destination, opened: now, isExcess: isExcess)
             timeline.add(
                 .connected(attempt, connection: lastConnection), at: now + model.connectTime)
         case .refused(let wait, let cause, let reply):
@@ -111,6 +113,12 @@ struct Simulation<Sender: SimulatedSender> {
     private mutating func transact(
         _ attempt: SimulatedAttempt, _ connection: Int, at now: Instant
     ) {
+        if connections[connection]?.isExcess ?? false {
+            close(connection)
+            let time = model.connectTime / 2
+            return timeline.add(
+                .refused(attempt, .crowded, reply: Receiver.crowdedReply), at: now + time)
+        }
         let time = receivers[attempt.destination]?.transactionTime() ?? .zero
         timeline.add(.answered(attempt, connection: connection), at: now + time)
     }

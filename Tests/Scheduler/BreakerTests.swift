@@ -12,7 +12,7 @@ import Testing
         var breaker = Breaker()
         for failure in 1...5 {
             let opened = breaker.failed(
-                0, next: 1, cohort: 5, running: 5, started: at(0), retry: retry,
+                .connect, 0, next: 1, cohort: 5, running: 5, started: at(0), retry: retry,
                 random: &random, at: at(1))
             #expect(opened == (failure == 5))
         }
@@ -26,7 +26,7 @@ import Testing
         // Stragglers change nothing.
         #expect(
             !breaker.failed(
-                0, next: 1, cohort: 5, running: 0, started: at(0), retry: retry,
+                .connect, 0, next: 1, cohort: 5, running: 0, started: at(0), retry: retry,
                 random: &random, at: at(2)))
         #expect(breaker.failures == 5 && breaker.state(at: at(2)) == .open(until: until))
     }
@@ -37,7 +37,7 @@ import Testing
             for _ in 0..<4 {
                 #expect(
                     !breaker.failed(
-                        0, next: 1, cohort: 5, running: 5, started: at(0), retry: retry,
+                        .connect, 0, next: 1, cohort: 5, running: 5, started: at(0), retry: retry,
                         random: &random, at: at(1)))
             }
             #expect(breaker.succeeded(at: at(1)) == false)
@@ -49,7 +49,7 @@ import Testing
         var breaker = Breaker()
         #expect(
             breaker.failed(
-                0, next: 1, cohort: 5, running: 0, started: at(0), retry: retry,
+                .connect, 0, next: 1, cohort: 5, running: 0, started: at(0), retry: retry,
                 random: &random, at: at(1)))
     }
 
@@ -59,7 +59,7 @@ import Testing
         _ = breaker.succeeded(at: at(0))
         for failure in 1...3 {
             let opened = breaker.failed(
-                0, next: 1, cohort: 20, running: 0, started: at(0), retry: retry,
+                .connect, 0, next: 1, cohort: 20, running: 0, started: at(0), retry: retry,
                 random: &random, at: at(1))
             #expect(opened == (failure == 3))
         }
@@ -74,14 +74,15 @@ import Testing
         var probes: [Double] = []
         var now = at(0)
         _ = breaker.failed(
-            1, next: 1, cohort: 1, running: 0, started: now, retry: retry, random: &random,
+            .connect, 1, next: 1, cohort: 1, running: 0, started: now, retry: retry,
+            random: &random,
             at: now)
         while case .open(let until) = breaker.state(at: now) {
             guard until < at(end) else { return probes }
             probes.append((until - at(0)).inSeconds)
             now = until + time
             _ = breaker.failed(
-                1, next: 1, cohort: 1, running: 0, started: until, retry: retry,
+                .connect, 1, next: 1, cohort: 1, running: 0, started: until, retry: retry,
                 random: &random, at: now)
         }
         return probes
@@ -131,7 +132,7 @@ import Testing
         var now = at(0)
         for _ in 0..<5 {
             _ = breaker.failed(
-                1, next: 1, cohort: 1, running: 0, started: now, retry: retry,
+                .connect, 1, next: 1, cohort: 1, running: 0, started: now, retry: retry,
                 random: &random, at: now)
             if case .open(let until) = breaker.state(at: now) { now = until }
         }
@@ -152,7 +153,7 @@ import Testing
         var now = at(0)
         for _ in 0..<50 {
             _ = breaker.failed(
-                1, next: 1, cohort: 1, running: 0, started: now, retry: retry,
+                .connect, 1, next: 1, cohort: 1, running: 0, started: now, retry: retry,
                 random: &random, at: now)
             guard case .open(let until) = breaker.state(at: now) else { break }
             let time = (until - now).inSeconds
@@ -165,7 +166,7 @@ import Testing
     @Test mutating func stragglerEndsTheWaiting() {
         var breaker = Breaker()
         _ = breaker.failed(
-            0, next: 1, cohort: 1, running: 1, started: at(0), retry: retry,
+            .connect, 0, next: 1, cohort: 1, running: 1, started: at(0), retry: retry,
             random: &random, at: at(1))
         #expect(breaker.succeeded(at: at(2)) == false)
         #expect(breaker.state(at: at(2)) == .halfOpen)
@@ -176,7 +177,7 @@ import Testing
     @Test mutating func continuesElsewhere() {
         var breaker = Breaker()
         _ = breaker.failed(
-            0, next: 1, cohort: 1, running: 0, started: at(0), retry: retry,
+            .connect, 0, next: 1, cohort: 1, running: 0, started: at(0), retry: retry,
             random: &random, at: at(1))
         guard case .open(let until) = breaker.state(at: at(1)) else { return }
         let other = Breaker(breaker.rest(at: at(11)), at: at(1000))

@@ -24,7 +24,7 @@ import Testing
             return history.log
         }
         for (word, least) in [
-            ("start", 1500), ("reuse", 500), ("true", 30), ("expired", 50), ("gone", 500),
+            ("start", 1500), ("reuse", 500), ("true", 20), ("expired", 50), ("gone", 500),
             ("retry", 500), ("changed", 20), ("moved", 40), ("wake", 1), ("yield", 10),
         ] {
             let count = log.count { $0.contains(word) }

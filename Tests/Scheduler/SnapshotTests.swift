@@ -24,7 +24,7 @@ import Testing
         #expect(DestinationSnapshot(decoding: sample.encoded) == sample)
         let fresh = try #require(Bench().scheduler.snapshot(Bench.one, at: Bench().now))
         #expect(DestinationSnapshot(decoding: fresh.encoded) == fresh)
-        #expect(fresh.encoded.count < 150)
+        #expect(fresh.encoded.count < 200)
     }
 
     @Test func longReplies() throws {

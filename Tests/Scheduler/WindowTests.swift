@@ -91,14 +91,14 @@ import Testing
 
     @Test func connectFailuresInARowShrinkIt() {
         var window = Window(initial: 10)
-        for _ in 0..<2 { window.missed(limit: 20) }
+        for _ in 0..<2 { window.missed(limit: 20, usual: 0) }
         #expect(window.size == 10)
-        window.missed(limit: 20)
+        window.missed(limit: 20, usual: 0)
         #expect(window.size == 9)
         window.succeeded(0, limit: 20, at: start)
-        for _ in 0..<3 { window.missed(limit: 20) }
+        for _ in 0..<3 { window.missed(limit: 20, usual: 0) }
         #expect(window.size == 8)
-        for _ in 0..<50 { window.missed(limit: 20) }
+        for _ in 0..<50 { window.missed(limit: 20, usual: 0) }
         #expect(window.size == 1)
     }
 
@@ -109,7 +109,7 @@ import Testing
         var sum = 0
         for step in 0..<4000 {
             if Int.random(in: 0..<4, using: &random) == 0 {
-                window.missed(limit: 20)
+                window.missed(limit: 20, usual: 0)
             } else {
                 grow(&window, 1)
             }

@@ -33,9 +33,11 @@ struct SluiceSender: SimulatedSender {
     mutating func next(at now: Instant) -> SimulatedAttempt? {
         while scheduler.nextExpired(at: now) != nil {}
         guard let start = scheduler.next(at: now) else { return nil }
-        return SimulatedAttempt(
+        var attempt = SimulatedAttempt(
             mail: Int(start.delivery.message.rawValue),
             destination: Int(start.destination.rawValue), reuses: start.connection == .reuse)
+        if start.isHasty { attempt.connectTimeout = Start.haste }
+        return attempt
     }
 
     mutating func finished(

@@ -158,6 +158,9 @@ extension Engine {
         options.tlsContext = mode == .off ? nil : tlsContext
         options.serverName = candidate.host
         options.timeouts = ClientTimeouts(configuration.delivery)
+        if attempt.start.isHasty {
+            options.timeouts.connect = min(options.timeouts.connect, Start.haste)
+        }
         if let text = candidate.address.ipAddress, let remote = IPAddress(text: text),
             let local = configuration.delivery.localAddress(for: remote)
         {
