@@ -33,7 +33,7 @@ bench: release ## Measure Sluice beside Postfix; BENCH=--quick for a short run, 
 	@python3 Benchmarks/bench.py $(BENCH)
 
 simulate: release ## Run the scheduler against modelled receivers, beside models of its peers
-	@.build/release/sluice simulate --json .build/simulate.json
+	@.build/release/sluice simulate --core --json .build/simulate.json
 
 build: ## Build for development
 	@scripts/install-packages build

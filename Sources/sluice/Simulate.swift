@@ -24,6 +24,9 @@ struct Simulate: AsyncParsableCommand {
     @Flag(help: "Name the scenarios that there are.")
     var list = false
 
+    @Flag(help: "Also measure what a decision of the scheduler costs, and its ring; some seconds.")
+    var core = false
+
     @Option(help: "What randomness begins with: the same seed, the same figures.")
     var seed: UInt64 = 1
 
@@ -50,6 +53,12 @@ struct Simulate: AsyncParsableCommand {
         }
         var entries: [Report.Entry] = []
         var isMet = true
+        if core {
+            let benchmark = CoreBenchmark()
+            console.print(benchmark.lines + [""])
+            entries += benchmark.entries
+            isMet = benchmark.isMet
+        }
         for (number, scenario) in all.enumerated() {
             let report = Report(scenario, rows: Runner(scenario, seed: seed).rows())
             console.print((number == 0 ? [] : [""]) + report.lines)
