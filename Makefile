@@ -8,8 +8,10 @@ DESTDIR ?=
 RELEASE = -c release --static-swift-stdlib
 BENCH ?=
 SECONDS ?= 60
+STORM ?= 60
+SEED ?= 1
 
-.PHONY: help demo test fuzz bench simulate build release install man lint format imports clean
+.PHONY: help demo test crash fuzz bench simulate build release install man lint format imports clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +24,13 @@ test: ## Run all tests
 	@scripts/install-packages build test
 	@echo "==> Building and running the tests (the first build takes some minutes)"
 	$(SWIFT) test
+
+crash: ## Kill it at every point of a message's way; STORM=300 SEED=7 for a longer storm
+	@scripts/install-packages build test
+	@echo "==> Killing processes, and counting the mail (half an hour)"
+	SLUICE_CRASH=1 SLUICE_CRASH_TABLE=$(CURDIR)/docs/crash-matrix.md SLUICE_STORM=$(STORM) \
+	SLUICE_STORM_SEED=$(SEED) $(SWIFT) test --filter 'CrashMatrixTests|StormTests'
+	@cat docs/crash-matrix.md
 
 fuzz: ## Fuzz every parser for SECONDS (default 60) each
 	@scripts/install-packages build

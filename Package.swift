@@ -46,6 +46,8 @@ let package = Package(
     products: [
         .executable(name: "sluiced", targets: ["sluiced"]),
         .executable(name: "sluice", targets: ["sluice"]),
+        // Preloaded into the daemon by the tests of faults; installed nowhere.
+        .library(name: "FaultySystem", type: .dynamic, targets: ["FaultySystem"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -68,25 +70,27 @@ let package = Package(
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CIDN2", providers: [.apt(["libidn2-dev"])]),
 
+        .target(name: "CChecksum"),
+        library("Faults", []),
         library("Mail", ["CIDN2"]),
         library("Filter", ["Mail"]),
         library("Scheduler", ["Mail", deque, heap]),
-        library("SMTP", ["Mail", nioCore, nioPosix, nioTLS, nioSSL]),
+        library("SMTP", ["Faults", "Mail", nioCore, nioPosix, nioTLS, nioSSL]),
         library("Settings", ["Mail", "Scheduler", .product(name: "TOMLKit", package: "TOMLKit")]),
         library("Simulator", ["Mail", "Scheduler", "Settings", deque, heap]),
         library("Control", ["Mail", "Filter", "Scheduler", nioCore, nioPosix, nioHTTP1]),
         library(
             "Spool",
             [
-                "Mail", "Filter", nioCore, deque,
+                "CChecksum", "Faults", "Mail", "Filter", nioCore, deque,
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
         library(
             "Manager",
             [
-                "Mail", "Filter", "Scheduler", "SMTP", "Settings", "Control", "Spool", nioCore,
-                nioPosix, nioSSL, logging, lifecycle,
+                "Faults", "Mail", "Filter", "Scheduler", "SMTP", "Settings", "Control", "Spool",
+                nioCore, nioPosix, nioSSL, logging, lifecycle,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -95,8 +99,8 @@ let package = Package(
         library(
             "Worker",
             [
-                "Mail", "Scheduler", "SMTP", "Settings", "Control", "CUnbound", deque, nioCore,
-                nioPosix, nioSSL, logging,
+                "Faults", "Mail", "Scheduler", "SMTP", "Settings", "Control", "CUnbound", deque,
+                nioCore, nioPosix, nioSSL, logging,
             ]),
         library("Terminal", ["CTerminal", "Mail"]),
         library(
@@ -166,11 +170,13 @@ let package = Package(
         tests(
             "Testbed", ["Testbed", "Mail", "Scheduler", "Settings", nioCore, nioPosix, nioSSL]),
         tests("Fuzz", ["FuzzTargets"]),
+        .target(name: "FaultySystem", path: "Tests/FaultySystem"),
         tests(
             "Integration",
             [
-                "Testbed", "Control", "Mail", "Scheduler", "sluice", "sluiced", nioCore, nioPosix,
-                nioSSL,
+                "Faults", "FaultySystem", "Testbed", "Control", "Mail", "Scheduler", "Spool",
+                "sluice", "sluiced", nioCore,
+                nioPosix, nioSSL,
             ]),
     ]
 )

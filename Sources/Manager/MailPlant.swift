@@ -1,4 +1,5 @@
 import Control
+import Faults
 import Logging
 import Mail
 import NIOCore
@@ -70,10 +71,13 @@ extension MailPlant.Handle {
             try RestoredState(spool)
         }
         try await handle.run { $0.restore(stored) }
+        FaultPoint.restored.reached()
         for journal in try journals.read() {
+            FaultPoint.journalRead.reached()
             try await handle.run { dispatcher, promise in
                 dispatcher.replay(journal.reports, promise)
             }
+            FaultPoint.journalRecorded.reached()
             journals.remove(journal)
         }
     }
@@ -108,6 +112,7 @@ extension MailPlant.Handle {
         try await context.loop.flatSubmit { [plant] in
             plant.value.context.logger.notice("stopping: no new mail is taken in")
             plant.value.dispatcher.isStopping = true
+            FaultPoint.stopping.reached()
             return plant.value.intake.stop(within: grace)
         }.get()
         try await context.loop.flatSubmit { [plant] in

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// The directory that the spool lives in, held by this process alone for as long as the value's
 /// lock is not released.
@@ -9,6 +10,13 @@ import Glibc
 final class DataDirectory: Sendable {
     let path: String
     private let lock: Int32
+    /// Device and inode of the database.
+    private let file = Mutex<FileIdentity?>(nil)
+
+    private struct FileIdentity: Equatable {
+        var device: dev_t
+        var inode: ino_t
+    }
 
     var databasePath: String { path + "/spool.db" }
 
@@ -32,6 +40,25 @@ final class DataDirectory: Sendable {
         let file = open(databasePath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw Self.unusable(databasePath, "cannot be opened", errno) }
         close(file)
+        self.file.withLock { $0 = identity() }
+    }
+
+    /// What is written into a file that nobody finds any more is lost with this process.
+    ///
+    /// - Throws: `cannotWrite` while the database is not where it was opened: until it is back.
+    func checkPlace() throws(SpoolError) {
+        guard identity() != file.withLock({ $0 }) else { return }
+        throw SpoolError(
+            code: .cannotWrite,
+            cause: "the file has been moved, removed or replaced while sluiced uses it; put it "
+                + "back, or restart sluiced for what is there now",
+            context: databasePath)
+    }
+
+    private func identity() -> FileIdentity? {
+        var status = stat()
+        guard stat(databasePath, &status) == 0 else { return nil }
+        return FileIdentity(device: status.st_dev, inode: status.st_ino)
     }
 
     /// - Throws: `unusable` if there is no spool yet.

@@ -6,11 +6,22 @@ import Synchronization
 extension SQLiteSpool {
     package func body(of message: MessageID) throws(SpoolError) -> ByteBuffer? {
         try readOnce("body of \(message)") { database in
-            let row = try RawStatement(database, "SELECT data FROM bodies WHERE message = ?")
+            let row = try RawStatement(
+                database, "SELECT data, checksum FROM bodies WHERE message = ?")
             defer { row.reset() }
             try row.bind(message.rawValue, at: 1)
             guard try row.step() else { return nil }
-            return row.withBlob(0) { ByteBuffer(bytes: $0) }
+            let written = row.optionalInt(1)
+            let body: ByteBuffer? = row.withBlob(0) { bytes in
+                if let written, written != BodyChecksum.of(bytes) { return nil }
+                return ByteBuffer(bytes: bytes)
+            }
+            guard let body else {
+                throw SpoolError.damaged(
+                    "the text of message \(message) is not what was written (its checksum is "
+                        + "another): restore it from a backup, or purge it")
+            }
+            return body
         }
     }
 

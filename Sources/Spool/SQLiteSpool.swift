@@ -1,3 +1,4 @@
+import Faults
 import GRDB
 import Synchronization
 
@@ -105,12 +106,15 @@ package final class SQLiteSpool: Spool {
 
     package func commit(_ writes: [SpoolWrite]) throws(SpoolError) {
         guard !writes.isEmpty else { return }
+        try directory.checkPlace()
         try write("commit") { database, statements in
             statements.messagesAdded = 0
             try database.inTransaction(.immediate) {
                 for write in writes { try statements.apply(write) }
+                FaultPoint.applied.reached()
                 return .commit
             }
+            FaultPoint.synced.reached()
             messages.add(statements.messagesAdded, ordering: .relaxed)
         }
     }
@@ -211,6 +215,7 @@ package final class SQLiteSpool: Spool {
     }
 
     package func availableBytes() throws(SpoolError) -> Int {
+        try directory.checkPlace()
         let onDisk = try directory.freeBytes() - options.reservedBytes
         let inDatabase = try readOnce("free pages") { database in
             // Pages that removed mail has left are used before the file grows.

@@ -34,7 +34,8 @@ final class WriteStatements {
                 flags, domain, sender, recipients, attributes, ret, envelope_id, client)
             VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """)
-        insertBody = try prepare("INSERT INTO bodies (message, data) VALUES (?, ?)")
+        insertBody = try prepare(
+            "INSERT INTO bodies (message, data, checksum) VALUES (?, ?, ?)")
         deleteDelivery = try prepare("DELETE FROM deliveries WHERE id = ?")
         deleteDeliveryInState = try prepare("DELETE FROM deliveries WHERE id = ? AND state = ?")
         deleteBody = try prepare(
@@ -182,6 +183,7 @@ final class WriteStatements {
             (bytes) -> Result<Void, SpoolError> in
             do throws(SpoolError) {
                 try insertBody.bindBlob(borrowing: bytes, at: 2)
+                try insertBody.bind(BodyChecksum.of(bytes), at: 3)
                 try insertBody.run()
                 return .success(())
             } catch {

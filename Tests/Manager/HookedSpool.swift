@@ -9,6 +9,7 @@ import Synchronization
 final class HookedSpool: Spool {
     private struct State {
         var failsCommits = false
+        var damagedDestination: Int64?
         var beforeBody: (@Sendable () -> Void)?
         var afterPage: (@Sendable () -> Void)?
     }
@@ -19,6 +20,8 @@ final class HookedSpool: Spool {
     init(_ base: any Spool) { self.base = base }
 
     func failCommits(_ on: Bool) { state.withLock { $0.failsCommits = on } }
+    /// The rows of one destination lie on a page that cannot be read any more.
+    func damage(destination: Int64?) { state.withLock { $0.damagedDestination = destination } }
     func beforeBody(_ hook: (@Sendable () -> Void)?) { state.withLock { $0.beforeBody = hook } }
     func afterPage(_ hook: (@Sendable () -> Void)?) { state.withLock { $0.afterPage = hook } }
 
@@ -36,6 +39,9 @@ final class HookedSpool: Spool {
     func deliveries(
         destination: Int64?, after: DeliveryID?, limit: Int
     ) throws(SpoolError) -> [StoredDelivery] {
+        if let destination, state.withLock({ $0.damagedDestination }) == destination {
+            throw SpoolError(code: .damaged, cause: "malformed", context: "deliveries")
+        }
         let page = try base.deliveries(destination: destination, after: after, limit: limit)
         state.withLock { $0.afterPage }?()
         return page

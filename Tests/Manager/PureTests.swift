@@ -77,13 +77,16 @@ private func instant(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds
         counts.add(3, at: second(102))
         #expect(counts.values(at: second(103)) == [0, 0, 2, 0, 3])
         // The clock is set back: it belongs to the last second seen.
-        counts.add(4, at: second(50))
+        counts.add(4, at: second(98))
         #expect(counts.values(at: second(103)) == [0, 0, 2, 0, 7])
         #expect(counts.rate(at: second(103)) == 9.0 / 5)
         #expect(counts.values(at: second(200)) == [0, 0, 0, 0, 0])
         counts.add(1, at: second(500))
         #expect(counts.values(at: second(501)) == [0, 0, 0, 0, 1])
         #expect(counts.values(at: second(40)).allSatisfy { $0 == 0 })
+        // By more than is kept: nothing is counted into a future that is an hour away.
+        counts.add(6, at: second(60))
+        #expect(counts.values(at: second(61)) == [0, 0, 0, 0, 6])
     }
 
     @Test func idsComeFromTheNextBlockWhenOneIsUsedUp() {
@@ -128,22 +131,28 @@ private func instant(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds
         #expect(table.plan("1") == nil)
     }
 
+    private func instant(_ seconds: Int64) -> Instant {
+        Instant(nanoseconds: seconds * 1_000_000_000)
+    }
+
+    /// By the clock that nobody sets.
     @Test func whatIsDoomedIsTakenWhenDueUnlessSpared() {
         var table = ActionTable()
         table.restore(lastAction: 7)
         #expect(table.newActionID() == 8)
         func doomed(_ at: Int64) -> ActionTable.Doomed {
-            ActionTable.Doomed(at: second(at), kind: .purge, deliveries: [], reason: "")
+            ActionTable.Doomed(
+                at: second(at), due: instant(at), kind: .purge, deliveries: [], reason: "")
         }
         table.doom(1, doomed(10))
         table.doom(2, doomed(10))
         table.doom(3, doomed(11))
-        #expect(table.takeDue(at: second(9)).isEmpty)
+        #expect(table.takeDue(at: instant(9)).isEmpty)
         #expect(table.spare(2) != nil)
         #expect(table.spare(2) == nil)
-        #expect(table.takeDue(at: second(10)).map(\.0) == [1])
+        #expect(table.takeDue(at: instant(10)).map(\.0) == [1])
         #expect(table.spare(1) == nil)
-        #expect(table.takeDue(at: second(12)).map(\.0) == [3])
+        #expect(table.takeDue(at: instant(12)).map(\.0) == [3])
     }
 
     @Test func actionsApplyToTheStatesThatTheyMakeSenseFor() {

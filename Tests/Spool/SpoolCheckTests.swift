@@ -129,6 +129,10 @@ import Testing
         ),
         ("UPDATE deliveries SET sender = 'a b' WHERE id >> 16 = 2", "its sender 'a b'"),
         ("UPDATE deliveries SET attempts = -1 WHERE id >> 16 = 2", "-1 attempts"),
+        (
+            "UPDATE bodies SET data = CAST('HI THERE.' || x'0D0A' AS BLOB) WHERE message < 3",
+            "message 2: its text has changed"
+        ),
     ])
     func whatCannot(damage: String, text: String) throws {
         try spoil(damage)

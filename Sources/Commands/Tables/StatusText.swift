@@ -16,6 +16,7 @@ package enum StatusText {
         if let error = status.spoolError {
             lines.append("SPOOL CANNOT RECORD: \(SafeText(error)); intake and delivery wait")
         }
+        if let warning = status.warning { lines.append("WARNING: \(SafeText(warning))") }
         lines += [
             "queue         \(Format.count(totals.messages, "message")), "
                 + Format.count(totals.deliveries, "delivery")

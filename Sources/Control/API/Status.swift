@@ -95,6 +95,8 @@ package struct Status: Codable, Sendable {
     package var startedAt: UnixTime
     /// True while the spool cannot record: intake answers 4xx, delivery pauses.
     package var spoolError: String?
+    /// Something to mend by which no mail is lost or stopped: "too many open files".
+    package var warning: String?
     package var totals: Totals
     package var rates: Rates
     package var workers: [WorkerRow]

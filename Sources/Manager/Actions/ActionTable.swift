@@ -1,5 +1,6 @@
 import Control
 import Mail
+import Scheduler
 import Spool
 
 /// A plan and exactly what it is bound to.
@@ -25,7 +26,11 @@ struct ActionTable {
     private(set) var doomed: [Int64: Doomed] = [:]
 
     struct Doomed {
+        /// As it is shown.
         var at: UnixTime
+        /// The same on the clock that nobody sets: a wall clock that jumps must not destroy what
+        /// can still be undone.
+        var due: Instant
         var kind: ActionKind
         var deliveries: [DeliveryID]
         var reason: String
@@ -104,8 +109,8 @@ struct ActionTable {
         doomed.removeValue(forKey: action)
     }
 
-    mutating func takeDue(at now: UnixTime) -> [(Int64, Doomed)] {
-        let due = doomed.filter { $0.value.at <= now }.sorted { $0.key < $1.key }
+    mutating func takeDue(at now: Instant) -> [(Int64, Doomed)] {
+        let due = doomed.filter { $0.value.due <= now }.sorted { $0.key < $1.key }
         for (id, _) in due { doomed[id] = nil }
         return due.map { ($0.key, $0.value) }
     }

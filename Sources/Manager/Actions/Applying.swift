@@ -1,8 +1,10 @@
 import Control
+import Faults
 import FoundationEssentials
 import Logging
 import Mail
 import NIOCore
+import Scheduler
 import Settings
 import Spool
 
@@ -129,10 +131,19 @@ extension Dispatcher {
         let ids = before.map(\.id)
         let now = clocks.wall()
         let until = now + configuration.undo.purgeWindow
+        let due = clocks.monotonic() + configuration.undo.purgeWindow
         let target: StoredState
+        // The record goes with the change: a crash between them would leave mail that nobody can
+        // bring back, or that has moved for no reason that is known.
+        let plain = SpoolWrite.action(
+            record(
+                actionRow(
+                    bound, number: number, by: peer, counts: bound.plan.counts, state: .done,
+                    undoUntil: nil, result: "being carried out"),
+                ActionDetails(counts: bound.plan.counts)))
         switch request.action {
         case .retry:
-            commit([.reschedule(ids, at: now)], promise) { dispatcher in
+            commit([.reschedule(ids, at: now), plain], promise) { dispatcher in
                 for (destination, ids) in before.byDestination {
                     dispatcher.retryNow(ids, of: destination)
                 }
@@ -142,7 +153,11 @@ extension Dispatcher {
         case .release:
             for stored in before { lateArrival(stored) }
             actions.unmark(Set(ids))
-            commit([.mark(ids, from: [.held], to: .queued, at: nil)], promise) { dispatcher in
+            FaultPoint.releasing.reached()
+            commit(
+                [.mark(ids, from: [.held], to: .queued, at: nil), plain], promise
+            ) { dispatcher in
+                FaultPoint.released.reached()
                 for stored in before {
                     guard let destination = stored.destination.flatMap({ dispatcher.table[$0] })
                     else { continue }
@@ -162,8 +177,6 @@ extension Dispatcher {
         details.queued = before.filter { $0.state == .queued }.map(\.id.rawValue)
         details.held = before.filter { $0.state == .held }.map(\.id.rawValue)
         details.routing = before.filter { $0.state == .routing }.map(\.id.rawValue)
-        // The record goes with the mark: a crash between them would leave mail that nobody can
-        // bring back.
         let row = actionRow(
             bound, number: number, by: peer, counts: bound.plan.counts, state: .undoable,
             undoUntil: destructive ? until : nil, result: "being carried out")
@@ -178,7 +191,8 @@ extension Dispatcher {
             number,
             ActionTable.Mark(by: peer, reason: request.reason, deliveries: ids.sorted()))
         let doomed = ActionTable.Doomed(
-            at: until, kind: request.action, deliveries: ids, reason: request.reason)
+            at: until, due: due, kind: request.action, deliveries: ids, reason: request.reason)
+        FaultPoint.marking.reached()
         commit([.action(record(row, details))], marks[...], promise) { dispatcher, open in
             if open == before.count {
                 dispatcher.actions.forgetMark(of: number)
@@ -188,6 +202,7 @@ extension Dispatcher {
             }
             for stored in before.suffix(open) { dispatcher.unmark(stored, as: target) }
         } then: { dispatcher in
+            FaultPoint.marked.reached()
             if destructive { dispatcher.actions.doom(number, doomed) }
             dispatcher.withdrawAll(before, promise)
         }
@@ -203,19 +218,20 @@ extension Dispatcher {
     }
 
     /// Writes `head` with the first of the marks in one transaction, and the others one after the
-    /// other. `failed` gets the number of deliveries whose mark is not on disk.
+    /// other, `tail` with the last. `failed` gets the number of deliveries whose mark is not on disk.
     private func commit<Value>(
-        _ head: [SpoolWrite], _ marks: ArraySlice<SpoolWrite>, _ promise: EventLoopPromise<Value>,
+        _ head: [SpoolWrite], _ marks: ArraySlice<SpoolWrite>, tail: [SpoolWrite] = [],
+        _ promise: EventLoopPromise<Value>,
         failed: @escaping (Dispatcher, Int) -> Void = { _, _ in },
         then: @escaping (Dispatcher) -> Void
     ) {
         let open = marks.reduce(0) { $0 + $1.marked }
-        commit(head + marks.prefix(1), promise) { dispatcher in
+        let rest = marks.dropFirst()
+        commit(head + marks.prefix(1) + (rest.isEmpty ? tail : []), promise) { dispatcher in
             failed(dispatcher, open)
         } then: { dispatcher in
-            let rest = marks.dropFirst()
             if rest.isEmpty { return then(dispatcher) }
-            dispatcher.commit([], rest, promise, failed: failed, then: then)
+            dispatcher.commit([], rest, tail: tail, promise, failed: failed, then: then)
         }
     }
 
@@ -296,6 +312,7 @@ extension Dispatcher {
         _ bound: BoundPlan, before: [StoredDelivery], after: [StoredState?], running: Int,
         number: Int64, by peer: String, _ promise: EventLoopPromise<ActionRow>
     ) {
+        FaultPoint.withdrawn.reached()
         let action = bound.plan.request.action
         let touched = zip(before, after).filter { _, state in
             state.map(action.leaves) ?? false
@@ -388,7 +405,8 @@ extension Dispatcher {
         _ promise: EventLoopPromise<Void>
     ) {
         let isHold = old.kind == ActionKind.hold.rawValue
-        guard isHold || actions.spare(old.id) != nil else {
+        let spared = actions.spare(old.id)
+        guard isHold || spared != nil else {
             return promise.fail(
                 APIError(code: "too-late", message: "action \(old.id) can no longer be undone"))
         }
@@ -405,7 +423,18 @@ extension Dispatcher {
         let writes =
             mark(details.queued, to: .queued) + mark(details.held, to: .held)
             + mark(details.routing, to: .routing)
-        commit([], writes[...], promise) { _ in promise.succeed() }
+        // With the last of them: until then what is still marked can be undone, or ends.
+        var record = old
+        record.state = ActionState.undone.rawValue
+        record.undoUntil = nil
+        record.result = "undone by \(peer)"
+        FaultPoint.undoing.reached()
+        commit([], writes[...], tail: [.action(record)], promise) { dispatcher, _ in
+            if let spared { dispatcher.actions.doom(old.id, spared) }
+        } then: { _ in
+            FaultPoint.undone.reached()
+            promise.succeed()
+        }
     }
 
     /// Deliveries that are queued again go to the owners of their destinations.

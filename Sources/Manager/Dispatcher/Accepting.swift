@@ -1,4 +1,5 @@
 import Control
+import Faults
 import Mail
 import NIOCore
 import Scheduler
@@ -59,6 +60,7 @@ extension Dispatcher {
         register(arriving, at: now)
         let message = NewMessage(record: record, body: submission.body, deliveries: deliveries)
         let work = NIOLoopBound(completion, eventLoop: loop)
+        FaultPoint.bound.reached()
         writer.submit(alongside + [.accept(message)], on: loop) { [handle = handle] result in
             let dispatcher = handle.value
             switch result {
@@ -66,6 +68,7 @@ extension Dispatcher {
                 dispatcher.spoolFailed(error)
                 work.value(error)
             case .success:
+                FaultPoint.committed.reached()
                 dispatcher.accepted(message, at: now)
                 work.value(nil)
             }
@@ -174,6 +177,7 @@ extension Dispatcher {
         } else {
             link.send(.enqueue([entry]))
         }
+        FaultPoint.handed.reached()
     }
 
     /// Deliveries of one destination whose bodies may lie in the worker's memory.

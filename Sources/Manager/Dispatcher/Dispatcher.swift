@@ -55,6 +55,9 @@ final class Dispatcher {
 
     var totals = Counters()
     var spoolError: SpoolError?
+    /// What an operator should know and mail survives.
+    private(set) var warning: String?
+    private var warningEnds = Instant(nanoseconds: 0)
     /// False while the disk has only room left to record what becomes of the mail that is there.
     var hasRoom = true
     /// Writes that the spool could not take; repeated until it can.
@@ -89,6 +92,16 @@ final class Dispatcher {
     func after(_ delay: Duration, _ work: @escaping (Dispatcher) -> Void) {
         loop.assumeIsolated().scheduleTask(in: .nanoseconds(delay.nanoseconds)) { [weak self] in
             if let self { work(self) }
+        }
+    }
+
+    /// Shows a warning until nobody repeats it any more.
+    func warn(_ text: String, for time: Duration) {
+        warning = text
+        warningEnds = clocks.monotonic() + time
+        after(time) { dispatcher in
+            guard dispatcher.clocks.monotonic() >= dispatcher.warningEnds else { return }
+            dispatcher.warning = nil
         }
     }
 

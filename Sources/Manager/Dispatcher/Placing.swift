@@ -1,4 +1,5 @@
 import Control
+import Faults
 import Mail
 import NIOCore
 import Scheduler
@@ -40,6 +41,7 @@ extension Dispatcher {
         else { return }
         destination.generation += 1
         link.send(.assign(assignment(of: destination)))
+        FaultPoint.assigned.reached()
         if isTraced(destination.id) { link.send(.trace(destination: destination.id, on: true)) }
         if empty, destination.pendingSettlements == 0 {
             destination.ownership = .owned(worker)
@@ -92,11 +94,9 @@ extension Dispatcher {
         else { return }
         switch result {
         case .failure(let error):
-            spoolFailed(error)
-            self.after(.seconds(1)) {
-                $0.loadPage(id, generation: generation, after: after)
-            }
+            readFailed(error) { $0.loadPage(id, generation: generation, after: after) }
         case .success(let page):
+            FaultPoint.loading.reached()
             let entries = page.filter {
                 $0.state == .queued && !destination.lateArrivals.contains($0.id)
             }.map { QueuedDelivery($0, destination: id) }
@@ -105,6 +105,7 @@ extension Dispatcher {
                 destination.ownership = .owned(worker)
                 destination.lateArrivals = []
                 sendHastened(destination)
+                FaultPoint.loaded.reached()
             } else {
                 loadPage(id, generation: generation, after: page.last?.id)
             }
@@ -144,6 +145,7 @@ extension Dispatcher {
             destination.generation += 1
             destination.ownership = .surrendering(worker)
             link.send(.surrender(destination: destination.id))
+            FaultPoint.surrenderAsked.reached()
         case .surrendering:
             break
         }
@@ -159,6 +161,7 @@ extension Dispatcher {
         destination.snapshotAt = clocks.wall()
         destination.report = nil
         persist(destination)
+        FaultPoint.handedOver.reached()
         if destination.queued > 0 || isTraced(id) { place(destination, empty: false) }
     }
 

@@ -125,7 +125,10 @@ extension Dispatcher {
         case .routing:
             return routing(stored.id)
         case .held:
-            return [mark(on: stored, "held", .held)] + (paused.map { [$0] } ?? [])
+            let isDamaged = stored.lastReply == Self.damageReply
+            let reason =
+                isDamaged ? Why(.held, "its text is damaged") : mark(on: stored, "held", .held)
+            return [reason] + (paused.map { [$0] } ?? [])
         case .purging:
             let verb = stored.state == .bouncing ? "bounced" : "purged"
             return [mark(on: stored, verb, .purging, until: stored.purgeAt)]

@@ -1,4 +1,5 @@
 import Control
+import Faults
 import Logging
 import Mail
 import NIOCore
@@ -118,9 +119,11 @@ extension Dispatcher {
             id: id, sender: "", recipients: [StoredRecipient(address: message.sender)],
             eightBit: true, utf8: message.utf8, leadingDots: true, ret: "", envelopeID: "",
             client: "bounce of \(message.id)", body: body)
+        FaultPoint.bouncing.reached()
         accept(submission, alongside: writes, arriving: arriving) { [weak self] error in
             guard let self else { return }
             if error == nil {
+                FaultPoint.bounced.reached()
                 then(self)
             } else if error?.code == .refused {
                 after(.seconds(1), again)
@@ -160,6 +163,8 @@ extension Dispatcher {
             return
         }
         let isNew = spoolError == nil
+        var error = error
+        if error.code == .damaged { error.cause += Self.damageAdvice }
         spoolError = error
         guard isNew else { return }
         logger.error(
@@ -168,6 +173,24 @@ extension Dispatcher {
         publish("spool", "the spool cannot record: \(error)")
         for link in links.values { link.send(.recording(false)) }
         probeSpool()
+    }
+
+    static let damageAdvice = "; stop sluiced, then run sluiced fsck"
+
+    /// Something could not be read and is read again later. Where the file is damaged only what
+    /// lies there waits; everything else goes on.
+    func readFailed(_ error: SpoolError, again: @escaping (Dispatcher) -> Void) {
+        guard error.code == .damaged else {
+            spoolFailed(error)
+            return after(.seconds(1), again)
+        }
+        let text = "part of the spool cannot be read: \(error)" + Self.damageAdvice
+        if warning != text {
+            logger.error("\(text)")
+            publish("spool", text)
+        }
+        warn(text, for: .seconds(90))
+        after(.seconds(60), again)
     }
 
     private func probeSpool() {
@@ -182,7 +205,8 @@ extension Dispatcher {
             ) { [handle = dispatcher.handle, count = pending.count] result in
                 let dispatcher = handle.value
                 switch result {
-                case .failure(let error):
+                case .failure(var error):
+                    if error.code == .damaged { error.cause += Self.damageAdvice }
                     dispatcher.spoolError = error
                     dispatcher.probeSpool()
                 case .success:

@@ -86,7 +86,8 @@ extension Dispatcher {
         actions.doom(
             record.id,
             ActionTable.Doomed(
-                at: until, kind: kind, deliveries: ids.map(DeliveryID.init(rawValue:)),
+                at: until, due: clocks.instant(of: until), kind: kind,
+                deliveries: ids.map(DeliveryID.init(rawValue:)),
                 reason: record.reason))
     }
 
@@ -151,8 +152,11 @@ extension Dispatcher {
         reader.read(on: loop) { spool throws(SpoolError) in
             (try spool.messageCount(), try spool.availableBytes())
         } completion: { [handle = handle] result in
-            guard let (messages, available) = try? result.get() else { return }
             let dispatcher = handle.value
+            guard case .success(let (messages, available)) = result else {
+                if case .failure(let error) = result { dispatcher.spoolFailed(error) }
+                return
+            }
             dispatcher.totals.messages = messages
             guard dispatcher.hasRoom != (available > 0) else { return }
             dispatcher.hasRoom = available > 0

@@ -1,4 +1,5 @@
 import Control
+import Faults
 import Mail
 import NIOCore
 import Scheduler
@@ -78,6 +79,7 @@ extension Dispatcher {
         asked[domain] = request
         questions[request] = Question(domain: domain, worker: worker, waiting: [delivery])
         link.send(.resolve(request: request, domain: domain))
+        FaultPoint.routeAsked.reached()
     }
 
     /// After a worker came or went: what nobody is being asked for is asked again.
@@ -86,8 +88,8 @@ extension Dispatcher {
             questions[request] = nil
             asked[question.domain] = nil
         }
+        // All that wait, not only the first of each domain: the new question has to know them.
         for (id, waiting) in unrouted {
-            // Of one that is being asked for already it waits for the answer, too.
             for domain in waiting.openDomains { ask(domain, for: id) }
         }
     }
@@ -139,6 +141,7 @@ extension Dispatcher {
             for domain in open { ask(domain, for: id) }
             return
         }
+        FaultPoint.routed.reached()
         unrouted[id] = nil
         let now = clocks.wall()
         let refused = waiting.delivery.recipients.filter {
@@ -166,6 +169,7 @@ extension Dispatcher {
                 message: id.message)
         }
         record(writes, arriving: deliveries, bouncing: failures, of: message) { dispatcher in
+            FaultPoint.routeRecorded.reached()
             for delivery in deliveries {
                 dispatcher.arrived(delivery, of: message, body: nil)
             }

@@ -115,6 +115,7 @@ extension Dispatcher {
             totals: counts, rates: rates, workers: workerList(at: now), mayOperate: true)
         status.spoolError =
             spoolError?.description ?? (hasRoom ? nil : "the disk of the spool is nearly full")
+        status.warning = warning
         return status
     }
 

@@ -14,6 +14,11 @@ struct SecondCounts {
 
     private mutating func advance(to second: Int64) {
         if counts.isEmpty { counts = [UInt32](repeating: 0, count: slots) }
+        // A clock that was set back by more than is kept: what was counted lies in the future.
+        if second < latest - Int64(slots) {
+            counts = [UInt32](repeating: 0, count: slots)
+            latest = second
+        }
         guard second > latest else { return }
         let steps = min(second - latest, Int64(slots))
         for step in 0..<steps {

@@ -1,4 +1,5 @@
 import Control
+import Faults
 import Mail
 import NIOCore
 import Settings
@@ -14,6 +15,7 @@ extension Dispatcher {
 
     /// Records one result; `done` runs when it is on disk.
     func settle(_ report: AttemptReport, done: @escaping () -> Void) {
+        FaultPoint.resultReceived.reached()
         // Who is left of its recipients is known when the result before it is on disk.
         if settling[report.delivery] != nil {
             settling[report.delivery]?.append { $0.settle(report, done: done) }
@@ -28,16 +30,23 @@ extension Dispatcher {
         let owner = table[report.destination]?.ownership.worker
         if report.disposition == .settled, !failed {
             left(report.delivery, destination: report.destination)
-            return write([.remove(report.delivery)]) { _ in done() }
+            return write([.remove(report.delivery)]) { _ in
+                FaultPoint.recorded.reached()
+                done()
+            }
         }
         if report.disposition == .retry { attemptHistory.add(report, worker: owner) }
         if report.disposition == .retry, !failed, delivered == 0 {
+            FaultPoint.deferring.reached()
             return write([
                 .update(
                     DeliveryUpdate(
                         id: report.delivery, attempts: report.attempts,
                         nextAttemptAt: report.due, lastReply: report.reply, recipients: nil))
-            ]) { _ in done() }
+            ]) { _ in
+                FaultPoint.deferred.reached()
+                done()
+            }
         }
         settling[report.delivery] = []
         table[report.destination]?.pendingSettlements += 1
@@ -126,7 +135,11 @@ extension Dispatcher {
                     id: report.delivery, attempts: report.attempts, nextAttemptAt: report.due,
                     lastReply: report.reply, recipients: remaining))
         }
-        record([write], bouncing: failures, of: stored.message) { _ in done() }
+        FaultPoint.settling.reached()
+        record([write], bouncing: failures, of: stored.message) { _ in
+            FaultPoint.settled.reached()
+            done()
+        }
     }
 
     private func expired(_ recipient: StoredRecipient, remote: String) -> FailedRecipient {

@@ -13,6 +13,14 @@ struct Withdrawal {
     var done: ([DeliveryID]) -> Void
 }
 
+/// A delivery whose turn has come: with its job, with neither if its text is gone, or with what is
+/// wrong with it.
+private struct Fetched {
+    var stored: StoredDelivery
+    var job: Job?
+    var damage: SpoolError?
+}
+
 extension Dispatcher {
     func received(_ frame: Frame, from link: WorkerLink) {
         switch frame {
@@ -57,29 +65,63 @@ extension Dispatcher {
     private func fetch(_ ids: [DeliveryID], destination: Int64, for link: WorkerLink) {
         let bound = NIOLoopBound(link, eventLoop: loop)
         reader.read(on: loop) { spool throws(SpoolError) in
-            var jobs: [(DeliveryID, Job?)] = []
+            var fetched: [Fetched] = []
             for stored in try spool.deliveries(ids) {
-                let body = try spool.body(of: stored.id.message)
-                jobs.append((stored.id, body.map { Job(stored, body: $0) }))
+                do throws(SpoolError) {
+                    let body = try spool.body(of: stored.id.message)
+                    fetched.append(
+                        Fetched(stored: stored, job: body.map { Job(stored, body: $0) }))
+                } catch  where error.code == .damaged {
+                    fetched.append(Fetched(stored: stored, damage: error))
+                }
             }
-            return jobs
+            return fetched
         } completion: { [handle = handle] result in
             switch result {
             case .failure(let error):
-                handle.value.spoolFailed(error)
-                handle.value.after(.seconds(1)) {
+                handle.value.readFailed(error) {
                     $0.fetch(ids, destination: destination, for: bound.value)
                 }
-            case .success(let jobs):
+            case .success(let fetched):
                 var missing = Set(ids)
-                for (id, job) in jobs {
-                    missing.remove(id)
-                    bound.value.send(.job(id, destination: destination, job))
+                for item in fetched {
+                    missing.remove(item.stored.id)
+                    if let damage = item.damage {
+                        handle.value.setAside(item.stored, because: damage)
+                    }
+                    bound.value.send(
+                        .job(item.stored.id, destination: destination, item.job))
                 }
                 for id in missing { bound.value.send(.job(id, destination: destination, nil)) }
             }
         }
     }
+
+    /// What cannot be read as it was written is kept back and shown, and never sent.
+    private func setAside(_ stored: StoredDelivery, because damage: SpoolError) {
+        logger.error(
+            "a message is damaged on disk: it is held",
+            metadata: ["id": "\(stored.id)", "error": "\(damage)"])
+        publish("spool", "\(stored.id) is damaged on disk and held", message: stored.id.message)
+        // An operator may have taken it meanwhile.
+        guard stored.state == .queued, marked[stored.id] == nil else { return }
+        write([
+            .update(
+                DeliveryUpdate(
+                    id: stored.id, attempts: stored.attempts, nextAttemptAt: stored.nextAttemptAt,
+                    lastReply: Self.damageReply, recipients: nil)),
+            .mark([stored.id], from: [.queued], to: .held, at: nil),
+        ])
+        guard let destination = stored.destination.flatMap({ table[$0] }) else { return }
+        destination.queued -= 1
+        destination.held += 1
+        destination.lastActive = clocks.wall()
+        if destination.queued == 0 { destination.oldest = nil }
+    }
+
+    /// RFC 3463 §3.4: 4.3.0, a fault of this system.
+    static let damageReply =
+        "4.3.0 its text is damaged on disk: restore it from a backup, or purge it"
 
     /// Tells the owner to forget deliveries; `done` gets those whose transaction is running.
     func withdraw(

@@ -1,4 +1,5 @@
 import Control
+import Faults
 import Mail
 import NIOCore
 import SMTP
@@ -84,6 +85,7 @@ final class IntakeGate: IntakeDelegate {
     }
 
     func message(_ message: ReceivedMessage, reply: @escaping (Reply) -> Void) {
+        FaultPoint.received.reached()
         let envelope = message.envelope
         let submission = Submission(
             id: message.id, sender: envelope.sender,
@@ -99,6 +101,7 @@ final class IntakeGate: IntakeDelegate {
         dispatcher.accept(submission) { error in
             if error == nil {
                 reply(Reply(250, EnhancedCode(2, 0, 0), "Ok: queued as \(message.id)"))
+                FaultPoint.answered.reached()
             } else {
                 reply(
                     Reply(452, EnhancedCode(4, 3, 1), "the spool cannot record; try again later"))

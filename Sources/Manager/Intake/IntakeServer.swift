@@ -42,6 +42,12 @@ final class IntakeServer {
         return ServerBootstrap(group: dispatcher.loop)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        AcceptPause { bound.value.cannotAccept($0) })
+                }
+            }
             .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
             .childChannelOption(.maxMessagesPerRead, value: 4)
             .childChannelOption(
@@ -76,6 +82,17 @@ final class IntakeServer {
             bound.value.handlers[key] = nil
         }
         try channel.pipeline.syncOperations.addHandler(handler)
+    }
+
+    private func cannotAccept(_ reason: String) {
+        let text =
+            "clients cannot connect: \(reason); raise the limit (LimitNOFILE, ulimit -n) or "
+            + "lower intake.max_connections"
+        if dispatcher.warning == nil {
+            logger.error("\(text)")
+            dispatcher.publish("intake", text)
+        }
+        dispatcher.warn(text, for: .seconds(5))
     }
 
     /// No new connections; sessions end after the message that they are in.

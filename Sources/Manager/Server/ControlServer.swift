@@ -263,7 +263,8 @@ struct ControlServer: Service {
             guard let record = try spool.message(id) else { return nil }
             return WholeMessage(
                 record: record, deliveries: try spool.deliveries(of: id),
-                body: try spool.body(of: id))
+                // A text that is damaged is no reason not to show the rest.
+                body: (try? spool.body(of: id)) ?? nil)
         }
         guard let found else {
             throw APIError(

@@ -23,7 +23,7 @@ struct WorkerJournals: Sendable {
             }
             guard name.hasPrefix("worker-"), name.hasSuffix(".journal") else { continue }
             let path = directory + "/" + name
-            journals.append(Journal(path: path, reports: Self.reports(in: contents(path))))
+            journals.append(Journal(path: path, reports: Self.reports(in: try contents(path))))
         }
         return journals.sorted { $0.path < $1.path }
     }
@@ -37,17 +37,33 @@ struct WorkerJournals: Sendable {
         return reports
     }
 
-    private func contents(_ path: String) -> ByteBuffer {
+    struct Failure: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    /// What cannot be read must not be taken for nothing: it would be removed, and its mail sent
+    /// again.
+    private func contents(_ path: String) throws(Failure) -> ByteBuffer {
         var buffer = ByteBuffer()
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return buffer }
+        guard descriptor >= 0 else { throw failure(path) }
         defer { close(descriptor) }
         while true {
-            let count = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: 1 << 16) {
-                max(0, Glibc.read(descriptor, $0.baseAddress!, $0.count))
+            var count = 0
+            buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: 1 << 16) {
+                count = Glibc.read(descriptor, $0.baseAddress!, $0.count)
+                return max(0, count)
             }
             if count == 0 { return buffer }
+            if count < 0, errno != EINTR { throw failure(path) }
         }
+    }
+
+    private func failure(_ path: String) -> Failure {
+        Failure(
+            description: "\(path): \(WorkerProcess.errorText()); it says what workers of an "
+                + "earlier manager delivered: make it readable, or move it away (what it tells "
+                + "is then sent again)")
     }
 
     func remove(_ journal: Journal) {

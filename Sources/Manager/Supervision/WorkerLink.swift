@@ -1,4 +1,5 @@
 import Control
+import Faults
 import NIOCore
 
 /// The manager's end of the socket pair to one worker process. Confined to the event loop.
@@ -26,6 +27,7 @@ final class WorkerLink {
         channel.eventLoop.assumeIsolated().execute { [self] in
             flushScheduled = false
             channel.flush()
+            FaultPoint.framesSent.reached()
         }
     }
 

@@ -20,7 +20,8 @@ struct WorkerLock: Sendable {
         }
     }
 
-    /// Workers whose manager died end their transactions and go; that is waited for.
+    /// Workers whose manager died end their transactions and go; that is waited for. One that hangs
+    /// is killed: what it had not told is found in the spool, and tried again.
     func awaitOldWorkers(logger: Logger, patience: Duration) async throws {
         let step: Duration = .milliseconds(50)
         var waited: Duration = .zero
@@ -28,13 +29,49 @@ struct WorkerLock: Sendable {
             if waited == .zero {
                 logger.notice("waiting for the workers of an earlier manager to end")
             }
-            guard waited < patience else {
+            guard waited < patience + .seconds(5) else {
                 throw Failure(
                     description: "workers of an earlier manager still hold \(path) after "
                         + "\(patience); end them (fuser \(path) names them) and start again")
             }
+            if waited >= patience { killHolders(logger) }
             try await Task.sleep(for: step)
             waited += step
         }
+    }
+
+    /// Whoever has the file open inherited it: nobody but workers does.
+    private func killHolders(_ logger: Logger) {
+        guard let file = Self.target(of: "/proc/self/fd/\(descriptor)") else { return }
+        for name in Self.entries(of: "/proc") {
+            guard let pid = pid_t(name), pid != getpid() else { continue }
+            let holds = Self.entries(of: "/proc/\(pid)/fd").contains {
+                Self.target(of: "/proc/\(pid)/fd/\($0)") == file
+            }
+            guard holds, kill(pid, SIGKILL) == 0 else { continue }
+            logger.error(
+                "a worker of an earlier manager hangs; it is ended", metadata: ["pid": "\(pid)"])
+        }
+    }
+
+    private static func entries(of path: String) -> [String] {
+        guard let listing = opendir(path) else { return [] }
+        defer { closedir(listing) }
+        var names: [String] = []
+        while let entry = readdir(listing) {
+            names.append(
+                withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+                })
+        }
+        return names
+    }
+
+    private static func target(of link: String) -> String? {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = buffer.withUnsafeMutableBytes {
+            readlink(link, $0.bindMemory(to: CChar.self).baseAddress!, $0.count)
+        }
+        return count > 0 ? String(decoding: buffer.prefix(count), as: UTF8.self) : nil
     }
 }

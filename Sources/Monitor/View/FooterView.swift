@@ -41,6 +41,9 @@ extension Painter {
         if let error = model.status?.spoolError {
             return [Span("\(glyphs.lost) the spool cannot record: \(safe(error))", .bad)]
         }
+        if let warning = model.status?.warning {
+            return [Span("\(glyphs.lost) \(safe(warning))", .warning)]
+        }
         if let undoable = model.undoable, let left = model.undoSeconds, left.isFinite {
             return [Span("\(safe(undoable.action.rawValue)): \(safe(undoable.target))", .dim)]
                 + undoHint

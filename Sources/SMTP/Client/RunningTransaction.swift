@@ -1,3 +1,4 @@
+import Faults
 import Mail
 import NIOCore
 
@@ -148,7 +149,9 @@ struct RunningTransaction {
 
     /// The last byte of the message has gone to the network.
     mutating func messageWritten() {
-        if step == .message { dotSent = true }
+        guard step == .message else { return }
+        dotSent = true
+        FaultPoint.dotSent.reached()
     }
 
     /// The connection is gone: `reason` is what becomes of the recipients without an outcome.
@@ -226,6 +229,7 @@ struct RunningTransaction {
     ) -> Bool {
         if reply.code == 354 {
             if accepted > 0 {
+                FaultPoint.dataAccepted.reached()
                 dataStarted = now
                 step = .message
                 output.message = request.body

@@ -23,7 +23,12 @@ package final class DaemonProcess: Sendable {
 
     /// Starts it with /dev/null as its input and `log` for what it prints. Throws
     /// `TestbedError.system` if there is no such program.
-    package init(path: String, arguments: [String], log: String, eventLoop: any EventLoop) throws {
+    ///
+    /// - Parameter environment: In addition to that of this process.
+    package init(
+        path: String, arguments: [String], log: String, environment: [String: String] = [:],
+        eventLoop: any EventLoop
+    ) throws {
         self.eventLoop = eventLoop
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -51,9 +56,13 @@ package final class DaemonProcess: Sendable {
         posix_spawnattr_setflags(&attributes, Int16(flags))
 
         let words = ([path] + arguments).map { strdup($0) }
-        defer { words.forEach { free($0) } }
+        let added = environment.map { strdup("\($0)=\($1)") }
+        defer { (words + added).forEach { free($0) } }
+        var inherited: [UnsafeMutablePointer<CChar>?] = []
+        while let variable = environ[inherited.count] { inherited.append(variable) }
         var pid: pid_t = 0
-        let code = posix_spawn(&pid, path, &actions, &attributes, words + [nil], environ)
+        let code = posix_spawn(
+            &pid, path, &actions, &attributes, words + [nil], added + inherited + [nil])
         guard code == 0 else { throw TestbedError.system(path, code) }
         self.pid = pid
     }

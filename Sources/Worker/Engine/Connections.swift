@@ -1,4 +1,5 @@
 import Control
+import Faults
 import Mail
 import NIOCore
 import SMTP
@@ -21,6 +22,7 @@ extension Engine: ClientConnectionDelegate {
     func finished(_ connection: ClientConnection, _ result: TransactionResult) {
         guard let pooled = connections[ObjectIdentifier(connection)], let attempt = pooled.attempt
         else { return }
+        FaultPoint.replyRead.reached()
         pooled.attempt = nil
         if result.unanswered, pooled.transactions > 1, !attempt.triedAgain, !isStopping,
             let destination = destinations[attempt.destination]

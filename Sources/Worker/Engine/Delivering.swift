@@ -1,4 +1,5 @@
 import Control
+import Faults
 import Logging
 import Mail
 import NIOCore
@@ -9,6 +10,7 @@ import Settings
 /// From a start to a connection that can take the message.
 extension Engine {
     func begin(_ start: Start, at now: Instant) {
+        FaultPoint.started.reached()
         let attempt = Attempt(start: start, at: now)
         attempts[start.delivery] = attempt
         guard let destination = destinations[attempt.destination] else { return release(attempt) }
@@ -32,6 +34,7 @@ extension Engine {
     }
 
     func fetched(_ id: DeliveryID, _ job: Job?) {
+        FaultPoint.fetched.reached()
         guard let attempt = attempts[id], attempt.job == nil else { return }
         guard let job else {
             // The message has left the spool: there is nothing to do any more.
@@ -182,6 +185,7 @@ extension Engine {
 
     func deliver(_ attempt: Attempt, over connection: ClientConnection) {
         guard let job = attempt.job else { return }
+        FaultPoint.opened.reached()
         connections[ObjectIdentifier(connection)]?.transactions += 1
         connection.deliver(ClientTransaction(job))
     }

@@ -1,4 +1,5 @@
 import Control
+import Faults
 import Logging
 import Mail
 import NIOCore
@@ -41,6 +42,8 @@ final class Engine {
     var jobs = JobStore()
     var fetches: [Int64: [DeliveryID]] = [:]
     var outbox = Outbox()
+    /// What the journal could not take yet.
+    var unwritten: [AttemptReport] = []
 
     var pumpScheduled = false
     var timer: Scheduled<Void>?
@@ -152,6 +155,7 @@ final class Engine {
             if case .deferred = result { report.disposition = .retry }
         }
         let sent = outbox.add(report)
+        FaultPoint.resultKept.reached()
         if report.disposition == .retry, recipients.contains(where: { $0.outcome != .deferred }),
             let job = attempt.job
         {
@@ -178,11 +182,30 @@ final class Engine {
         if let link, link.isOpen {
             link.send(.results(reports))
         } else {
-            journal.append(reports)
+            leave(reports)
         }
     }
 
-    var journal: Journal { Journal(directory: configuration.dataDirectory, worker: number) }
+    /// Leaves results for the next manager. A disk that cannot take them is tried again until this
+    /// process has to end: what is not left is delivered twice.
+    func leave(_ reports: [AttemptReport]) {
+        unwritten += reports
+        guard !unwritten.isEmpty else { return }
+        let journal = Journal(directory: configuration.dataDirectory, worker: number)
+        do {
+            try journal.append(unwritten)
+            unwritten = []
+        } catch {
+            logger.error(
+                "results cannot be left for the next manager; trying again",
+                metadata: ["error": "\(error)", "results": "\(unwritten.count)"])
+            after(.milliseconds(500)) { engine in
+                guard !engine.unwritten.isEmpty else { return }
+                engine.leave([])
+                engine.endIfDone()
+            }
+        }
+    }
 
     // MARK: Fetching
 

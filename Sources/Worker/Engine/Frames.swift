@@ -1,4 +1,5 @@
 import Control
+import Faults
 import FoundationEssentials
 import Logging
 import Mail
@@ -16,6 +17,7 @@ extension Engine {
             configure(worker: worker, buffer)
         case .resolve(let request, let domain):
             lookUp(domain) { engine, answer in
+                FaultPoint.routeResolved.reached()
                 engine.link?.send(.resolved(request: request, answer.result(for: domain)))
             }
         case .assign(let assignment):
@@ -42,6 +44,7 @@ extension Engine {
         case .surrender(let destination):
             surrender(destination, at: now)
         case .recorded(let number):
+            FaultPoint.acknowledged.reached()
             outbox.recorded(upTo: number)
             jobs.recorded(upTo: number)
             if isStopping { endIfDone() }
@@ -120,14 +123,24 @@ extension Engine {
     }
 
     private func enqueue(_ entry: QueuedDelivery, at now: Instant) {
-        guard destinations[entry.destination]?.isSurrendering == false else { return }
+        guard let destination = destinations[entry.destination], !destination.isSurrendering else {
+            return
+        }
+        // A due time that was written while the clock was ahead: no wait is longer than the longest.
+        let due = min(clocks.instant(of: entry.due), now + longestWait(of: destination))
         scheduler.enqueue(
             Entry(
                 id: entry.id, destination: DestinationID(rawValue: entry.destination),
-                due: clocks.instant(of: entry.due), received: clocks.instant(of: entry.received),
+                due: due, received: clocks.instant(of: entry.received),
                 expires: clocks.instant(of: entry.expires), attempts: entry.attempts,
                 size: entry.size, sender: entry.senderHash),
             at: now)
+        FaultPoint.queued.reached()
+    }
+
+    private func longestWait(of destination: OwnedDestination) -> Duration {
+        let retry = policy(of: destination).retry
+        return max(retry.cap, retry.schedule?.max() ?? .zero)
     }
 
     private func withdraw(
@@ -156,6 +169,7 @@ extension Engine {
             DestinationID(rawValue: id), until: nil, by: "sluice",
             reason: "moving to another worker",
             at: now)
+        FaultPoint.surrendering.reached()
         surrenderIfDone(destination)
     }
 
@@ -172,6 +186,7 @@ extension Engine {
         let snapshot = scheduler.remove(DestinationID(rawValue: destination.id), at: now)
         destinations[destination.id] = nil
         jobs.drop(destination: destination.id)
+        FaultPoint.surrendered.reached()
         // Results first: the manager reads the spool for the next owner when this arrives.
         flushResults()
         link?.send(
@@ -190,6 +205,7 @@ extension Engine {
 
     private func shutDown(grace: Duration) {
         guard !isStopping else { return }
+        FaultPoint.dismissed.reached()
         isStopping = true
         giveUpWaiting()
         after(grace) { engine in
@@ -197,7 +213,7 @@ extension Engine {
         }
         // The manager may be unable to record; what it does not confirm stays in the journal.
         after(grace + .seconds(3)) { engine in
-            engine.journal.append(engine.outbox.allUnrecorded)
+            engine.leave(engine.outbox.allUnrecorded)
             engine.outbox = Outbox()
             engine.finish()
         }
@@ -210,7 +226,7 @@ extension Engine {
         link?.ended()
         guard isConfigured else { return finish() }
         isStopping = true
-        journal.append(outbox.allUnrecorded)
+        leave(outbox.allUnrecorded)
         outbox = Outbox()
         giveUpWaiting()
         after(configuration.supervision.shutdownTimeout) { engine in
@@ -230,6 +246,7 @@ extension Engine {
     func endIfDone() {
         guard isStopping, attempts.isEmpty else { return }
         flushResults()
+        guard unwritten.isEmpty else { return }
         if let link, link.isOpen, !outbox.isEmpty { return }
         finish()
     }

@@ -1,4 +1,5 @@
 import Control
+import Faults
 import Glibc
 import NIOCore
 
@@ -11,23 +12,41 @@ struct Journal {
         path = "\(directory)/worker-\(worker)-\(getpid()).journal"
     }
 
-    func append(_ reports: [AttemptReport]) {
+    struct Failure: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    /// All of it is on disk, or, when it throws, none of it is in the file.
+    func append(_ reports: [AttemptReport]) throws(Failure) {
         guard !reports.isEmpty else { return }
         let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { return }
+        guard descriptor >= 0 else { throw failure() }
         defer { close(descriptor) }
+        FaultPoint.journalOpened.reached()
+        let before = lseek(descriptor, 0, SEEK_END)
         var buffer = ByteBuffer()
         Frame.results(reports).write(to: &buffer)
-        buffer.withUnsafeReadableBytes { bytes in
+        let isWritten = buffer.withUnsafeReadableBytes { bytes in
             var start = 0
             while start < bytes.count {
                 let count = Glibc.write(
                     descriptor, bytes.baseAddress! + start, bytes.count - start)
                 if count < 0 && errno == EINTR { continue }
-                guard count > 0 else { return }
+                guard count > 0 else { return false }
                 start += count
             }
+            return fsync(descriptor) == 0
         }
-        fsync(descriptor)
+        guard isWritten else {
+            let failure = failure()
+            // Half a frame would hide what is appended to it.
+            ftruncate(descriptor, before)
+            throw failure
+        }
+        FaultPoint.journalSynced.reached()
+    }
+
+    private func failure() -> Failure {
+        Failure(description: "\(path): \(String(cString: strerror(errno)))")
     }
 }

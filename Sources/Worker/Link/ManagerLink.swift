@@ -1,4 +1,5 @@
 import Control
+import Faults
 import NIOCore
 
 /// The worker's end of the socket pair. Confined to the event loop.
@@ -20,6 +21,7 @@ final class ManagerLink {
         channel.eventLoop.assumeIsolated().execute { [self] in
             flushScheduled = false
             channel.flush()
+            FaultPoint.reported.reached()
         }
     }
 

@@ -22,6 +22,13 @@ final class Daemon: Sendable {
         var port: Int
     }
 
+    /// For the processes that are started from now on, in addition to this one's.
+    var environment: [String: String] {
+        get { variables.withLock { $0 } }
+        set { variables.withLock { $0 = newValue } }
+    }
+    private let variables = Mutex<[String: String]>([:])
+
     var socket: String { control.socket }
     var pid: Int32 { run.withLock { $0?.process.pid ?? 0 } }
     /// Where it takes mail; another one after each start.
@@ -82,7 +89,7 @@ final class Daemon: Sendable {
     private func spawn() throws -> DaemonProcess {
         try DaemonProcess(
             path: try Program.sluiced, arguments: ["--config", configuration], log: log,
-            eventLoop: MultiThreadedEventLoopGroup.singleton.next())
+            environment: environment, eventLoop: MultiThreadedEventLoopGroup.singleton.next())
     }
 
     var logText: String { contents(log) }

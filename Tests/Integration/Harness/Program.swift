@@ -19,6 +19,9 @@ enum Program {
     static var sluiced: String { get throws { try built("sluiced") } }
     static var sluice: String { get throws { try built("sluice") } }
 
+    /// A dynamic library of the package.
+    static func library(_ name: String) throws -> String { try built("lib\(name).so") }
+
     /// Beside the test bundle.
     private static func built(_ name: String) throws -> String {
         var buffer = [UInt8](repeating: 0, count: 4096)

@@ -15,12 +15,12 @@ import Testing
         let journal = Journal(directory: path, worker: 3)
         #expect(journal.path.hasPrefix(path + "/worker-3-"))
         #expect(journal.path.hasSuffix(".journal"))
-        journal.append([])
+        try journal.append([])
         #expect(!FileManager.default.fileExists(atPath: journal.path))
         let one = attemptReport(DeliveryID(rawValue: 1))
         let two = attemptReport(DeliveryID(rawValue: 2))
-        journal.append([one])
-        journal.append([two, one])
+        try journal.append([one])
+        try journal.append([two, one])
         var buffer = ByteBuffer(
             bytes: try Data(contentsOf: URL(fileURLWithPath: journal.path)))
         var reports: [AttemptReport] = []
