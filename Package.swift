@@ -119,7 +119,8 @@ let package = Package(
         .executableTarget(
             name: "sluiced",
             dependencies: [
-                "Control", "Manager", "Worker", "Settings", "Spool", logging, argumentParser,
+                "Mail", "Scheduler", "Control", "Manager", "Worker", "Settings", "Spool", logging,
+                argumentParser,
             ],
             swiftSettings: strict),
         .executableTarget(

@@ -56,6 +56,8 @@ extension FilterFields {
             FilterField(name: "size", kind: .size, help: "of the message, in bytes"),
             FilterField(name: "age", kind: .duration, help: "since it was accepted"),
             FilterField(name: "attempts", kind: .number, help: "attempts so far"),
+            FilterField(
+                name: "priority", kind: .number, help: "-3 (bulk) to 4 (urgent); 0 is normal"),
             FilterField(name: "next", kind: .duration, help: "time to the next attempt"),
             FilterField(name: "expires", kind: .duration, help: "time until it is given up"),
             FilterField(name: "state", kind: .choice(messageStates), help: "what it is doing"),

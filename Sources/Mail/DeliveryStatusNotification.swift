@@ -1,17 +1,22 @@
 /// A report to the sender about recipients that failed or are late (RFC 3464), as a message with
 /// CRLF line ends. The envelope that carries it has the null sender.
 package struct DeliveryStatusNotification: Sendable {
-    package enum Kind: Sendable, Hashable {
+    package enum Kind: Sendable, Hashable, CaseIterable {
         /// Given up.
         case failed
         /// Still being tried.
         case delayed
+        /// Passed to a server that gives no reports itself (RFC 3461 §5.2.2); asked for with
+        /// NOTIFY=SUCCESS.
+        case relayed
     }
 
     package struct Recipient: Sendable {
         package var address: String
         /// As RCPT had it in ORCPT ("rfc822;user+40example.com"), or "".
         package var originalRecipient: String
+        /// What became of this one, where a report tells of several kinds; nil: the report's.
+        package var kind: Kind?
         /// The last answer, a server's or a local one.
         package var reply: Reply
         /// In place of the status of `reply`; 4.4.7 for mail that expired.
@@ -23,12 +28,13 @@ package struct DeliveryStatusNotification: Sendable {
         package var retryUntil: UnixTime?
 
         package init(
-            address: String, originalRecipient: String = "", reply: Reply,
+            address: String, originalRecipient: String = "", kind: Kind? = nil, reply: Reply,
             status: EnhancedCode? = nil, remoteMTA: String = "", lastAttempt: UnixTime? = nil,
             retryUntil: UnixTime? = nil
         ) {
             self.address = address
             self.originalRecipient = originalRecipient
+            self.kind = kind
             self.reply = reply
             self.status = status
             self.remoteMTA = remoteMTA
@@ -81,8 +87,13 @@ package struct DeliveryStatusNotification: Sendable {
     /// failures and delays are reported (RFC 3461 §4.1).
     package static func applies(sender: String, notify: String, kind: Kind) -> Bool {
         guard !sender.isEmpty else { return false }
-        guard !notify.isEmpty else { return true }
-        let wanted = kind == .failed ? "FAILURE" : "DELAY"
+        guard !notify.isEmpty else { return kind != .relayed }
+        let wanted =
+            switch kind {
+            case .failed: "FAILURE"
+            case .delayed: "DELAY"
+            case .relayed: "SUCCESS"
+            }
         return notify.split(separator: ",").contains { $0.uppercased() == wanted }
     }
 
@@ -117,7 +128,12 @@ package struct DeliveryStatusNotification: Sendable {
 
     private func header(boundary: String, eightBit: Bool) -> [UInt8] {
         let host = clean(reportingMTA)
-        let subject = kind == .failed ? "Undelivered mail" : "Delayed mail (still being retried)"
+        let subject =
+            switch kind {
+            case .failed: "Undelivered mail"
+            case .delayed: "Delayed mail (still being retried)"
+            case .relayed: "Relayed mail"
+            }
         var fields = """
             From: Mail Delivery System <MAILER-DAEMON@\(host)>
             To: <\(clean(sender))>
@@ -135,33 +151,45 @@ package struct DeliveryStatusNotification: Sendable {
     }
 
     private func explanation() -> [UInt8] {
-        var text = "This is the mail system at \(clean(reportingMTA)).\n\n"
-        switch kind {
-        case .failed:
-            text += """
-                Your message could not be delivered to the recipients below. It will not be \
-                tried
-                again. What was answered last stands below each of them.
-
-                """
-        case .delayed:
-            text += """
-                Your message has not yet been delivered to the recipients below. You need not \
-                send
-                it again: it is still being tried. What was answered last stands below each of \
-                them.
-
-                """
-        }
-        for recipient in recipients {
-            text += "\n<\(clean(recipient.address))>"
-            if kind == .delayed, let until = recipient.retryUntil {
-                text += ", tried until \(DateHeader.format(until))"
+        var text = "This is the mail system at \(clean(reportingMTA)).\n"
+        for kind in Kind.allCases {
+            let concerned = recipients.filter { ($0.kind ?? self.kind) == kind }
+            guard !concerned.isEmpty else { continue }
+            text += "\n" + Self.introduction(to: kind)
+            for recipient in concerned {
+                text += "\n<\(clean(recipient.address))>"
+                if kind == .delayed, let until = recipient.retryUntil {
+                    text += ", tried until \(DateHeader.format(until))"
+                }
+                let host = recipient.remoteMTA
+                text +=
+                    ":\n" + wrapped(host.isEmpty ? "" : "\(clean(host)) said: ", recipient.reply)
             }
-            let host = recipient.remoteMTA
-            text += ":\n" + wrapped(host.isEmpty ? "" : "\(clean(host)) said: ", recipient.reply)
         }
         return crlf(text)
+    }
+
+    private static func introduction(to kind: Kind) -> String {
+        switch kind {
+        case .failed:
+            """
+            Your message could not be delivered to the recipients below. It will not be tried
+            again. What was answered last stands below each of them.
+
+            """
+        case .delayed:
+            """
+            Your message has not yet been delivered to the recipients below. You need not send
+            it again: it is still being tried. What was answered last stands below each of them.
+
+            """
+        case .relayed:
+            """
+            Your message was passed on for the recipients below, to a mail system that does not
+            confirm delivery. You will hear of it again only if it fails there.
+
+            """
+        }
     }
 
     private func deliveryStatus() -> [UInt8] {
@@ -178,7 +206,8 @@ package struct DeliveryStatusNotification: Sendable {
             let address = clean(recipient.address)
             let type = address.utf8.contains { $0 >= 0x80 } ? "utf-8" : "rfc822"
             text += "Final-Recipient: \(type); \(address)\n"
-            text += "Action: \(kind == .failed ? "failed" : "delayed")\n"
+            let kind = recipient.kind ?? kind
+            text += "Action: \(kind)\n"
             text += "Status: \(status(of: recipient))\n"
             if !recipient.remoteMTA.isEmpty {
                 text += "Remote-MTA: dns; \(clean(recipient.remoteMTA))\n"
@@ -212,13 +241,20 @@ package struct DeliveryStatusNotification: Sendable {
     }
 
     private func status(of recipient: Recipient) -> EnhancedCode {
-        if let status = recipient.status ?? recipient.reply.enhanced, status.klass != 2 {
-            return status
-        }
-        switch recipient.reply.klass {
-        case 4: return EnhancedCode(4, 0, 0)
-        case 5: return EnhancedCode(5, 0, 0)
-        default: return EnhancedCode(kind == .failed ? 5 : 4, 0, 0)
+        let kind = recipient.kind ?? kind
+        let status = recipient.status ?? recipient.reply.enhanced
+        switch kind {
+        case .relayed:
+            return status.flatMap { $0.klass == 2 ? $0 : nil } ?? EnhancedCode(2, 0, 0)
+        case .delayed:
+            // What a receiver called final is tried again all the same, where a rule says so.
+            return status.map { EnhancedCode(4, $0.subject, $0.detail) } ?? EnhancedCode(4, 0, 0)
+        case .failed:
+            if let status, status.klass != 2 { return status }
+            switch recipient.reply.klass {
+            case 4: return EnhancedCode(4, 0, 0)
+            default: return EnhancedCode(5, 0, 0)
+            }
         }
     }
 

@@ -50,3 +50,21 @@ package struct Reply: Hashable, Sendable, CustomStringConvertible {
 
     package var description: String { text }
 }
+
+extension Reply {
+    /// A reply as `text` shows it: "550 5.1.1 no such user", or a text of our own. The first line
+    /// of several ("550-5.1.1 …") is taken as well.
+    package init(stored text: String) {
+        var rest = text[...]
+        var code = 0
+        let end = text.dropFirst(3).first
+        if let number = Int(text.prefix(3)), (200...599).contains(number),
+            end == nil || end == " " || end == "-"
+        {
+            code = number
+            rest = text.dropFirst(4)
+        }
+        let enhanced = EnhancedCode.takePrefix(&rest)
+        self.init(code: code, enhanced: enhanced, lines: [String(rest)])
+    }
+}

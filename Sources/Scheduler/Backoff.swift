@@ -2,22 +2,45 @@
 enum Backoff {
     /// The wait after the `attempts`-th attempt (1 or more).
     ///
-    /// Where the recipient or the content is the cause it starts at `first`, where the
-    /// destination is, at `breakerFirst`: then it is the destination that waits, not the
-    /// delivery. A fixed schedule goes before both.
+    /// Where the recipient or the content is the cause it starts at `first`, where the mailbox is
+    /// full, at `fullFirst`, and where the destination is, at `breakerFirst`: then it is the
+    /// destination that waits, not the delivery. A fixed schedule goes before all of them.
     static func wait(
-        attempts: Int, cause: Cause, retry: RetryPolicy, random: inout SplitMix64
+        attempts: Int, cause: Cause, reply: String = "", retry: RetryPolicy,
+        random: inout SplitMix64
     ) -> Duration {
         if let schedule = retry.schedule, let last = schedule.last {
             return attempts <= schedule.count ? schedule[max(0, attempts - 1)] : last
         }
         switch cause {
+        case .greylisted:
+            if attempts <= believed, let asked = RetryHint.time(in: reply) {
+                return hinted(asked, retry: retry, random: &random)
+            }
+            return wait(attempts, first: retry.first, cap: retry.cap, random: &random)
         case .recipient, .content, .handshake:
             return wait(attempts, first: retry.first, cap: retry.cap, random: &random)
+        case .full:
+            return wait(attempts, first: retry.fullFirst, cap: retry.fullCap, random: &random)
         case .connect, .destination, .crowded, .us:
             return wait(
                 attempts, first: retry.breakerFirst, cap: retry.breakerCap, random: &random)
         }
+    }
+
+    /// So often a receiver that names a time is taken at its word; one that goes on is waited for
+    /// like any other.
+    private static let believed = 3
+
+    /// A little after the time that was named, and never sooner than a tenth of `first` nor later
+    /// than `cap`, whatever it says.
+    private static func hinted(
+        _ asked: Duration, retry: RetryPolicy, random: inout SplitMix64
+    ) -> Duration {
+        let cap = max(.seconds(1), retry.cap)
+        let least = min(max(.seconds(1), retry.first / 10), cap)
+        let asked = min(max(asked, least), cap)
+        return min(cap, random.duration(asked + .seconds(1), asked * 11 / 10 + .seconds(2)))
     }
 
     /// The first wait lies soon after `first`, because greylisting lets a retry through from a

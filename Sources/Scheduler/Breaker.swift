@@ -31,6 +31,8 @@ struct Breaker: Hashable, Sendable {
     private(set) var hasWorked = false
     /// Starts with smaller numbers say nothing about the time since it opened.
     private(set) var opened: Int64 = 0
+    /// Open because a rule said for how long: a success from before does not end it.
+    private var isSuspended = false
 
     func state(at now: Instant) -> State {
         if case .open(let until) = state, until <= now { return .halfOpen }
@@ -115,6 +117,7 @@ struct Breaker: Hashable, Sendable {
         time = max(first, min(time + shift - .nanoseconds(self.shift), cap))
         self.shift = shift.nanoseconds
         state = .open(until: max(since + time, now + first))
+        isSuspended = false
     }
 
     /// The destination worked. True if the breaker is closed now, which it was not before.
@@ -139,12 +142,24 @@ struct Breaker: Hashable, Sendable {
         switch state(at: now) {
         case .closed: return false
         case .open:
-            state = .halfOpen
+            if !isSuspended { state = .halfOpen }
             return false
         case .halfOpen:
             state = .closed
             return true
         }
+    }
+
+    /// Stays open for this long at least, whatever was learned so far. What began before `next`
+    /// says nothing about it.
+    mutating func suspend(for time: Duration, next: Int64, at now: Instant) {
+        failures += 1
+        hasWorked = false
+        opened = next
+        var until = now + max(.seconds(1), time)
+        if case .open(let already) = state { until = max(until, already) }
+        state = .open(until: until)
+        isSuspended = true
     }
 
     /// Ends the waiting: a probe may go now.

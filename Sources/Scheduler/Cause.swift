@@ -6,7 +6,7 @@ package enum Cause: String, Hashable, Sendable, Codable, CaseIterable {
     case handshake
     /// The receiver as a whole: overload, rate limits, policy (421, 4.7.x, 4.3.2, 4.4.5).
     case destination
-    /// One mailbox: full, greylisted, unknown for now (4.2.x). Only the delivery waits.
+    /// One mailbox, for a reason that says nothing of how long (4.2.x). Only the delivery waits.
     case recipient
     /// This message or its sender.
     case content
@@ -15,6 +15,10 @@ package enum Cause: String, Hashable, Sendable, Codable, CaseIterable {
     /// Turned away at the door, before anything was said about mail: too many connections, or a
     /// machine of many that is not well. Fewer connections may help, a lower rate does not.
     case crowded
+    /// One recipient, until a time that greylisting sets: a retry soon after it passes.
+    case greylisted
+    /// One mailbox that is full: emptied in hours, if ever.
+    case full
 
     /// Only these slow a destination down.
     var isDestination: Bool { self == .connect || self == .destination || self == .crowded }

@@ -20,12 +20,15 @@ package enum Classification {
 
         let text = text.lowercased()
         // Before everything else: greylisting comes as 450 4.2.0, 451 4.7.1 and even as 421.
-        if stage != .greeting, greylisting.contains(where: text.contains) { return .recipient }
+        if stage != .greeting, greylisting.contains(where: text.contains) { return .greylisted }
         if stage == .greeting || stage == .ehlo { return .crowded }
         if crowding.contains(where: text.contains) { return .crowded }
         if code == 421 { return .destination }
         if let enhanced, let cause = classify(subject: enhanced.1, detail: enhanced.2) {
             return cause
+        }
+        if enhanced == nil, stage == .rcpt || stage == .dot, full.contains(where: text.contains) {
+            return .full
         }
         if throttling.contains(where: text.contains) { return .destination }
         return classify(code: code, stage: stage)
@@ -34,6 +37,12 @@ package enum Classification {
     /// How the usual greylisting programs word it (postgrey, milter-greylist, sqlgrey, rspamd).
     private static let greylisting = [
         "greylist", "graylist", "grey-list", "gray-list", "grey list", "gray list",
+    ]
+
+    /// What receivers without enhanced codes say of a mailbox that is full.
+    private static let full = [
+        "mailbox full", "mailbox is full", "over quota", "overquota", "quota exceeded",
+        "exceeded storage", "out of storage",
     ]
 
     /// What receivers say whose limit is one of connections, at whatever stage they count them.
@@ -52,6 +61,7 @@ package enum Classification {
         switch (subject, detail) {
         // X.1.7 and X.1.8: the sender's address; the rest of X.1: the recipient's.
         case (1, 7), (1, 8): .content
+        case (2, 2): .full
         case (1, _), (2, _): .recipient
         // System full, not accepting now, misconfigured. X.3.0, X.3.3 and X.3.4 are used for
         // whatever went wrong with this message.

@@ -24,6 +24,9 @@ struct DueQueue {
         delayed.items.suffix(256).map { slots[$0].due }.max().map(Instant.init(nanoseconds:))
     }
 
+    /// All of them, those that run too, in no order.
+    var items: [UInt32] { age.items }
+
     func oldest(_ slots: Slots) -> Instant? {
         age.first.map { Instant(nanoseconds: slots[$0].received) }
     }

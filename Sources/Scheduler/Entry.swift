@@ -15,7 +15,7 @@ package struct Entry: Sendable, Hashable {
     package var size: Int
     /// A hash of the sender: deliveries with the same one share one place in the turn.
     package var sender: UInt32
-    /// 0 is normal; each step doubles the share within the destination, up to 7.
+    /// 0 to 7: each step doubles the share within the destination.
     package var priority: UInt8
     /// The destination was the cause of its last failure: it need not wait for its time when the
     /// destination works again.

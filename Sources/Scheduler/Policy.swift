@@ -35,11 +35,15 @@ package struct RetryPolicy: Hashable, Sendable, Codable {
     package var first: Duration
     /// The longest wait of a single delivery; Postfix's maximal_backoff_time is the default.
     package var cap: Duration
+    /// The first wait of a delivery whose mailbox is full, and the longest: it is emptied when
+    /// somebody comes home, if ever.
+    package var fullFirst: Duration
+    package var fullCap: Duration
     /// The first time that a breaker stays open.
     package var breakerFirst: Duration
     /// The longest time that a breaker stays open: so long may a receiver that is back wait.
     package var breakerCap: Duration
-    /// A fixed list of waits, without jitter, instead of `first` and `cap`: the n-th is the wait
+    /// A fixed list of waits, without jitter, instead of all of the above for deliveries: the n-th is the wait
     /// after the n-th failed attempt, and the last one repeats until `maxAge`.
     package var schedule: [Duration]?
     /// The sender is told that the mail is late; nil for never.
@@ -47,13 +51,16 @@ package struct RetryPolicy: Hashable, Sendable, Codable {
 
     package init(
         maxAge: Duration = .seconds(5 * 86_400), first: Duration = .seconds(300),
-        cap: Duration = .seconds(4000), breakerFirst: Duration = .seconds(30),
+        cap: Duration = .seconds(4000), fullFirst: Duration = .seconds(1800),
+        fullCap: Duration = .seconds(4 * 3600), breakerFirst: Duration = .seconds(30),
         breakerCap: Duration = .seconds(600), schedule: [Duration]? = nil,
         delayWarning: Duration? = .seconds(4 * 3600)
     ) {
         self.maxAge = maxAge
         self.first = first
         self.cap = cap
+        self.fullFirst = fullFirst
+        self.fullCap = fullCap
         self.breakerFirst = breakerFirst
         self.breakerCap = breakerCap
         self.schedule = schedule

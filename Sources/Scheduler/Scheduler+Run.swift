@@ -124,11 +124,16 @@ extension Scheduler {
             // Whatever kept us from trying, it is not the receiver's answer: `nextExpired` says
             // so if it is too late.
             return .retry(at: now + Backoff.breather(random: &random), attempts: attempts)
-        case .deferred(let cause, _):
+        case .deferred(let cause, let reply):
             if isOver { return .expired }
             let wait = Backoff.wait(
-                attempts: attempts + 1, cause: cause,
+                attempts: attempts + 1, cause: cause, reply: reply,
                 retry: policies[destinations[index].policy].retry, random: &random)
+            return .retry(at: now + wait, attempts: attempts + 1)
+        case .suspended(let time, _):
+            if isOver { return .expired }
+            // Not before the destination may be used, and not all in one moment then.
+            let wait = random.duration(time, time * 11 / 10)
             return .retry(at: now + wait, attempts: attempts + 1)
         }
     }
@@ -142,6 +147,8 @@ extension Scheduler {
             isSuspended =
                 cause.isDestination
                 && policies[destinations[index].policy].retry.schedule == nil
+        } else if case .suspended = result {
+            isSuspended = true
         }
         if slots[item].expiryPosition == nowhere { expiry.push(item, &slots.storage) }
         destinations[index].queue.put(item, isSuspended: isSuspended, &slots, at: now)
@@ -160,7 +167,8 @@ extension Scheduler {
         case .deferred(.handshake, _):
             // The machine is up; whether TLS works says nothing about its load.
             if slots[item].isProbe { worked(item, index, at: now) }
-        case .settled, .deferred(.recipient, _), .deferred(.content, _):
+        case .settled, .deferred(.recipient, _), .deferred(.content, _), .deferred(.greylisted, _),
+            .deferred(.full, _):
             timed(index, now - started)
             letIn(item, index)
             // What began before the breaker opened does not fill the window that is left.
@@ -174,6 +182,10 @@ extension Scheduler {
         case .deferred(let cause, let reply):
             if cause == .destination { letIn(item, index) }
             failed(index, cause, reply, item, serial, started, at: now)
+        case .suspended(let time, let reply):
+            destinations[index].failure = LastFailure(cause: .destination, reply: reply)
+            destinations[index].breaker.suspend(
+                for: time, next: destinations[index].serial, at: now)
         }
     }
 

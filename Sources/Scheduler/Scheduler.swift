@@ -97,9 +97,21 @@ package struct Scheduler: Sendable {
         _ number: UInt32, _ policy: DestinationPolicy, at now: Instant
     ) {
         let shared = policies.take(policy)
+        let before = policies[destinations[Int(number)].policy].retry.maxAge
         policies.release(destinations[Int(number)].policy)
         destinations[Int(number)].configure(shared, policy, at: now)
+        if before != policy.retry.maxAge { setLife(number, policy.retry.maxAge) }
         review(number, at: now)
+    }
+
+    /// What is queued expires as if it had come under this policy. O(n log n) in the
+    /// destination's queue.
+    private mutating func setLife(_ number: UInt32, _ life: Duration) {
+        for item in destinations[Int(number)].queue.items {
+            let received = Instant(nanoseconds: slots[item].received)
+            slots[item].expires = (received + life).nanoseconds
+            if slots[item].expiryPosition != nowhere { expiry.moved(item, &slots.storage) }
+        }
     }
 
     /// Gives a destination away, with everything that waits for it; nil if it is not here.

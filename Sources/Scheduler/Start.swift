@@ -30,6 +30,8 @@ package enum AttemptResult: Sendable, Hashable {
     case settled
     /// Some recipients remain.
     case deferred(Cause, reply: String)
+    /// Some recipients remain, and the destination is to be left alone for so long.
+    case suspended(Duration, reply: String)
     /// Given up before anything was said to the receiver. Not an attempt; due again shortly.
     case notAttempted
 }

@@ -49,7 +49,7 @@ extension Configuration {
         configuration.control.read(reader.table("control"))
         configuration.intake.read(reader.table("intake"), directory: directory)
         configuration.routing.read(
-            reader.table("routing"), listen: configuration.intake.listen)
+            reader.table("routing"), listen: configuration.intake.endpoints)
         configuration.dns.read(reader.table("dns"))
         let limits = reader.table("limits")
         configuration.limits.read(limits)
@@ -58,6 +58,9 @@ extension Configuration {
         configuration.retry.read(retry)
         configuration.retry.check(retry, base: RetryPolicy())
         configuration.readShaping(reader)
+        reader.read("builtin_rules", .flag, into: &configuration.builtInRules)
+        configuration.rules = ReplyRule.readAll(
+            reader, reserved: configuration.builtInRules ? BuiltInRules.names : [])
         configuration.tls.read(reader.table("tls"))
         configuration.delivery.read(reader.table("delivery"))
         configuration.log.read(reader.table("log"), directory: directory)

@@ -22,6 +22,9 @@ package struct Configuration: Hashable, Sendable, Codable {
     package var limits = LimitKeys()
     package var retry = RetryKeys()
     package var shaping: [ShapingRule] = []
+    /// The operator's; those that Sluice brings along come after them.
+    package var rules: [ReplyRule] = []
+    package var builtInRules = true
     package var tls = TLSSettings()
     package var delivery = DeliverySettings()
     package var log = LogSettings()

@@ -26,7 +26,7 @@ enum DeliveryRow {
             domain: row.text(10), recipients: recipients, state: state,
             attempts: Int(row.int(3)), nextAttemptAt: UnixTime(milliseconds: row.int(4)),
             purgeAt: row.optionalInt(5).map(UnixTime.init(milliseconds:)),
-            lastReply: row.text(17))
+            lastReply: row.text(17), isWarned: row.int(9) & warned != 0)
     }
 
     static func message(_ row: RawStatement, id: MessageID) -> MessageRecord {
@@ -36,16 +36,28 @@ enum DeliveryRow {
             expiresAt: UnixTime(milliseconds: row.int(7)), size: Int(row.int(8)),
             eightBit: flags & eightBit != 0, utf8: flags & utf8 != 0,
             leadingDots: flags & leadingDots != 0, ret: row.text(14), envelopeID: row.text(15),
-            client: row.text(16))
+            client: row.text(16), priority: priority(in: flags))
+    }
+
+    /// Four bits of the flags, in two's complement.
+    private static let priorityShift: Int64 = 4
+    /// The same in SQL.
+    static let priorityColumn = "(((flags >> \(priorityShift) & 15) + 8) % 16 - 8)"
+
+    private static func priority(in flags: Int64) -> Int {
+        Int(((flags >> priorityShift & 15) + 8) % 16 - 8)
     }
 
     private static let eightBit: Int64 = 1
     private static let utf8: Int64 = 2
     private static let leadingDots: Int64 = 4
+    /// Of the delivery, not of the message; a copy that routing makes of it keeps it.
+    static let warned: Int64 = 8
 
     static func flags(of message: MessageRecord) -> Int64 {
         (message.eightBit ? eightBit : 0) | (message.utf8 ? utf8 : 0)
             | (message.leadingDots ? leadingDots : 0)
+            | (Int64(min(max(message.priority, -8), 7)) & 15) << priorityShift
     }
 
     /// The code that a reply begins with (RFC 5321 §4.2: three digits, then a space, a hyphen or

@@ -112,6 +112,7 @@ struct FilterSQL {
         case "recipient": recipient(comparison)
         case "size": number(comparison, column: "size")
         case "attempts": number(comparison, column: "attempts")
+        case "priority": number(comparison, column: DeliveryRow.priorityColumn)
         case "age":
             duration(comparison) { filter in
                 filter.sql += "("
@@ -361,6 +362,7 @@ struct FilterSQL {
         case "reply": sql += "last_reply COLLATE NOCASE"
         case "size": sql += "size"
         case "attempts": sql += "attempts"
+        case "priority": sql += DeliveryRow.priorityColumn
         case "next": sql += "next_attempt"
         case "expires": sql += "expires_at"
         case "code": sql += "code"

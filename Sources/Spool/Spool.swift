@@ -140,6 +140,8 @@ package enum SpoolWrite: Sendable {
     case forgetDestination(Int64)
     /// New, or in place of the one with the same id.
     case action(ActionRecord)
+    /// The sender has been told that it is late.
+    case warned(DeliveryID)
     /// Changes nothing that anybody reads, but only succeeds where writes succeed.
     case probe
 }
@@ -203,12 +205,15 @@ package struct MessageRecord: Hashable, Sendable {
     package var envelopeID: String
     /// "name [address]" of the client, for people.
     package var client: String
+    /// `MailPriority`, -8 to 7 as far as the spool is concerned.
+    package var priority: Int
 
     package init(
         id: MessageID, sender: String, receivedAt: UnixTime, expiresAt: UnixTime, size: Int,
         eightBit: Bool = false, utf8: Bool = false, leadingDots: Bool = true, ret: String = "",
-        envelopeID: String = "", client: String = ""
+        envelopeID: String = "", client: String = "", priority: Int = 0
     ) {
+        self.priority = priority
         self.id = id
         self.sender = sender
         self.receivedAt = receivedAt
@@ -275,12 +280,15 @@ package struct StoredDelivery: Hashable, Sendable {
     package var nextAttemptAt: UnixTime
     package var purgeAt: UnixTime?
     package var lastReply: String
+    /// The sender has been told that it is late.
+    package var isWarned: Bool
 
     package init(
         id: DeliveryID, message: MessageRecord, destination: Int64?, domain: String,
         recipients: [StoredRecipient], state: StoredState, attempts: Int, nextAttemptAt: UnixTime,
-        purgeAt: UnixTime?, lastReply: String
+        purgeAt: UnixTime?, lastReply: String, isWarned: Bool = false
     ) {
+        self.isWarned = isWarned
         self.id = id
         self.message = message
         self.destination = destination

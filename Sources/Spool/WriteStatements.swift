@@ -17,6 +17,7 @@ final class WriteStatements {
     private let updateRecipients: RawStatement
     private let mark: RawStatement
     private let reschedule: RawStatement
+    private let setFlags: RawStatement
     private let upsertDestination: RawStatement
     private let deleteDestination: RawStatement
     private let upsertAction: RawStatement
@@ -75,6 +76,7 @@ final class WriteStatements {
                 state = CASE WHEN ?2 = 1 AND destination IS NULL THEN 0 ELSE ?2 END, purge_at = ?3
             WHERE id = ?1 AND 1 << state & ?4
             """)
+        setFlags = try prepare("UPDATE deliveries SET flags = flags | ?2 WHERE id = ?1")
         reschedule = try prepare("UPDATE deliveries SET next_attempt = ?2 WHERE id = ?1")
         upsertDestination = try prepare(
             """
@@ -142,6 +144,10 @@ final class WriteStatements {
             try deleteDestination.bind(id, at: 1)
             try deleteDestination.run()
         case .action(let record): try apply(record)
+        case .warned(let id):
+            try setFlags.bind(id.rawValue, at: 1)
+            try setFlags.bind(DeliveryRow.warned, at: 2)
+            try setFlags.run()
         case .probe: try probe.run()
         }
     }

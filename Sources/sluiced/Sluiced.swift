@@ -14,7 +14,7 @@ struct Sluiced: AsyncParsableCommand {
             configuration again.
             """,
         version: "sluiced \(ProgramVersion.current)",
-        subcommands: [Run.self, Check.self, Fsck.self, WorkerCommand.self],
+        subcommands: [Run.self, Check.self, Classify.self, Fsck.self, WorkerCommand.self],
         defaultSubcommand: Run.self)
 }
 

@@ -3,10 +3,10 @@ import Testing
 @testable import Mail
 
 @Suite struct DeliveryStatusNotificationTests {
-    private let arrival = UnixTime(milliseconds: 1_795_473_180_000)
-    private let date = UnixTime(milliseconds: 1_795_476_780_000)
+    let arrival = UnixTime(milliseconds: 1_795_473_180_000)
+    let date = UnixTime(milliseconds: 1_795_476_780_000)
 
-    private func make(
+    func make(
         kind: DeliveryStatusNotification.Kind = .failed, original: String,
         full: Bool = false, envelopeID: String = "",
         recipients: [DeliveryStatusNotification.Recipient]
@@ -17,9 +17,9 @@ import Testing
             recipients: recipients, original: Array(original.utf8), returnFull: full)
     }
 
-    private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+    func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
-    private let message = "From: a@example.org\r\nSubject: Hello\r\n\r\nBody of the mail.\r\n"
+    let message = "From: a@example.org\r\nSubject: Hello\r\n\r\nBody of the mail.\r\n"
 
     @Test func failure() {
         let dsn = make(
@@ -213,5 +213,57 @@ import Testing
 
     private func crlf(_ text: String) -> String {
         text.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\r\n")
+    }
+}
+
+extension DeliveryStatusNotificationTests {
+    @Test func relayedAndFailedInOneReport() {
+        let dsn = make(
+            original: message,
+            recipients: [
+                .init(
+                    address: "a@example.com", kind: .failed,
+                    reply: Reply(550, EnhancedCode(5, 1, 1), "no such user")),
+                .init(
+                    address: "b@example.com", kind: .relayed,
+                    reply: Reply(250, EnhancedCode(2, 6, 0), "queued"),
+                    remoteMTA: "mx.example.com"),
+            ])
+        let report = text(dsn.render())
+        #expect(report.contains("Subject: Undelivered mail\r\n"))
+        #expect(report.contains("rfc822; a@example.com\r\nAction: failed\r\nStatus: 5.1.1\r\n"))
+        #expect(report.contains("rfc822; b@example.com\r\nAction: relayed\r\nStatus: 2.6.0\r\n"))
+        #expect(report.contains("passed on for the recipients below"))
+    }
+
+    /// A reply that a receiver means for good, and that a rule makes one for now.
+    @Test func aDelayIsNeverFinal() {
+        let dsn = make(
+            kind: .delayed, original: message,
+            recipients: [
+                .init(
+                    address: "a@example.com",
+                    reply: Reply(554, EnhancedCode(5, 7, 1), "blocked"),
+                    retryUntil: date)
+            ])
+        let report = text(dsn.render())
+        #expect(report.contains("Action: delayed\r\nStatus: 4.7.1\r\n"))
+        #expect(report.contains("Will-Retry-Until: Mon, 23 Nov 2026 23:33:00 +0000\r\n"))
+    }
+
+    @Test(arguments: [
+        ("", true, true, false), ("NEVER", false, false, false), ("FAILURE", true, false, false),
+        ("DELAY", false, true, false), ("success,failure", true, false, true),
+    ])
+    func notify(_ notify: String, _ failed: Bool, _ delayed: Bool, _ relayed: Bool) {
+        func applies(_ kind: DeliveryStatusNotification.Kind, from sender: String) -> Bool {
+            DeliveryStatusNotification.applies(sender: sender, notify: notify, kind: kind)
+        }
+        #expect(applies(.failed, from: "a@b.test") == failed)
+        #expect(applies(.delayed, from: "a@b.test") == delayed)
+        #expect(applies(.relayed, from: "a@b.test") == relayed)
+        for kind in DeliveryStatusNotification.Kind.allCases {
+            #expect(!applies(kind, from: ""))
+        }
     }
 }

@@ -80,6 +80,7 @@ final class Stage {
         lastNumber[worker, default: 0] += 1
         let texts: [RecipientReport.Outcome: String] = [
             .delivered: "250 2.0.0 Ok", .deferred: "450 4.2.0 later", .failed: "550 5.1.1 unknown",
+            .relayed: "250 2.0.0 Ok",
         ]
         let reports = outcomes.map { RecipientReport(outcome: $0, reply: texts[$0]!) }
         say(
@@ -97,10 +98,21 @@ final class Stage {
         _ recipients: [String], sender: String = "s@sender.test",
         completion: @escaping (SpoolError?) -> Void = { _ in }
     ) -> MessageID {
+        accept(recipients.map { ($0, "") }, sender: sender, completion: completion)
+    }
+
+    /// Recipients with what RCPT said in NOTIFY.
+    func accept(
+        _ recipients: [(address: String, notify: String)], sender: String = "s@sender.test",
+        completion: @escaping (SpoolError?) -> Void = { _ in }
+    ) -> MessageID {
         let id = dispatcher.nextMessageID()!
         dispatcher.accept(
             Submission(
-                id: id, sender: sender, recipients: recipients.map { StoredRecipient(address: $0) },
+                id: id, sender: sender,
+                recipients: recipients.map {
+                    StoredRecipient(address: $0.address, notify: $0.notify)
+                },
                 eightBit: false, utf8: false, leadingDots: false, ret: "", envelopeID: "",
                 client: "", body: ByteBuffer(string: "Subject: x\r\n\r\nHi\r\n")),
             completion: completion)

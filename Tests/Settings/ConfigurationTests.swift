@@ -320,3 +320,43 @@ import Testing
         }
     }
 }
+
+extension ConfigurationTests {
+    /// What people write at first, and what they are told.
+    @Test(arguments: [
+        ("[limits]\nrate = 100", "found 100 without a time; did you mean \"100/s\"?"),
+        ("[limits]\nrate = \"100\"", "found 100 without a time; did you mean \"100/s\"?"),
+        ("[limits]\nrate = \"0/s\"", "expected a rate such as"),
+        ("[limits]\nrate = \"-5/s\"", "expected a rate such as"),
+        ("[limits]\nrate = \"9999999/s\"", "\"off\" means no limit"),
+        ("[limits]\nrate = 0", "expected a rate such as"),
+        ("[limits]\nconcurrency = 0", "expected an integer from 1 to 10000"),
+        ("[limits]\nconcurrency = 10001", "expected an integer from 1 to 10000"),
+        ("[limits]\nconcurency = 5", "did you mean \"concurrency\"?"),
+        ("[limits]\nmax_age = \"5d\"", "it belongs into [retry] or [[shaping]]"),
+        ("[retry]\nmax_age = 5", "did you mean \"5s\"?"),
+        ("[retry]\nmax_age = \"0s\"", "from 1s to"),
+        ("[retry]\nschedule = \"0m\"", "expected waits such as"),
+        ("[retry]\nschedule = \"1m,,2m\"", "expected waits such as"),
+        ("[retry]\nfull_first = \"9h\"", "full_first (9h) is above full_cap (4h)"),
+        ("[retry]\nschedule = \"1m\"\nfull_cap = \"9h\"", "has no meaning beside schedule"),
+        ("[[rule]]\ncode = \"421\"", "did you mean \"rules\"?"),
+        ("[rules]\ncode = \"421\"", "expected an array of tables: [[rules]]"),
+        ("builtin_rules = \"no\"", "expected true or false"),
+        ("[limits]\nbuiltin_rules = false", "it belongs before the first [table]"),
+        ("[[rules]]\ncode = \"421\"\naction = suspend", "a text needs quotes"),
+        ("[[rules]]\ncode = \"421\"\naction = \"full\"\naction = \"bounce\"", "redefine"),
+    ])
+    func mistakes(_ text: String, _ complaint: String) {
+        let found: [SettingsError.Problem]
+        do {
+            _ = try Configuration.load(text: text, file: "/s.toml")
+            found = []
+        } catch {
+            found = error.problems
+        }
+        #expect(found.count == 1, "\(found)")
+        #expect(found.first?.message.contains(complaint) == true, "\(found)")
+        #expect(found.first?.line != nil)
+    }
+}

@@ -51,6 +51,8 @@ import Testing
         let withoutDefault = [
             "#hostname", "#workers", "#group ", "#max_connections_per_client", "#tls_certificate",
             "#tls_key", "#file", "#burst", "##schedule", "#\"", "#max_connections = 5000",
+            "#[[intake.listener]]", "#listen = \"127.0.0.1:2527\"", "#priority = \"bulk\"",
+            "#priority_headers = []",
         ]
         let lines = try SettingsFile.text(path: Self.path)
             .split(separator: "\n", omittingEmptySubsequences: false)
@@ -77,6 +79,8 @@ import Testing
                 .replacing("#rate = \"off\"", with: "#rate = \"100/s\""))
         let configuration = try Configuration.load(text: text, file: "/sluice.toml")
         #expect(configuration.shaping.count == 2)
+        #expect(configuration.rules.map(\.action) == [.suspend(.seconds(1800))])
+        #expect(configuration.intake.listeners.map(\.priority) == [-3])
         #expect(configuration.routing.statics.count == 3)
         #expect(configuration.intake.certificate?.key == "/etc/ssl/private/mta1.key")
     }

@@ -109,7 +109,7 @@ struct FilterSQLTests {
             _ = try select(comparison("recipient", .contains, .text(long + "%")))
         }
         for value in [Double.nan, .infinity, -.infinity, 1e300] {
-            for field in ["size", "attempts", "age", "next", "code"] {
+            for field in ["size", "attempts", "priority", "age", "next", "code"] {
                 #expect(try select(comparison(field, .equal, .number(value))).isEmpty)
             }
         }
@@ -156,7 +156,8 @@ struct FilterSQLTests {
             let message = MessageRecord(
                 id: MessageID(rawValue: number * 37), sender: random.pick(senders),
                 receivedAt: UnixTime(milliseconds: noon.milliseconds - random.below(9) * 1_700),
-                expiresAt: noon, size: Int(random.below(6)) * 1000)
+                expiresAt: noon, size: Int(random.below(6)) * 1000,
+                priority: Int(random.below(8)) - 3)
             let deliveries = (0...random.below(3)).map { ordinal in
                 NewDelivery(
                     id: DeliveryID(message: message.id, ordinal: UInt16(ordinal)),
@@ -215,8 +216,8 @@ struct FilterSQLTests {
     }
 
     @Test(arguments: [
-        nil, "id", "message", "domain", "sender", "recipient", "size", "age", "attempts", "next",
-        "expires", "state", "code", "reply", "nonsense",
+        nil, "id", "message", "domain", "sender", "recipient", "size", "age", "attempts",
+        "priority", "next", "expires", "state", "code", "reply", "nonsense",
     ])
     func sortsAndCuts(_ field: String?) throws {
         var random = SplitMix(state: 7)

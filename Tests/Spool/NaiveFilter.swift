@@ -43,6 +43,8 @@ struct NaiveFilter {
         case ("state", .text(let text)): return compare(state(row), op, text)
         case ("size", .number(let value)): return compare(Double(row.message.size), op, value)
         case ("attempts", .number(let value)): return compare(Double(row.attempts), op, value)
+        case ("priority", .number(let value)):
+            return compare(Double(row.message.priority), op, value)
         case ("age", .duration(let value)):
             return compareSeconds((now - row.message.receivedAt) / .milliseconds(1), op, value)
         case ("expires", .duration(let value)):
@@ -145,6 +147,7 @@ struct NaiveFilter {
         case "size": .number(Int64(row.message.size))
         case "age": .number(-row.message.receivedAt.milliseconds)
         case "attempts": .number(Int64(row.attempts))
+        case "priority": .number(Int64(row.message.priority))
         case "next": .number(row.nextAttemptAt.milliseconds)
         case "expires": .number(row.message.expiresAt.milliseconds)
         case "state": .number(Int64(Self.states.firstIndex(of: state(row))!))
@@ -200,9 +203,8 @@ struct NaiveFilter {
         ]
         let row = random.pick(rows)
         let name = random.pick([
-            "id", "message", "domain", "sender", "recipient", "size", "age", "attempts", "next",
-            "expires",
-            "state", "code", "reply", "worker", "why",
+            "id", "message", "domain", "sender", "recipient", "size", "age", "attempts", "priority",
+            "next", "expires", "state", "code", "reply", "worker", "why",
         ])
         var op = random.pick(textual)
         let value: FilterComparison.Value

@@ -62,6 +62,7 @@ package enum DetailText {
         if let reply = row.lastReply {
             lines.append(
                 "last reply    \(SafeText(reply))" + (row.lastReplyAt.map { " (\(at($0)))" } ?? ""))
+            if let rule = row.lastRule { lines.append("rule          \(SafeText(rule))") }
         }
         lines.append("key           " + hexadecimal(row.key))
         lines += row.domains.map { "domain        \(SafeText($0))" }
@@ -83,6 +84,9 @@ package enum DetailText {
                 + "\(Format.span(from: message.receivedAt, to: now)) ago",
             "expires       \(at(message.expiresAt))",
         ]
+        if let priority = message.deliveries.first?.priority, priority != 0 {
+            lines.append("priority      \(MailPriority.text(priority))")
+        }
         for row in message.deliveries {
             lines += [
                 "",

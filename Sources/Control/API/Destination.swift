@@ -85,6 +85,8 @@ package struct DestinationRow: Codable, Sendable, Identifiable {
     package var history: [Int]
     package var lastReply: String?
     package var lastReplyAt: UnixTime?
+    /// The rule that said what to make of the last reply.
+    package var lastRule: String?
 
     package init(id: String, key: UInt32, name: String) {
         self.id = id

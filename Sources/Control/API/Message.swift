@@ -49,6 +49,9 @@ package struct MessageRow: Codable, Sendable, Identifiable {
     package var nextAttemptAt: UnixTime?
     package var purgeAt: UnixTime?
     package var lastReply: String?
+    /// -3 (bulk) to 4 (urgent), 0 is normal: each step doubles its share of the destination's
+    /// turns.
+    package var priority: Int?
     /// The first of `waits`, or of kind `nothing`.
     package var why: Why
     /// All that it waits for, what lasts longest or hides the others first.

@@ -88,21 +88,22 @@ package struct QueuedDelivery: Sendable, Equatable {
     package var destination: Int64
     package var due: UnixTime
     package var received: UnixTime
-    package var expires: UnixTime
     package var attempts: Int
     package var size: Int
     /// CRC-32 of the sender: mail of one sender shares a turn.
     package var senderHash: UInt32
+    /// `MailPriority`.
+    package var priority: Int8
 
     package init(
-        id: DeliveryID, destination: Int64, due: UnixTime, received: UnixTime, expires: UnixTime,
-        attempts: Int, size: Int, senderHash: UInt32
+        id: DeliveryID, destination: Int64, due: UnixTime, received: UnixTime, attempts: Int,
+        size: Int, senderHash: UInt32, priority: Int = 0
     ) {
+        self.priority = Int8(clamping: priority)
         self.id = id
         self.destination = destination
         self.due = due
         self.received = received
-        self.expires = expires
         self.attempts = attempts
         self.size = size
         self.senderHash = senderHash
@@ -196,6 +197,11 @@ package struct RecipientReport: Sendable, Equatable {
         case delivered = 0
         case deferred = 1
         case failed = 2
+        /// Delivered to a server that gives no reports, where the sender asked for one of success
+        /// (RFC 3461 §5.2.2).
+        case relayed = 3
+
+        package var isDelivered: Bool { self == .delivered || self == .relayed }
     }
 
     package var outcome: Outcome
@@ -251,6 +257,8 @@ package struct AttemptReport: Sendable, Equatable {
     package var recipients: [RecipientReport]
     /// The reply or the event that decided, for the delivery as a whole.
     package var reply: String
+    /// The rule that said what to make of it; empty: none did.
+    package var rule: String
     package var at: UnixTime
     /// For the log alone.
     package var trail = AttemptTrail()
@@ -258,7 +266,7 @@ package struct AttemptReport: Sendable, Equatable {
     package init(
         number: UInt64, delivery: DeliveryID, destination: Int64, disposition: Disposition,
         attempts: Int, due: UnixTime, remote: String, tls: String, milliseconds: Int,
-        recipients: [RecipientReport], reply: String, at: UnixTime
+        recipients: [RecipientReport], reply: String, rule: String = "", at: UnixTime
     ) {
         self.number = number
         self.delivery = delivery
@@ -271,6 +279,7 @@ package struct AttemptReport: Sendable, Equatable {
         self.milliseconds = milliseconds
         self.recipients = recipients
         self.reply = reply
+        self.rule = rule
         self.at = at
     }
 }

@@ -31,6 +31,7 @@ extension FixedWidthInteger where Self: FrameField {
 }
 
 extension UInt8: FrameField {}
+extension Int8: FrameField {}
 extension UInt16: FrameField {}
 extension UInt32: FrameField {}
 extension UInt64: FrameField {}

@@ -33,10 +33,10 @@ extension QueuedDelivery: FrameField {
         destination.write(to: &buffer)
         due.write(to: &buffer)
         received.write(to: &buffer)
-        expires.write(to: &buffer)
         attempts.write(to: &buffer)
         size.write(to: &buffer)
         senderHash.write(to: &buffer)
+        priority.write(to: &buffer)
     }
 
     package static func read(from buffer: inout ByteBuffer) throws(FrameError) -> QueuedDelivery {
@@ -45,10 +45,10 @@ extension QueuedDelivery: FrameField {
             destination: try Int64.read(from: &buffer),
             due: try UnixTime.read(from: &buffer),
             received: try UnixTime.read(from: &buffer),
-            expires: try UnixTime.read(from: &buffer),
             attempts: try Int.read(from: &buffer),
             size: try Int.read(from: &buffer),
-            senderHash: try UInt32.read(from: &buffer))
+            senderHash: try UInt32.read(from: &buffer),
+            priority: Int(try Int8.read(from: &buffer)))
     }
 }
 
@@ -141,6 +141,7 @@ extension AttemptReport: FrameField {
         milliseconds.write(to: &buffer)
         recipients.write(to: &buffer)
         reply.write(to: &buffer)
+        rule.write(to: &buffer)
         at.write(to: &buffer)
         trail.write(to: &buffer)
     }
@@ -158,6 +159,7 @@ extension AttemptReport: FrameField {
             milliseconds: try Int.read(from: &buffer),
             recipients: try [RecipientReport].read(from: &buffer),
             reply: try String.read(from: &buffer),
+            rule: try String.read(from: &buffer),
             at: try UnixTime.read(from: &buffer))
         report.trail = try AttemptTrail.read(from: &buffer)
         return report

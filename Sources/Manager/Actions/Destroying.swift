@@ -52,14 +52,15 @@ extension Dispatcher {
             }
             for delivery in due {
                 let failures = delivery.recipients.map {
-                    FailedRecipient(
+                    ReportedRecipient(
                         recipient: $0, status: "5.7.1",
                         reply: "returned by the administrator\(reason)", remote: "")
                 }
                 dispatcher.countBounced(
                     failures.count, destination: delivery.destination ?? 0, at: now)
                 dispatcher.record(
-                    [.remove(delivery.id)], bouncing: failures, of: delivery.message, then: oneLess)
+                    [.remove(delivery.id)], reporting: failures, of: delivery.message, then: oneLess
+                )
             }
             oneLess(dispatcher)
         }

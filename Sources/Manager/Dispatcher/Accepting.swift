@@ -37,6 +37,8 @@ struct Submission {
     var ret: String
     var envelopeID: String
     var client: String
+    /// `MailPriority`.
+    var priority = 0
     var body: ByteBuffer
 }
 
@@ -54,7 +56,8 @@ extension Dispatcher {
             expiresAt: now + maxAge, size: submission.body.readableBytes,
             eightBit: submission.eightBit, utf8: submission.utf8,
             leadingDots: submission.leadingDots, ret: submission.ret,
-            envelopeID: submission.envelopeID, client: submission.client)
+            envelopeID: submission.envelopeID, client: submission.client,
+            priority: submission.priority)
         let deliveries = split(submission.recipients, of: submission.id, from: 0, at: now)
         register(deliveries, at: now)
         register(arriving, at: now)
@@ -166,8 +169,9 @@ extension Dispatcher {
         guard let worker = destination.ownership.worker, let link = links[worker] else { return }
         let entry = QueuedDelivery(
             id: delivery.id, destination: id, due: delivery.nextAttemptAt,
-            received: message.receivedAt, expires: message.expiresAt, attempts: attempts,
-            size: message.size, senderHash: CRC32.checksum(message.sender.utf8))
+            received: message.receivedAt, attempts: attempts,
+            size: message.size, senderHash: CRC32.checksum(message.sender.utf8),
+            priority: message.priority)
         // A destination with a long queue fetches bodies when their turn comes; sending them now
         // would only fill the worker's memory.
         if let body, destination.queued <= Self.eagerDeliveries {

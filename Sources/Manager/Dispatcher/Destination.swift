@@ -56,6 +56,8 @@ final class Destination {
     var history = SecondCounts(slots: 30)
     var past = DestinationPast()
     var lastReply = ""
+    /// The rule that said what to make of it; empty: none did.
+    var lastRule = ""
     var lastReplyAt: UnixTime?
     var lastActive: UnixTime
 

@@ -63,6 +63,7 @@ final class Dispatcher {
     /// Writes that the spool could not take; repeated until it can.
     var unrecorded: [Unrecorded] = []
     var isStopping = false
+    var late = LateMail()
     var actions = ActionTable()
     /// When the schedulers' states were last written.
     var persistedAt: Instant

@@ -257,8 +257,9 @@ extension QueuedDelivery {
     init(_ stored: StoredDelivery, destination: Int64) {
         self.init(
             id: stored.id, destination: destination, due: stored.nextAttemptAt,
-            received: stored.message.receivedAt, expires: stored.message.expiresAt,
-            attempts: stored.attempts, size: stored.message.size,
-            senderHash: CRC32.checksum(stored.message.sender.utf8))
+            received: stored.message.receivedAt, attempts: stored.attempts,
+            size: stored.message.size,
+            senderHash: CRC32.checksum(stored.message.sender.utf8),
+            priority: stored.message.priority)
     }
 }

@@ -6,14 +6,17 @@ import NIOCore
 import Settings
 import Spool
 
-/// A recipient who is given up: what the bounce says of it.
-struct FailedRecipient {
+/// A recipient of whom the sender is told, and what.
+struct ReportedRecipient {
     var recipient: StoredRecipient
-    /// Enhanced status code, "5.1.1".
+    var kind = DeliveryStatusNotification.Kind.failed
+    /// Enhanced status code, "5.1.1"; empty: the reply's.
     var status: String
     var reply: String
     /// The receiver that said so; empty where none did.
     var remote: String
+    /// Of one that is late: when it will be given up.
+    var retryUntil: UnixTime?
 }
 
 /// Writes that failed with the spool, and what follows them.
@@ -21,22 +24,6 @@ struct Unrecorded {
     var writes: [SpoolWrite]
     var arriving: [NewDelivery] = []
     var then: (Dispatcher) -> Void
-}
-
-extension Reply {
-    /// A reply as reports carry it: "550 5.1.1 no such user", or a text of our own.
-    init(stored text: String) {
-        var rest = text[...]
-        var code = 0
-        if let number = Int(text.prefix(3)), (200...599).contains(number),
-            text.dropFirst(3).first == " "
-        {
-            code = number
-            rest = text.dropFirst(4)
-        }
-        let enhanced = EnhancedCode.takePrefix(&rest)
-        self.init(code: code, enhanced: enhanced, lines: [String(rest)])
-    }
 }
 
 extension Dispatcher {
@@ -73,16 +60,16 @@ extension Dispatcher {
         }
     }
 
-    /// Records the end of recipients: the writes and, where someone is to be told, the bounce,
-    /// in one transaction, so that no crash can lose the one or repeat the other.
+    /// Records what became of recipients: the writes and, where the sender is to be told, the
+    /// report, in one transaction, so that no crash can lose the one or repeat the other.
     func record(
         _ writes: [SpoolWrite], arriving: [NewDelivery] = [],
-        bouncing failures: [FailedRecipient], of message: MessageRecord,
+        reporting recipients: [ReportedRecipient], of message: MessageRecord,
         then: @escaping (Dispatcher) -> Void = { _ in }
     ) {
-        let told = failures.filter {
+        let told = recipients.filter {
             DeliveryStatusNotification.applies(
-                sender: message.sender, notify: $0.recipient.notify, kind: .failed)
+                sender: message.sender, notify: $0.recipient.notify, kind: $0.kind)
         }
         guard !told.isEmpty else {
             // What arrives with them goes out when they are on disk.
@@ -94,31 +81,33 @@ extension Dispatcher {
         } completion: { [handle = handle, told] result in
             let dispatcher = handle.value
             let original = (try? result.get()) ?? nil
-            dispatcher.bounce(
+            dispatcher.report(
                 told, of: message, original: original, alongside: writes, arriving: arriving,
                 then: work.value)
         }
     }
 
-    private func bounce(
-        _ failures: [FailedRecipient], of message: MessageRecord, original: ByteBuffer?,
+    private func report(
+        _ recipients: [ReportedRecipient], of message: MessageRecord, original: ByteBuffer?,
         alongside writes: [SpoolWrite], arriving: [NewDelivery],
         then: @escaping (Dispatcher) -> Void
     ) {
         let again = { (dispatcher: Dispatcher) in
-            dispatcher.bounce(
-                failures, of: message, original: original, alongside: writes, arriving: arriving,
+            dispatcher.report(
+                recipients, of: message, original: original, alongside: writes, arriving: arriving,
                 then: then)
         }
         guard let id = nextMessageID() else {
             // The next block of ids is on its way, or comes when the spool is well again.
             return after(.milliseconds(100), again)
         }
-        let body = bounceBody(id: id, failures, of: message, original: original)
+        let notification = notification(id: id, recipients, of: message, original: original)
+        let body = ByteBuffer(bytes: notification.render())
         let submission = Submission(
             id: id, sender: "", recipients: [StoredRecipient(address: message.sender)],
             eightBit: true, utf8: message.utf8, leadingDots: true, ret: "", envelopeID: "",
-            client: "bounce of \(message.id)", body: body)
+            client: notification.kind == .failed
+                ? "bounce of \(message.id)" : "report on \(message.id)", body: body)
         FaultPoint.bouncing.reached()
         accept(submission, alongside: writes, arriving: arriving) { [weak self] error in
             guard let self else { return }
@@ -133,25 +122,29 @@ extension Dispatcher {
         }
     }
 
-    private func bounceBody(
-        id: MessageID, _ failures: [FailedRecipient], of message: MessageRecord,
+    private func notification(
+        id: MessageID, _ recipients: [ReportedRecipient], of message: MessageRecord,
         original: ByteBuffer?
-    ) -> ByteBuffer {
+    ) -> DeliveryStatusNotification {
         let now = clocks.wall()
-        let notification = DeliveryStatusNotification(
-            kind: .failed, id: id.description, reportingMTA: configuration.hostname,
-            sender: message.sender, envelopeID: message.envelopeID, arrival: message.receivedAt,
-            date: now,
-            recipients: failures.map { failure in
+        let kinds = Set(recipients.map(\.kind))
+        return DeliveryStatusNotification(
+            kind: kinds.contains(.failed)
+                ? .failed : kinds.contains(.delayed) ? .delayed : .relayed,
+            id: id.description, reportingMTA: configuration.hostname, sender: message.sender,
+            envelopeID: message.envelopeID, arrival: message.receivedAt, date: now,
+            recipients: recipients.map { recipient in
                 DeliveryStatusNotification.Recipient(
-                    address: failure.recipient.address,
-                    originalRecipient: failure.recipient.originalRecipient,
-                    reply: Reply(stored: failure.reply), status: EnhancedCode.parse(failure.status),
-                    remoteMTA: failure.remote, lastAttempt: now)
+                    address: recipient.recipient.address,
+                    originalRecipient: recipient.recipient.originalRecipient,
+                    kind: recipient.kind, reply: Reply(stored: recipient.reply),
+                    status: EnhancedCode.parse(recipient.status), remoteMTA: recipient.remote,
+                    // When a late one was tried last is not kept.
+                    lastAttempt: recipient.kind == .delayed ? nil : now,
+                    retryUntil: recipient.retryUntil)
             },
             original: original.map { Array($0.readableBytesView) } ?? [],
             returnFull: message.ret == "FULL")
-        return ByteBuffer(bytes: notification.render())
     }
 
     /// The spool cannot record: intake answers 4xx, workers start nothing, and every second it is

@@ -144,6 +144,7 @@ extension Dispatcher {
             healCounts()
         }
         let second = clocks.wall().milliseconds / 1000
+        if second % lateInterval == 0 { warnLate() }
         if second % 60 == 0 { forgetIdle(after: .seconds(900)) }
     }
 
@@ -196,10 +197,16 @@ extension Dispatcher {
         keep("control_socket", \.controlSocket)
         keep("intake.listen", \.intake.listen)
         keep("log", \.log)
+        if kept.intake.listeners.map(\.listen) != configuration.intake.listeners.map(\.listen) {
+            kept.intake.listeners = configuration.intake.listeners
+            unchanged.append("intake.listener")
+        }
         let workersChanged = kept.workers != configuration.workers
         let weightsChanged = kept.workerWeights != configuration.workerWeights
         configuration = kept
         routing.forgetAnswers()
+        // Mail that was looked at under the old times is looked at again.
+        late.cursors = [:]
         for link in links.values { configure(link) }
         if workersChanged {
             supervisor?.setCount(kept.workers)

@@ -157,7 +157,7 @@ extension Dispatcher {
         ]
         let failures = refused.map { recipient in
             let reason = waiting.refused[Self.domain(of: recipient.address)]
-            return FailedRecipient(
+            return ReportedRecipient(
                 recipient: recipient, status: reason?.code ?? "5.1.2",
                 reply: reason?.text ?? "domain not found", remote: "")
         }
@@ -168,7 +168,7 @@ extension Dispatcher {
                 "bounced", "\(id.message): \(failures[0].recipient.address): \(failures[0].reply)",
                 message: id.message)
         }
-        record(writes, arriving: deliveries, bouncing: failures, of: message) { dispatcher in
+        record(writes, arriving: deliveries, reporting: failures, of: message) { dispatcher in
             FaultPoint.routeRecorded.reached()
             for delivery in deliveries {
                 dispatcher.arrived(delivery, of: message, body: nil)

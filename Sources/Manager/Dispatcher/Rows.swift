@@ -42,6 +42,7 @@ extension Dispatcher {
         row.history = destination.history.values(at: now)
         row.lastReply = destination.lastReply.isEmpty ? nil : SafeText(destination.lastReply).text
         row.lastReplyAt = destination.lastReplyAt
+        row.lastRule = destination.lastRule.isEmpty ? nil : SafeText(destination.lastRule).text
         row.state = DestinationFigures(destination).state
         row.waits = waits(of: row, destination, at: now)
         row.why = row.waits.first ?? Why(.nothing, row.delivering > 0 ? "being sent" : "")
@@ -168,7 +169,7 @@ extension Dispatcher {
             sender: SafeText(stored.message.sender).text,
             recipients: stored.recipients.map { SafeText($0.address).text },
             domain: SafeText(stored.domain).text, size: stored.message.size,
-            receivedAt: stored.message.receivedAt, expiresAt: stored.message.expiresAt,
+            receivedAt: stored.message.receivedAt, expiresAt: expiry(of: stored, at: destination),
             state: state, attempts: stored.attempts,
             why: waits.first ?? Why(.nothing, doing), waits: waits)
         row.destination = stored.destination.map(String.init)
@@ -176,14 +177,27 @@ extension Dispatcher {
         row.worker = destination?.ownership.worker
         if state == .delayed { row.nextAttemptAt = stored.nextAttemptAt }
         row.purgeAt = stored.purgeAt
+        row.priority = stored.message.priority
         row.lastReply = stored.lastReply.isEmpty ? nil : SafeText(stored.lastReply).text
         return row
     }
 
+    /// As its destination's policy has it, and not as it was when the message came in.
+    func expiry(of stored: StoredDelivery, at destination: Destination?) -> UnixTime {
+        guard let destination else { return stored.message.expiresAt }
+        return stored.message.receivedAt + policy(of: destination).retry.maxAge
+    }
+
     func policy(of destination: Destination) -> DestinationPolicy {
-        configuration.policy(
-            for: DestinationNames(
-                identity: destination.identity, domains: destination.domains,
-                exchangers: destination.report?.exchangers ?? []))
+        configuration.policy(for: names(of: destination))
+    }
+
+    func names(of destination: Destination) -> DestinationNames {
+        // "mx1.example.com [192.0.2.10]": the name alone is what is matched.
+        let hosts = (destination.report?.exchangers ?? []).map {
+            String($0.prefix { $0 != " " }).lowercased()
+        }
+        return DestinationNames(
+            identity: destination.identity, domains: destination.domains, exchangers: hosts)
     }
 }

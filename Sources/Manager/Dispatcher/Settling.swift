@@ -2,6 +2,7 @@ import Control
 import Faults
 import Mail
 import NIOCore
+import Scheduler
 import Settings
 import Spool
 
@@ -24,11 +25,12 @@ extension Dispatcher {
         attemptLog.write(report, destination: table[report.destination])
         let now = clocks.wall()
         let failed = report.recipients.contains { $0.outcome == .failed }
-        let delivered = report.recipients.count { $0.outcome == .delivered }
+        let isRelayed = report.recipients.contains { $0.outcome == .relayed }
+        let delivered = report.recipients.count { $0.outcome.isDelivered }
         count(report, delivered: delivered, at: now)
 
         let owner = table[report.destination]?.ownership.worker
-        if report.disposition == .settled, !failed {
+        if report.disposition == .settled, !failed, !isRelayed {
             left(report.delivery, destination: report.destination)
             return write([.remove(report.delivery)]) { _ in
                 FaultPoint.recorded.reached()
@@ -91,7 +93,8 @@ extension Dispatcher {
         _ stored: StoredDelivery, by report: AttemptReport, done: @escaping () -> Void
     ) {
         var remaining: [StoredRecipient] = []
-        var failures: [FailedRecipient] = []
+        var reported: [ReportedRecipient] = []
+        let age = table[report.destination].map { policy(of: $0).retry.maxAge } ?? maxAge
         // A report of other recipients than these says nothing of them: better twice than never.
         let isOfThese = report.recipients.count == stored.recipients.count
         for (index, recipient) in stored.recipients.enumerated() {
@@ -99,9 +102,14 @@ extension Dispatcher {
             switch outcome?.outcome ?? .deferred {
             case .delivered:
                 break
+            case .relayed:
+                reported.append(
+                    ReportedRecipient(
+                        recipient: recipient, kind: .relayed, status: "",
+                        reply: outcome?.reply ?? "", remote: report.remote))
             case .failed:
-                failures.append(
-                    FailedRecipient(
+                reported.append(
+                    ReportedRecipient(
                         recipient: recipient, status: Self.status(in: outcome?.reply ?? ""),
                         reply: outcome?.reply ?? "", remote: report.remote))
             case .deferred:
@@ -114,7 +122,7 @@ extension Dispatcher {
                     waiting.lastReply = stored.lastReply
                 }
                 if report.disposition == .expired {
-                    failures.append(expired(waiting, remote: report.remote))
+                    reported.append(expired(waiting, after: age, remote: report.remote))
                 } else {
                     remaining.append(waiting)
                 }
@@ -122,7 +130,9 @@ extension Dispatcher {
         }
         let now = clocks.wall()
         if report.disposition == .expired {
-            let late = failures.count - report.recipients.count { $0.outcome == .failed }
+            let late =
+                reported.count { $0.kind == .failed }
+                - report.recipients.count { $0.outcome == .failed }
             countBounced(late, destination: report.destination, at: now)
         }
         let write: SpoolWrite
@@ -136,17 +146,19 @@ extension Dispatcher {
                     lastReply: report.reply, recipients: remaining))
         }
         FaultPoint.settling.reached()
-        record([write], bouncing: failures, of: stored.message) { _ in
+        record([write], reporting: reported, of: stored.message) { _ in
             FaultPoint.settled.reached()
             done()
         }
     }
 
-    private func expired(_ recipient: StoredRecipient, remote: String) -> FailedRecipient {
+    private func expired(
+        _ recipient: StoredRecipient, after age: Duration, remote: String
+    ) -> ReportedRecipient {
         let last = recipient.lastReply.isEmpty ? "" : "; last: \(recipient.lastReply)"
-        return FailedRecipient(
+        return ReportedRecipient(
             recipient: recipient, status: "4.4.7",
-            reply: "delivery time expired after \(DurationText.text(maxAge))\(last)",
+            reply: "delivery time expired after \(DurationText.text(age))\(last)",
             remote: remote)
     }
 
@@ -193,12 +205,15 @@ extension Dispatcher {
             delivered: delivered, deferred: deferred, bounced: failed, reply: report.reply, at: now)
         if !report.reply.isEmpty {
             destination.lastReply = report.reply
+            destination.lastRule = report.rule
             destination.lastReplyAt = report.at
         }
         guard events.isWanted else { return }
         let kind = deferred > 0 ? "deferred" : failed > 0 ? "bounced" : "delivered"
         publish(
-            kind, "\(report.delivery) to \(destination.title): \(report.reply)",
+            kind,
+            "\(report.delivery) to \(destination.title): \(report.reply)"
+                + (report.rule.isEmpty ? "" : " (rule \(report.rule))"),
             message: report.delivery.message, destination: report.destination,
             worker: destination.ownership.worker)
     }

@@ -8,7 +8,7 @@ import Settings
 import Spool
 
 /// Who may connect, who may relay, and what becomes of a message that was taken in.
-final class IntakeGate: IntakeDelegate {
+final class IntakeGate {
     private let dispatcher: Dispatcher
     private var connections = 0
     private var perClient: [String: Int] = [:]
@@ -84,7 +84,9 @@ final class IntakeGate: IntakeDelegate {
         return date.text
     }
 
-    func message(_ message: ReceivedMessage, reply: @escaping (Reply) -> Void) {
+    func message(
+        _ message: ReceivedMessage, listener: Int?, reply: @escaping (Reply) -> Void
+    ) {
         FaultPoint.received.reached()
         let envelope = message.envelope
         let submission = Submission(
@@ -97,7 +99,8 @@ final class IntakeGate: IntakeDelegate {
             eightBit: envelope.eightBit, utf8: envelope.utf8,
             leadingDots: message.hasLeadingDots, ret: envelope.ret,
             envelopeID: envelope.envelopeID,
-            client: "\(message.peer.helo) [\(message.peer.address)]", body: message.body)
+            client: "\(message.peer.helo) [\(message.peer.address)]",
+            priority: dispatcher.priority(of: message.body, listener: listener), body: message.body)
         dispatcher.accept(submission) { error in
             if error == nil {
                 reply(Reply(250, EnhancedCode(2, 0, 0), "Ok: queued as \(message.id)"))
@@ -109,7 +112,6 @@ final class IntakeGate: IntakeDelegate {
         }
     }
 
-    func abandoned(_ id: MessageID) {}
 }
 
 extension Dispatcher {
@@ -186,7 +188,8 @@ extension Dispatcher {
         return Submission(
             id: id, sender: from, recipients: stored,
             eightBit: !body.readableBytesView.allSatisfy { $0 < 0x80 }, utf8: utf8,
-            leadingDots: true, ret: "", envelopeID: "", client: "local: \(by)", body: whole)
+            leadingDots: true, ret: "", envelopeID: "", client: "local: \(by)",
+            priority: priority(of: body, listener: nil), body: whole)
     }
 
     private static func address(_ text: String) throws(APIError) -> EmailAddress {

@@ -26,9 +26,11 @@ final class IntakeServer {
     func start(tls: NIOSSLContext?) -> EventLoopFuture<[SocketAddress]> {
         let settings = dispatcher.configuration.intake
         let bound = NIOLoopBound(self, eventLoop: dispatcher.loop)
-        let futures = settings.listen.map { endpoint in
-            listen(on: endpoint, tls: tls)
-        }
+        let futures =
+            settings.listen.map { listen(on: $0, ListenerGate(gate, listener: nil), tls: tls) }
+            + settings.listeners.enumerated().map { index, listener in
+                listen(on: listener.listen, ListenerGate(gate, listener: index), tls: tls)
+            }
         return EventLoopFuture.whenAllSucceed(futures, on: dispatcher.loop).map { channels in
             bound.value.listeners = channels
             return channels.compactMap(\.localAddress)
@@ -36,16 +38,16 @@ final class IntakeServer {
     }
 
     private func listen(
-        on endpoint: SocketEndpoint, tls: NIOSSLContext?
+        on endpoint: SocketEndpoint, _ gate: ListenerGate, tls: NIOSSLContext?
     ) -> EventLoopFuture<any Channel> {
-        let bound = NIOLoopBound(self, eventLoop: dispatcher.loop)
+        let bound = NIOLoopBound((self, gate), eventLoop: dispatcher.loop)
         return ServerBootstrap(group: dispatcher.loop)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
-                        AcceptPause { bound.value.cannotAccept($0) })
+                        AcceptPause { bound.value.0.cannotAccept($0) })
                 }
             }
             .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
@@ -56,7 +58,10 @@ final class IntakeServer {
                     minimum: 1024, initial: 8192, maximum: 1 << 18)
             )
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try bound.value.welcome(channel, tls: tls) }
+                channel.eventLoop.makeCompletedFuture {
+                    let (server, gate) = bound.value
+                    try server.welcome(channel, gate, tls: tls)
+                }
             }
             .bind(host: endpoint.address.description, port: endpoint.port)
             .flatMapErrorThrowing { error in
@@ -66,7 +71,9 @@ final class IntakeServer {
             }
     }
 
-    private func welcome(_ channel: any Channel, tls: NIOSSLContext?) throws {
+    private func welcome(
+        _ channel: any Channel, _ gate: ListenerGate, tls: NIOSSLContext?
+    ) throws {
         let settings = dispatcher.configuration.intake
         var limits = ServerLimits()
         limits.maxMessageSize = settings.maxMessageSize

@@ -49,7 +49,7 @@ struct AttemptLog {
 
     private func name(of recipient: RecipientReport, _ report: AttemptReport) -> String {
         switch recipient.outcome {
-        case .delivered: "delivered"
+        case .delivered, .relayed: "delivered"
         case .failed: "failed"
         case .deferred: report.disposition == .expired ? "expired" : "deferred"
         }
@@ -80,6 +80,7 @@ struct AttemptLog {
             line.add("next", DateHeader.iso8601(report.due))
         }
         line.add("reply", reply)
+        if !report.rule.isEmpty { line.add("rule", report.rule) }
         line.end()
         log.append(line)
     }

@@ -84,6 +84,8 @@ package struct TransactionResult: Sendable {
     /// The whole message with its final dot went to the network: a deferred recipient may have
     /// got it, and will get it twice if it is sent again.
     package var dotSent: Bool
+    /// The server gives reports itself: it was told what the sender asked for (RFC 3461).
+    package var offersDSN: Bool
     package var timings: TransactionTimings
     /// The server said 421: it closes the connection.
     package var closing: Bool

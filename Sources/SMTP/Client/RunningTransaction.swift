@@ -166,6 +166,7 @@ struct RunningTransaction {
                 outcome ?? .deferred(.local(EnhancedCode(4, 3, 0), "No answer"), stage)
             },
             reusable: intact && !closing && failure == nil, dotSent: dotSent,
+            offersDSN: capabilities.dsn,
             timings: TransactionTimings(
                 connect: connect, mail: milliseconds(from: started, to: dataStarted ?? now),
                 data: dataStarted.map { milliseconds(from: $0, to: now) } ?? 0),

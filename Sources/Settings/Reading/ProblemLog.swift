@@ -8,6 +8,9 @@ final class ProblemLog {
     /// Where the keys stand that the document has, by path: "shaping[2].match".
     private(set) var lines: [String: Int] = [:]
 
+    /// Tables of which there may be many.
+    private static let arrays: Set<Substring> = ["shaping", "rules", "intake.listener"]
+
     private var known: Set<String> = []
     private var unknown: [(path: String, schema: String, key: String, line: Int)] = []
 
@@ -55,7 +58,7 @@ final class ProblemLog {
         }
         let homes = knownKeys.filter { $0.hasSuffix("." + key) }.map {
             let table = $0.dropLast(key.count + 1)
-            return table == "shaping" ? "[[\(table)]]" : "[\(table)]"
+            return Self.arrays.contains(table) ? "[[\(table)]]" : "[\(table)]"
         }
         if !homes.isEmpty { return "; it belongs into \(homes.joined(separator: " or "))" }
         if known.contains(key) { return "; it belongs before the first [table]" }

@@ -137,11 +137,21 @@ extension ValueKind where Value == Duration {
         let expected =
             "a duration such as \"5s\" or \"1h30m\", from \(DurationText.text(range.lowerBound))"
             + " to \(DurationText.text(range.upperBound))"
-        return ValueKind(expected) { text in
-            guard let duration = DurationText.parse(text), range.contains(duration) else {
+        return ValueKind(expected) { node, complaints in
+            switch node.value {
+            case .string(let text):
+                guard let duration = DurationText.parse(text), range.contains(duration) else {
+                    return nil
+                }
+                return duration
+            case .integer(let number):
+                complaints.append(
+                    ValueComplaint(
+                        message: "expected \(expected), found the number \(number); did you mean"
+                            + " \"\(number)s\"?"))
                 return nil
+            default: return nil
             }
-            return duration
         }
     }
 }

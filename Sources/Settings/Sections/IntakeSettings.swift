@@ -1,3 +1,5 @@
+import Mail
+
 /// `[intake]`: mail that comes in.
 package struct IntakeSettings: Hashable, Sendable, Codable {
     package var listen = [SocketEndpoint(address: .v4(0x7F00_0001), port: 2525)]
@@ -16,6 +18,41 @@ package struct IntakeSettings: Hashable, Sendable, Codable {
     /// RFC 5321 §4.5.3.2.7 asks for at least five minutes.
     package var idleTimeout: Duration = .seconds(300)
     package var certificate: Certificate?
+    /// Of mail that says nothing else, `MailPriority.levels`.
+    package var priority = 0
+    /// The first of these that a message has says its priority.
+    package var priorityHeaders: [PriorityHeader] = [.sluice, .precedence]
+    package var listeners: [IntakeListener] = []
+
+    /// Everything that is listened on.
+    package var endpoints: [SocketEndpoint] { listen + listeners.map(\.listen) }
+
+    static var priorityKind: ValueKind<Int> {
+        let words = MailPriority.names.map { "\"\($0.name)\"" }.joined(separator: ", ")
+        let levels = MailPriority.levels
+        return ValueKind(
+            "a priority from \(levels.lowerBound) to \(levels.upperBound), or \(words)"
+        ) {
+            node, complaints in
+            switch node.value {
+            case .integer(let number): return levels.contains(number) ? number : nil
+            case .string(let text):
+                if let named = MailPriority.names.first(where: { $0.name == text.lowercased() }) {
+                    return named.level
+                }
+                if let near = Suggestion.nearest(
+                    to: text, among: MailPriority.names.map(\.name))
+                {
+                    complaints.append(
+                        ValueComplaint(
+                            message: "no priority is called \"\(text.escapedForMessage)\"; did"
+                                + " you mean \"\(near)\"?"))
+                }
+                return nil
+            default: return nil
+            }
+        }
+    }
 
     /// PEM files for STARTTLS.
     package struct Certificate: Hashable, Sendable, Codable {
@@ -27,9 +64,18 @@ package struct IntakeSettings: Hashable, Sendable, Codable {
 
     mutating func read(_ reader: TableReader, directory: String) {
         reader.read("listen", .list(SocketEndpoint.listenKind), into: &listen)
-        if listen.isEmpty {
+        for entry in reader.tables("listener") {
+            guard let listener = IntakeListener(entry) else { continue }
+            if listener.listen.port != 0, endpoints.contains(listener.listen) {
+                entry.error("listen", "\(listener.listen) is listened on already")
+            }
+            listeners.append(listener)
+        }
+        if endpoints.isEmpty {
             reader.error("listen", "no address to listen on; remove the key for 127.0.0.1:2525")
         }
+        reader.read("priority", Self.priorityKind, into: &priority)
+        reader.read("priority_headers", .list(.choice), into: &priorityHeaders)
         reader.read("allow", .list(CIDRBlock.kind), into: &allow)
         if let open = allow.first(where: { $0.prefixLength == 0 }) {
             reader.warn(

@@ -59,7 +59,33 @@ package struct LimitKeys: Hashable, Sendable, Codable {
 }
 
 extension ValueKind where Value == Rate {
+    /// More than this is no limit for anybody: a mistake.
+    private static let fastest = 1_000_000.0
+
     package static var rate: ValueKind {
-        ValueKind("a rate such as \"100/s\", \"30/min\" or \"500/h\"") { Rate(text: $0) }
+        let expected = "a rate such as \"100/s\", \"30/min\" or \"500/h\""
+        return ValueKind(expected) { node, complaints in
+            let written: String
+            switch node.value {
+            case .string(let text):
+                if let rate = Rate(text: text) {
+                    if rate.perSecond <= fastest { return rate }
+                    complaints.append(
+                        ValueComplaint(
+                            message: "\"\(text.escapedForMessage)\" is above a million in a"
+                                + " second; \"off\" means no limit"))
+                    return nil
+                }
+                written = text
+            case .integer(let number): written = String(number)
+            default: return nil
+            }
+            guard let number = Int(written), number > 0 else { return nil }
+            complaints.append(
+                ValueComplaint(
+                    message: "expected \(expected), found \(number) without a time; did you mean"
+                        + " \"\(number)/s\"?"))
+            return nil
+        }
     }
 }

@@ -8,6 +8,9 @@ package struct RetryKeys: Hashable, Sendable, Codable {
     /// Before the second attempt; later ones wait longer, at random, up to `cap`.
     package var first: Duration?
     package var cap: Duration?
+    /// The same where the mailbox is full.
+    package var fullFirst: Duration?
+    package var fullCap: Duration?
     /// Takes the place of `first` and `cap`; its last entry repeats.
     package var schedule: [Duration]?
     /// The sender is told that a message is late.
@@ -23,6 +26,8 @@ package struct RetryKeys: Hashable, Sendable, Codable {
         reader.read("max_age", .duration(.seconds(1)...(.seconds(60 * 86400))), into: &maxAge)
         reader.read("first", .duration(range), into: &first)
         reader.read("cap", .duration(range), into: &cap)
+        reader.read("full_first", .duration(range), into: &fullFirst)
+        reader.read("full_cap", .duration(range), into: &fullCap)
         reader.read("schedule", Self.scheduleKind, into: &schedule)
         reader.read(
             "delay_warning", Switchable.kind(.duration(.seconds(1)...(.seconds(60 * 86400)))),
@@ -40,7 +45,8 @@ package struct RetryKeys: Hashable, Sendable, Codable {
     /// Reports keys that contradict each other. `base`: what holds where this sets nothing.
     package func check(_ reader: TableReader, base: RetryPolicy) {
         let policy = applied(to: base)
-        for key in ["first", "cap"] where schedule != nil && reader.has(key) {
+        for key in ["first", "cap", "full_first", "full_cap"]
+        where schedule != nil && reader.has(key) {
             reader.error(key, "has no meaning beside schedule; keep one of them")
         }
         if schedule == nil && policy.first > policy.cap {
@@ -49,11 +55,25 @@ package struct RetryKeys: Hashable, Sendable, Codable {
                 "first (\(DurationText.text(policy.first))) is above cap"
                     + " (\(DurationText.text(policy.cap)))")
         }
+        if schedule == nil && policy.fullFirst > policy.fullCap {
+            reader.error(
+                fullFirst == nil ? "full_cap" : "full_first",
+                "full_first (\(DurationText.text(policy.fullFirst))) is above full_cap"
+                    + " (\(DurationText.text(policy.fullCap)))")
+        }
         if policy.breakerFirst > policy.breakerCap {
             reader.error(
                 breakerFirst == nil ? "breaker_cap" : "breaker_first",
                 "breaker_first (\(DurationText.text(policy.breakerFirst))) is above breaker_cap"
                     + " (\(DurationText.text(policy.breakerCap)))")
+        }
+        let second = policy.schedule?.first ?? policy.first
+        if second >= policy.maxAge {
+            let key = ["max_age", "first", "schedule"].first(where: reader.has)
+            reader.warn(
+                key,
+                "tried once only: the first wait (\(DurationText.text(second))) is no shorter than"
+                    + " max_age (\(DurationText.text(policy.maxAge)))")
         }
         if case .on(let warning) = delayWarning, warning >= policy.maxAge {
             reader.warn(
@@ -65,9 +85,13 @@ package struct RetryKeys: Hashable, Sendable, Codable {
     package func applied(to base: RetryPolicy) -> RetryPolicy {
         var policy = base
         if let maxAge { policy.maxAge = maxAge }
-        if first != nil || cap != nil { policy.schedule = nil }
+        if first != nil || cap != nil || fullFirst != nil || fullCap != nil {
+            policy.schedule = nil
+        }
         if let first { policy.first = first }
         if let cap { policy.cap = cap }
+        if let fullFirst { policy.fullFirst = fullFirst }
+        if let fullCap { policy.fullCap = fullCap }
         if let schedule { policy.schedule = schedule }
         if let delayWarning { policy.delayWarning = delayWarning.value }
         if let breakerFirst { policy.breakerFirst = breakerFirst }

@@ -24,7 +24,7 @@ package struct ShapingRule: Hashable, Sendable, Codable {
         }
     }
 
-    private static var matchKind: ValueKind<NamePattern> {
+    static var matchKind: ValueKind<NamePattern> {
         ValueKind(
             "a domain, a host or an address, in which \"*\" stands for any characters:"
                 + " \"*.example.com\""

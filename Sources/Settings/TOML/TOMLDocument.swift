@@ -33,8 +33,11 @@ package struct TOMLDocument: Sendable {
         do {
             return try TOMLKit.TOMLTable(string: text)
         } catch let error as TOMLParseError {
+            let isBareWord = error.description.contains("could not determine value type")
             throw SettingsError(
-                file: file, line: error.source.begin.line, message: error.description)
+                file: file, line: error.source.begin.line,
+                message: error.description
+                    + (isBareWord ? "; a text needs quotes, as in \"suspend\"" : ""))
         } catch {
             throw SettingsError(file: file, line: nil, message: "\(error)")
         }

@@ -3,6 +3,7 @@ import Mail
 import NIOCore
 import SMTP
 import Scheduler
+import Settings
 
 /// A delivery that the scheduler has started: from the look-up of its exchangers to the last reply.
 /// Confined to the event loop.
@@ -22,6 +23,13 @@ final class Attempt {
     var lastError: ClientError?
     /// Of the transaction, once it has ended.
     var timings: TransactionTimings?
+    /// Recipients whose outcome stands while the others are tried elsewhere, by their place in the
+    /// job as it was at first; nil for the others.
+    var settled: [RecipientReport?] = []
+    /// The job as it was at first, where some of its recipients were put away.
+    var whole: Job?
+    /// Why the others are tried elsewhere.
+    var refusal: Mail.Reply?
     /// A kept connection died under it before it said anything: it may have a new one.
     var triedAgain = false
 
@@ -35,7 +43,7 @@ final class Attempt {
     /// What the log says of it.
     var trail: AttemptTrail {
         var trail = AttemptTrail()
-        guard let job else { return trail }
+        guard let job = whole ?? job else { return trail }
         trail.sender = job.sender
         trail.recipients = job.recipients.map(\.address)
         if let timings {
@@ -52,6 +60,18 @@ final class Attempt {
         defer { candidates = rest }
         return rest.popFirst()
     }
+
+    /// Whether an address is left beside this one, which is not tried again.
+    func hasCandidate(
+        besides candidate: Candidate, using random: inout some RandomNumberGenerator
+    ) -> Bool {
+        let rest = candidates ?? Candidate.ordered(exchangers, using: &random)[...]
+        candidates = rest.filter { $0 != candidate }[...]
+        return candidates?.isEmpty == false
+    }
+
+    /// No further address is tried.
+    func dropCandidates() { candidates = [] }
 
     /// Puts an address before all others.
     func tryAgain(_ candidate: Candidate, using random: inout some RandomNumberGenerator) {
@@ -132,16 +152,25 @@ final class OwnedDestination {
     /// As an attempt last saw them, and in words.
     private(set) var route: [Exchanger] = []
     private(set) var exchangers: [String] = []
-    /// Transactions after which a connection is closed; nil: no limit.
-    var messagesPerConnection: Int?
     /// What became of the last connection to each address, the latest last.
     private(set) var contacts: [ContactReport] = []
+    /// The rules for its replies, and its limits: looked up when the configuration or a name
+    /// changes.
+    var rules: ReplyRules.Selection
+    var policy: DestinationPolicy
 
-    init(_ assignment: Assignment) {
+    var names: DestinationNames {
+        DestinationNames(identity: identity, domains: domains, exchangers: route.map(\.host))
+    }
+
+    init(_ assignment: Assignment, _ configuration: Configuration, rules table: ReplyRules) {
         id = assignment.destination
         identity = assignment.identity
         name = assignment.name
         domains = assignment.domains
+        let names = DestinationNames(identity: identity, domains: domains, exchangers: [])
+        rules = table.selection(for: names)
+        policy = configuration.policy(for: names)
     }
 
     /// Whether that is anything new. Every attempt tells; what was told before costs nothing.

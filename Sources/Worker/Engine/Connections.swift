@@ -34,13 +34,14 @@ extension Engine: ClientConnectionDelegate {
                 pooled.candidate, for: attempt, of: destination, plain: pooled.withoutTLS)
         }
         attempt.timings = result.timings
-        let reports = result.outcomes.map(RecipientReport.init)
-        let (outcome, reply) = Self.decide(result)
+        let (decision, reports, others) = decide(result, of: attempt)
+        if !others.isEmpty, goElsewhere(attempt, pooled, reports, others) { return }
         let end = { [weak self] (fate: ConnectionFate) in
             guard let self else { return }
             report(
-                attempt, recipients: reports, result: outcome, reply: reply,
-                remote: pooled.candidate.description, fate: fate)
+                attempt, recipients: attempt.reports(of: reports), result: decision.result,
+                reply: decision.reply, rule: decision.rule, remote: pooled.candidate.description,
+                fate: fate)
             trim(pooled.destination)
         }
         if canKeep(pooled, after: result) {
@@ -52,30 +53,69 @@ extension Engine: ClientConnectionDelegate {
         }
     }
 
-    /// The result for the scheduler, and the reply that explains it best: the first that deferred,
-    /// else the first that failed, else the first.
-    private static func decide(_ result: TransactionResult) -> (AttemptResult, String) {
-        var failed: String?
-        for outcome in result.outcomes {
+    /// What the rules make of a transaction: the result as a whole, each recipient's, and which
+    /// recipients are to be tried elsewhere.
+    private func decide(
+        _ result: TransactionResult, of attempt: Attempt
+    ) -> (Decision, [RecipientReport], Set<Int>) {
+        var decision = Decision()
+        var reports: [RecipientReport] = []
+        var others: Set<Int> = []
+        let selection = destinations[attempt.destination]?.rules ?? rules.none
+        for (index, outcome) in result.outcomes.enumerated() {
             switch outcome {
-            case .deferred(let reply, let stage):
-                let cause = Classification.cause(
-                    of: ClientError(stage: stage, reply: reply, text: reply.text))
-                return (.deferred(cause, reply: reply.text), reply.text)
-            case .failed(let reply, _): failed = failed ?? reply.text
-            case .delivered: break
+            case .delivered(let reply):
+                decision.delivered(reply)
+                // A server with DSN tells the sender itself.
+                let asks = attempt.job?.recipients[index].notify.uppercased().contains("SUCCESS")
+                reports.append(
+                    RecipientReport(
+                        outcome: asks == true && !result.offersDSN ? .relayed : .delivered,
+                        reply: reply.text))
+            case .deferred(let reply, let stage), .failed(let reply, let stage):
+                // 552 for a recipient too many is no end, whatever its class.
+                var isPermanent = false
+                if case .failed = outcome { isPermanent = true }
+                let treatment = rules.treatment(
+                    of: reply, stage: stage.known, permanent: isPermanent, among: selection)
+                if treatment.outcome == .elsewhere {
+                    others.insert(index)
+                    attempt.refusal = reply
+                }
+                decision.weigh(treatment, reply: reply)
+                reports.append(
+                    RecipientReport(
+                        outcome: treatment.outcome == .fail ? .failed : .deferred,
+                        reply: reply.text))
             }
         }
-        if let failed { return (.settled, failed) }
-        if case .delivered(let reply)? = result.outcomes.first { return (.settled, reply.text) }
-        return (.settled, "")
+        return (decision, reports, others)
+    }
+
+    /// Tries some recipients at the next address; the outcomes of the others stand. False if there
+    /// is no other address.
+    private func goElsewhere(
+        _ attempt: Attempt, _ pooled: PooledConnection, _ reports: [RecipientReport],
+        _ others: Set<Int>
+    ) -> Bool {
+        guard attempt.hasCandidate(besides: pooled.candidate, using: &random), !isStopping,
+            destinations[attempt.destination] != nil
+        else { return false }
+        attempt.keep(reports, except: others)
+        attempt.connection = nil
+        // Its slot is free when the receiver has seen the last of it.
+        pooled.onClosed = { [weak self] in self?.openNext(attempt) }
+        close(pooled)
+        return true
     }
 
     private func canKeep(_ pooled: PooledConnection, after result: TransactionResult) -> Bool {
         guard result.reusable, !isStopping, let destination = destinations[pooled.destination],
             !destination.isSurrendering
         else { return false }
-        if let limit = destination.messagesPerConnection, pooled.transactions >= limit {
+        if let limit = destination.policy.limits.messagesPerConnection,
+            pooled.transactions >= limit
+        {
             return false
         }
         // By time and not by count alone: counts make the slowest exchanger collect connections.
@@ -173,6 +213,15 @@ extension Engine: ClientConnectionDelegate {
             // A kept connection that died in the pool's hands.
             attempt.tryAgain(pooled.candidate, using: &random)
         }
+        if let error, let reply = error.reply {
+            let treatment = rules.treatment(
+                of: reply, stage: error.stage.known, permanent: false, among: destination.rules)
+            // The operator's word is about the destination, not about this one of its addresses.
+            switch treatment.outcome {
+            case .suspend, .fail: attempt.dropCandidates()
+            case .wait, .elsewhere: break
+            }
+        }
         openNext(attempt)
     }
 
@@ -194,15 +243,5 @@ extension Engine: ClientConnectionDelegate {
                 destination: pooled.destination, connection: pooled.number, direction: mark,
                 dropped: traceDropped, line: line))
         traceDropped = 0
-    }
-}
-
-extension RecipientReport {
-    init(_ outcome: RecipientOutcome) {
-        switch outcome {
-        case .delivered(let reply): self.init(outcome: .delivered, reply: reply.text)
-        case .deferred(let reply, _): self.init(outcome: .deferred, reply: reply.text)
-        case .failed(let reply, _): self.init(outcome: .failed, reply: reply.text)
-        }
     }
 }

@@ -133,13 +133,43 @@ extension Engine {
             return release(attempt)
         }
         guard let candidate = attempt.takeCandidate(using: &random) else {
-            let error = attempt.lastError
-            if let error, error.isLocal { return postpone(attempt, error.text) }
-            let text = error?.reply?.text ?? error.map(\.text) ?? "no address to connect to"
-            let cause = Classification.cause(of: error)
-            return fail(attempt, cause: cause, text: text)
+            return end(attempt, at: destination)
         }
         open(candidate, for: attempt, of: destination, plain: isPlain(candidate))
+    }
+
+    /// No address is left: the last one's error decides.
+    private func end(_ attempt: Attempt, at destination: OwnedDestination) {
+        let error = attempt.lastError
+        if let error, error.isLocal { return postpone(attempt, error.text) }
+        if let refusal = attempt.refusal {
+            // That the other addresses do not answer is no news of the one that did.
+            var decision = Decision()
+            decision.weigh(Treatment(.elsewhere, by: nil), reply: refusal)
+            let rest = RecipientReport(outcome: .deferred, reply: refusal.text)
+            let reports = attempt.reports(ofRest: rest)
+            let remote = attempt.candidate?.description ?? ""
+            return report(
+                attempt, recipients: reports, result: decision.result, reply: refusal.text,
+                remote: remote, fate: giveBack(attempt))
+        }
+        guard let reply = error?.reply, let stage = error?.stage.known else {
+            let text = error.map(\.text) ?? "no address to connect to"
+            return fail(attempt, cause: Classification.cause(of: error), text: text)
+        }
+        // A server that refuses the connection for good refuses this one, not the mail: it is
+        // tried again, unless a rule says otherwise.
+        let treatment = rules.treatment(
+            of: reply, stage: stage, permanent: false, among: destination.rules)
+        let isFinal = treatment.outcome == .fail
+        var decision = Decision()
+        decision.weigh(treatment, reply: reply)
+        let report = RecipientReport(outcome: isFinal ? .failed : .deferred, reply: reply.text)
+        let remote = attempt.candidate?.description ?? ""
+        let fate = giveBack(attempt)
+        self.report(
+            attempt, recipients: attempt.reports(ofRest: report), result: decision.result,
+            reply: decision.reply, rule: decision.rule, remote: remote, fate: fate)
     }
 
     private func isPlain(_ candidate: Candidate) -> Bool {
@@ -194,9 +224,7 @@ extension Engine {
 
     /// A temporary failure before a transaction: all recipients wait.
     func fail(_ attempt: Attempt, cause: Cause, text: String) {
-        let reports = (attempt.job?.recipients ?? []).map { _ in
-            RecipientReport(outcome: .deferred, reply: text)
-        }
+        let reports = attempt.reports(ofRest: RecipientReport(outcome: .deferred, reply: text))
         let remote = attempt.candidate?.description ?? ""
         let fate = giveBack(attempt)
         report(
@@ -222,6 +250,10 @@ extension Engine {
 
     /// Ends an attempt that has said nothing to a receiver; it does not count.
     func release(_ attempt: Attempt, fate: ConnectionFate? = nil) {
+        if !attempt.settled.isEmpty {
+            // Some recipients have their outcome already, from another address.
+            return fail(attempt, cause: .us, text: attempt.refusal?.text ?? "")
+        }
         let fate = fate ?? giveBack(attempt)
         report(
             attempt, recipients: [], result: .notAttempted, reply: "", remote: "", fate: fate)
@@ -258,7 +290,7 @@ extension Classification {
     /// The cause of a connection that could not be used.
     static func cause(of error: ClientError?) -> Cause {
         guard let error else { return .connect }
-        let stage = SchedulerStage(rawValue: error.stage.rawValue) ?? .connect
+        let stage = error.stage.known
         guard let reply = error.reply else {
             return classify(code: 0, enhanced: nil, text: error.text, stage: stage)
         }
@@ -266,6 +298,11 @@ extension Classification {
             code: reply.code, enhanced: reply.enhanced.map { ($0.klass, $0.subject, $0.detail) },
             text: reply.text, stage: stage)
     }
+}
+
+extension SMTP.Stage {
+    /// The same for the scheduler.
+    var known: SchedulerStage { SchedulerStage(rawValue: rawValue) ?? .connect }
 }
 
 extension ClientTransaction {

@@ -17,6 +17,7 @@ final class Engine {
     var link: ManagerLink?
     var number = 0
     var configuration = Configuration()
+    var rules = ReplyRules(Configuration())
     var isConfigured = false
     var scheduler: Scheduler
     var random = SystemRandomNumberGenerator()
@@ -119,7 +120,7 @@ final class Engine {
 
     func report(
         _ attempt: Attempt, recipients: [RecipientReport], result: AttemptResult, reply: String,
-        remote: String, fate: ConnectionFate
+        rule: String = "", remote: String, fate: ConnectionFate
     ) {
         let now = clocks.monotonic()
         let id = attempt.start.delivery
@@ -141,7 +142,7 @@ final class Engine {
             attempts: attempt.start.attempts + 1, due: clocks.wall(), remote: remote,
             tls: attempt.connection?.tls?.version ?? "",
             milliseconds: Int((now - attempt.startedAt).nanoseconds / 1_000_000),
-            recipients: recipients, reply: reply, at: clocks.wall())
+            recipients: recipients, reply: reply, rule: rule, at: clocks.wall())
         if isLogged { report.trail = attempt.trail }
         switch verdict {
         case .retry(let due, let attempts):
@@ -152,12 +153,12 @@ final class Engine {
             report.disposition = .expired
         case .gone:
             // Purged or held while its transaction ran: what is left of it stays in the spool.
-            if case .deferred = result { report.disposition = .retry }
+            if result != .settled { report.disposition = .retry }
         }
         let sent = outbox.add(report)
         FaultPoint.resultKept.reached()
         if report.disposition == .retry, recipients.contains(where: { $0.outcome != .deferred }),
-            let job = attempt.job
+            let job = attempt.whole ?? attempt.job
         {
             jobs.keep(
                 job.remaining(after: recipients), for: id, of: attempt.destination, until: sent)
@@ -173,7 +174,7 @@ final class Engine {
             AttemptReport(
                 number: 0, delivery: id, destination: destination, disposition: .expired,
                 attempts: 0, due: clocks.wall(), remote: "", tls: "", milliseconds: 0,
-                recipients: [], reply: "", at: clocks.wall()))
+                recipients: [], reply: "", rule: "", at: clocks.wall()))
     }
 
     func flushResults() {

@@ -88,32 +88,27 @@ extension Engine {
             return
         }
         routes.forgetAll()
+        rules = ReplyRules(configuration)
         scheduler.setCapacity(min(configuration.delivery.maxConnections ?? .max, descriptors))
         for destination in destinations.values { applyPolicy(to: destination) }
     }
 
-    /// Again when its exchangers become known: shaping may go by their names.
+    /// Again when its exchangers become known: shaping and rules may go by their names.
     func applyPolicy(to destination: OwnedDestination) {
+        destination.rules = rules.selection(for: destination.names)
+        let policy = configuration.policy(for: destination.names)
+        guard policy != destination.policy else { return }
+        destination.policy = policy
         scheduler.configure(
-            DestinationID(rawValue: destination.id), policy: policy(of: destination),
-            at: clocks.monotonic())
-    }
-
-    private func policy(of destination: OwnedDestination) -> DestinationPolicy {
-        let policy = configuration.policy(
-            for: DestinationNames(
-                identity: destination.identity, domains: destination.domains,
-                exchangers: destination.route.map(\.host)))
-        destination.messagesPerConnection = policy.limits.messagesPerConnection
-        return policy
+            DestinationID(rawValue: destination.id), policy: policy, at: clocks.monotonic())
     }
 
     private func assign(_ assignment: Assignment, at now: Instant) {
-        let owned = OwnedDestination(assignment)
+        let owned = OwnedDestination(assignment, configuration, rules: rules)
         destinations[owned.id] = owned
         let id = DestinationID(rawValue: owned.id)
         scheduler.add(
-            id, policy: policy(of: owned),
+            id, policy: owned.policy,
             snapshot: DestinationSnapshot(decoding: assignment.snapshot), at: now)
         if let by = assignment.pausedBy {
             scheduler.pause(
@@ -128,19 +123,21 @@ extension Engine {
         }
         // A due time that was written while the clock was ahead: no wait is longer than the longest.
         let due = min(clocks.instant(of: entry.due), now + longestWait(of: destination))
+        let received = clocks.instant(of: entry.received)
         scheduler.enqueue(
             Entry(
                 id: entry.id, destination: DestinationID(rawValue: entry.destination),
-                due: due, received: clocks.instant(of: entry.received),
-                expires: clocks.instant(of: entry.expires), attempts: entry.attempts,
-                size: entry.size, sender: entry.senderHash),
+                due: due, received: received,
+                expires: received + destination.policy.retry.maxAge, attempts: entry.attempts,
+                size: entry.size, sender: entry.senderHash,
+                priority: MailPriority.weight(Int(entry.priority))),
             at: now)
         FaultPoint.queued.reached()
     }
 
     private func longestWait(of destination: OwnedDestination) -> Duration {
-        let retry = policy(of: destination).retry
-        return max(retry.cap, retry.schedule?.max() ?? .zero)
+        let retry = destination.policy.retry
+        return max(retry.cap, retry.fullCap, retry.schedule?.max() ?? .zero)
     }
 
     private func withdraw(

@@ -49,8 +49,9 @@ struct FrameMaker {
 
     mutating func queued() -> QueuedDelivery {
         QueuedDelivery(
-            id: delivery(), destination: int64(), due: time(), received: time(), expires: time(),
-            attempts: int(), size: int(), senderHash: UInt32.random(in: 0 ... .max, using: &random))
+            id: delivery(), destination: int64(), due: time(), received: time(),
+            attempts: int(), size: int(), senderHash: UInt32.random(in: 0 ... .max, using: &random),
+            priority: Int.random(in: -3...4, using: &random))
     }
 
     mutating func job() -> Job {
@@ -78,10 +79,11 @@ struct FrameMaker {
             attempts: int(), due: time(), remote: text(), tls: text(), milliseconds: int(),
             recipients: list {
                 RecipientReport(
-                    outcome: [.delivered, .deferred, .failed].randomElement(using: &$0.random)!,
+                    outcome: [.delivered, .deferred, .failed, .relayed].randomElement(
+                        using: &$0.random)!,
                     reply: $0.text())
             },
-            reply: text(), at: time())
+            reply: text(), rule: text(), at: time())
         report.trail.sender = text()
         report.trail.recipients = list { $0.text() }
         report.trail.connect = optional { $0.int() }

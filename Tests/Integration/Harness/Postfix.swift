@@ -8,6 +8,10 @@ import Glibc
 struct Postfix {
     let port: Int
     private let maildir: String
+    private let logFile: String
+
+    /// What it has logged so far.
+    var log: String { contents(logFile) }
 
     static func start(in scene: Scene) async throws -> Postfix {
         guard getuid() == 0 else {
@@ -69,7 +73,8 @@ struct Postfix {
                     try await $0.reply().code
                 }) == 220
         }
-        return Postfix(port: port, maildir: "\(base)/mail/box/new")
+        return Postfix(
+            port: port, maildir: "\(base)/mail/box/new", logFile: "\(base)/maillog")
     }
 
     private static func user(_ name: String) throws -> (uid: uid_t, gid: gid_t) {

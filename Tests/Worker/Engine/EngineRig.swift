@@ -85,7 +85,8 @@ final class EngineRig: Sendable {
 
     /// The receiver takes a.test's mail.
     func configure(
-        _ receiver: Receiver, _ change: @escaping @Sendable (inout Configuration) -> Void = { _ in }
+        _ receiver: Receiver, again: Bool = false,
+        _ change: @escaping @Sendable (inout Configuration) -> Void = { _ in }
     ) async throws {
         var configuration = Configuration()
         configuration.hostname = "client.test"
@@ -99,6 +100,7 @@ final class EngineRig: Sendable {
         let bytes = ByteBuffer(bytes: try JSONEncoder().encode(configuration))
         try await on { parts in
             parts.engine.received(.configure(worker: 1, configuration: bytes))
+            if again { return }
             parts.engine.received(
                 .assign(
                     Assignment(
@@ -115,19 +117,22 @@ final class EngineRig: Sendable {
         }
     }
 
-    func deliver(_ count: Int = 1, to recipients: [String] = ["u@a.test"]) async throws {
+    func deliver(
+        _ count: Int = 1, to recipients: [String] = ["u@a.test"], notify: String = ""
+    ) async throws {
         let now = Clocks.system.wall()
         try await on { parts in
             for _ in 0..<count {
                 let id = DeliveryID(message: MessageID(rawValue: parts.next), ordinal: 0)
                 parts.next += 1
+                var job = testJob(to: recipients, body: "X-Testbed-ID: \(id)\r\n\r\nHi\r\n")
+                for index in job.recipients.indices { job.recipients[index].notify = notify }
                 parts.engine.received(
                     .deliver(
                         QueuedDelivery(
                             id: id, destination: 1, due: now, received: now,
-                            expires: now + .seconds(86_400), attempts: 0, size: 10,
-                            senderHash: UInt32(parts.next)),
-                        testJob(to: recipients, body: "X-Testbed-ID: \(id)\r\n\r\nHi\r\n")))
+                            attempts: 0, size: 10, senderHash: UInt32(parts.next)),
+                        job))
             }
             parts.engine.schedulePump()
         }

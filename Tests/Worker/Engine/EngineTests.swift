@@ -130,7 +130,7 @@ import Testing
                     ids.map {
                         QueuedDelivery(
                             id: $0, destination: 1, due: now, received: now,
-                            expires: now + .seconds(1000), attempts: 3, size: 1, senderHash: 1)
+                            attempts: 3, size: 1, senderHash: 1)
                     }))
             try await rig.until { frames in
                 frames.contains { if case .fetch = $0 { true } else { false } }
