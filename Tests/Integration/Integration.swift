@@ -1,5 +1,10 @@
+import Foundation
 import Testing
 
 /// The real programs, real peers, real files. One test at a time: each has processes of its own,
 /// and two of them at once would only measure each other.
-@Suite(.serialized, .timeLimit(.minutes(2))) enum Integration {}
+@Suite(.serialized, .timeLimit(.minutes(minutes))) enum Integration {}
+
+/// Of each test. `make crash` runs storms whose length the caller chooses; they have limits of
+/// their own.
+private let minutes = ProcessInfo.processInfo.environment["SLUICE_CRASH"] == nil ? 2 : 24 * 60

@@ -77,15 +77,12 @@ extension Integration {
                 ]
                 let daemon = try await scene.daemon(settings)
                 try await scene.queue(TestMail.many(600), at: daemon)
-                try await receiver.takes(400)
-                let row = try await daemon.destination("rcpt.test")
                 try await receiver.takes(601)
                 try await daemon.awaitEmptyQueue()
                 let seen = receiver.statistics
                 #expect(seen.broken > 20)
                 #expect(try await daemon.totals().deferred <= seen.broken)
-                #expect(seen.transactionsMax <= 10)
-                #expect(row.window >= 5, "after 400 of 600 messages")
+                #expect((2...10).contains(seen.transactionsMax))
                 #expect(seen.duplicates == 0 && seen.deliveries.count == 601)
             }
         }

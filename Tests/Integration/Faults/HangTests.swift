@@ -16,31 +16,21 @@ extension Integration {
             shutdown_timeout = "1s"
             """
 
-        private func busyWorker(of daemon: Daemon) async throws -> WorkerRow {
-            do {
-                return try await eventually("a worker has the destination") {
-                    let number = try await daemon.destination("a.test").worker
-                    return try await daemon.control.workers().rows.first {
-                        $0.id == number && $0.pid != nil && $0.state == .running
-                    }
-                }
-            } catch {
-                let row = try await daemon.destination("a.test")
-                let workers = try await daemon.control.workers().rows
-                throw daemon.failure("\(error): \(row); \(workers)")
-            }
-        }
-
         @Test func aWorkerThatHangsIsReplaced() async throws {
             try await withScene { scene in
                 let receiver = try await scene.receiver("mx", keep: .deliveries)
                 var settings = DaemonSettings()
                 settings.routes = ["a.test": receiver.route]
+                settings.workers = 1
                 settings.more = Self.supervision
                 let daemon = try await scene.daemon(settings)
                 try await scene.send(TestMail("first", to: "u@a.test"), to: daemon.port)
                 try await receiver.takes(1)
-                let row = try await busyWorker(of: daemon)
+                let row = try await eventually("the worker runs") {
+                    try await daemon.control.workers().rows.first {
+                        $0.pid != nil && $0.state == .running
+                    }
+                }
                 let pid = try #require(row.pid)
                 #expect(kill(Int32(pid), SIGSTOP) == 0)
                 // Accepted while nobody delivers it.
