@@ -65,6 +65,8 @@ extension Integration {
                     "grey", .greylisting(for: .milliseconds(1)), keep: .deliveries)
                 var settings = DaemonSettings()
                 settings.routes = ["grey.test": grey.route]
+                // The longest of all waits is what a due time from a wrong clock is cut to.
+                settings.retry += ["full_first = \"300ms\"", "full_cap = \"2s\""]
                 let daemon = try scene.idleDaemon(settings)
                 let system = try FaultySystemControl(for: daemon, in: scene.directory)
                 try await daemon.start()
