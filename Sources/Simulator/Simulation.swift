@@ -81,7 +81,8 @@ struct Simulation<Sender: SimulatedSender> {
             close(connection)
             sender.idleClosed(known.destination, at: now)
         case .wake:
-            wakeAt = nil
+            // One that was overtaken by another time must not bring forth yet another.
+            if let time = wakeAt, time <= now { wakeAt = nil }
         }
     }
 
