@@ -71,6 +71,7 @@ let package = Package(
         .systemLibrary(name: "CIDN2", providers: [.apt(["libidn2-dev"])]),
 
         .target(name: "CChecksum"),
+        .target(name: "CAllocator"),
         library("Faults", []),
         library("Mail", ["CIDN2"]),
         library("Filter", ["Mail"]),
@@ -89,8 +90,9 @@ let package = Package(
         library(
             "Manager",
             [
-                "Faults", "Mail", "Filter", "Scheduler", "SMTP", "Settings", "Control", "Spool",
-                nioCore, nioPosix, nioSSL, logging, lifecycle,
+                "CAllocator", "Faults", "Mail", "Filter", "Scheduler", "SMTP", "Settings",
+                "Control",
+                "Spool", nioCore, nioPosix, nioSSL, deque, logging, lifecycle,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),

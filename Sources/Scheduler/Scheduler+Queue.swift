@@ -30,13 +30,26 @@ extension Scheduler {
         guard let index = number(of: destination), let item = slots.number(of: id.rawValue),
             slots[item].destination == UInt32(index)
         else { return .unknown }
+        return withdraw(item, at: now)
+    }
+
+    /// The same, of whatever destination it is.
+    package mutating func withdraw(_ id: DeliveryID, at now: Instant) -> Withdrawal {
+        guard let item = slots.number(of: id.rawValue),
+            !destinations[Int(slots[item].destination)].isLeaving
+        else { return .unknown }
+        return withdraw(item, at: now)
+    }
+
+    private mutating func withdraw(_ item: UInt32, at now: Instant) -> Withdrawal {
         if slots[item].place == .running {
             slots[item].isWithdrawn = true
             return .running
         }
-        destinations[index].queue.remove(item, &slots)
+        let index = slots[item].destination
+        destinations[Int(index)].queue.remove(item, &slots)
         forget(item)
-        review(UInt32(index), at: now)
+        review(index, at: now)
         return .removed
     }
 

@@ -29,6 +29,29 @@ enum DeliveryRow {
             lastReply: row.text(17), isWarned: row.int(9) & warned != 0)
     }
 
+    /// In the order in which `figures` reads them.
+    static let figureColumns = """
+        id, destination, state, attempts, next_attempt, received_at, size, flags, domain, sender, \
+        recipients
+        """
+
+    /// - Throws: `damaged` for a row that no version of this program has written.
+    static func figures(_ row: RawStatement) throws(SpoolError) -> DeliveryFigures {
+        let id = DeliveryID(rawValue: row.int(0))
+        guard let state = UInt8(exactly: row.int(2)).flatMap(StoredState.init(rawValue:)) else {
+            throw .damaged("delivery \(id): state \(row.int(2)) is unknown")
+        }
+        guard let recipients = row.withBlob(10, TextCoding.recipientCount) else {
+            throw .damaged("delivery \(id): its recipients cannot be read")
+        }
+        return DeliveryFigures(
+            id: id, destination: row.optionalInt(1), state: state, attempts: Int(row.int(3)),
+            nextAttemptAt: UnixTime(milliseconds: row.int(4)),
+            receivedAt: UnixTime(milliseconds: row.int(5)), size: Int(row.int(6)),
+            priority: priority(in: row.int(7)), recipients: recipients, domain: row.text(8),
+            sender: row.text(9))
+    }
+
     static func message(_ row: RawStatement, id: MessageID) -> MessageRecord {
         let flags = row.int(9)
         return MessageRecord(
@@ -44,7 +67,7 @@ enum DeliveryRow {
     /// The same in SQL.
     static let priorityColumn = "(((flags >> \(priorityShift) & 15) + 8) % 16 - 8)"
 
-    private static func priority(in flags: Int64) -> Int {
+    static func priority(in flags: Int64) -> Int {
         Int(((flags >> priorityShift & 15) + 8) % 16 - 8)
     }
 

@@ -79,6 +79,27 @@ extension SQLiteSpool {
         }
     }
 
+    package func figures(_ ids: [DeliveryID]) throws(SpoolError) -> [DeliveryFigures] {
+        try read("figures of deliveries") { database in
+            let row = try RawStatement(
+                database,
+                "SELECT \(DeliveryRow.figureColumns) FROM deliveries WHERE id = ?")
+            var figures: [DeliveryFigures] = []
+            figures.reserveCapacity(ids.count)
+            for id in ids {
+                defer { row.reset() }
+                try row.bind(id.rawValue, at: 1)
+                guard try row.step() else { continue }
+                do throws(SpoolError) {
+                    figures.append(try DeliveryRow.figures(row))
+                } catch {
+                    reportDamage(error.cause)
+                }
+            }
+            return figures
+        }
+    }
+
     package func deliveries(of message: MessageID) throws(SpoolError) -> [StoredDelivery] {
         try rows(
             "deliveries of \(message)", "id BETWEEN ? << 16 AND ? << 16 | 65535",
@@ -152,11 +173,22 @@ extension SQLiteSpool {
         }
     }
 
-    package func select(_ query: DeliveryQuery) throws(SpoolError) -> [DeliveryID] {
+    package func select(_ query: DeliveryQuery) throws(SpoolError) -> DeliverySet {
         var filter = try FilterSQL(query)
         filter.order(by: nil, descending: false)
         let ordered = filter
-        return try readOnce("selection of deliveries") { database in try ids(ordered, database) }
+        return try readOnce("selection of deliveries") { database in
+            let row = try RawStatement(database, "SELECT id FROM deliveries" + ordered.sql)
+            defer { row.reset() }
+            try row.bind(ordered)
+            var selected = DeliverySet()
+            while try row.step() {
+                // A row with no such id is damaged: nothing can be done to it by its id.
+                let id = DeliveryID(rawValue: row.int(0))
+                if id.message.rawValue > 0 { selected.append(id) }
+            }
+            return selected
+        }
     }
 
     private func ids(_ filter: FilterSQL, _ database: Database) throws -> [DeliveryID] {
@@ -244,6 +276,16 @@ extension SQLiteSpool {
             defer { row.reset() }
             try row.bind(id, at: 1)
             return try row.step() ? Self.action(row) : nil
+        }
+    }
+
+    package func removed(for action: Int64) throws(SpoolError) -> Int {
+        try readOnce("count of action \(action)") { database in
+            let row = try RawStatement(
+                database, "SELECT value FROM meta WHERE key = 'removed-' || ?")
+            defer { row.reset() }
+            try row.bind(action, at: 1)
+            return try row.step() ? Int(row.int(0)) : 0
         }
     }
 

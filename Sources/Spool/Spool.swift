@@ -33,6 +33,9 @@ package protocol Spool: Sendable {
     /// One for each of `ids`; nil for those that have left.
     func states(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredState?]
 
+    /// In the order of `ids`; those that have left are left out.
+    func figures(_ ids: [DeliveryID]) throws(SpoolError) -> [DeliveryFigures]
+
     func deliveries(of message: MessageID) throws(SpoolError) -> [StoredDelivery]
 
     /// Those that have no destination yet, in the order of their ids.
@@ -45,9 +48,8 @@ package protocol Spool: Sendable {
     /// A page for `GET /v1/messages`, rows and total of the same instant.
     func page(_ query: DeliveryQuery) throws(SpoolError) -> DeliveryPage
 
-    /// All ids that a filter selects, ascending: what a plan is bound to. Sort, limit and offset
-    /// do not count.
-    func select(_ query: DeliveryQuery) throws(SpoolError) -> [DeliveryID]
+    /// All that a filter selects: what a plan is bound to. Sort, limit and offset do not count.
+    func select(_ query: DeliveryQuery) throws(SpoolError) -> DeliverySet
 
     /// Per destination: the deliveries by state and the oldest; for start-up.
     func tallies() throws(SpoolError) -> [DestinationTally]
@@ -64,6 +66,9 @@ package protocol Spool: Sendable {
     func actions(limit: Int, offset: Int) throws(SpoolError) -> [ActionRecord]
 
     func action(_ id: Int64) throws(SpoolError) -> ActionRecord?
+
+    /// What `removeAll` has removed for an action so far.
+    func removed(for action: Int64) throws(SpoolError) -> Int
 
     /// How many bytes of mail can be taken in and still leave room to record what becomes of the
     /// mail that is here. At 0 intake answers 452, while delivery goes on.
@@ -131,7 +136,11 @@ package enum SpoolWrite: Sendable {
     /// end of the undo window. What has no destination yet becomes `routing` where `to` says
     /// `queued`.
     case mark([DeliveryID], from: Set<StoredState>, to: StoredState, at: UnixTime?)
-    case removeAll([DeliveryID], in: StoredState)
+    /// Those in the state leave. Where there are too many for one transaction, `countedFor` keeps
+    /// count of them for an action, across crashes.
+    case removeAll([DeliveryID], in: StoredState, countedFor: Int64?)
+    /// The count is in the action's record.
+    case forgetCount(of: Int64)
     /// Makes deliveries due at a time; attempts stay.
     case reschedule([DeliveryID], at: UnixTime)
     /// New, or in place of the one with the same id.

@@ -183,11 +183,11 @@ extension SpoolWrite {
         switch self {
         case .accept(let message): message.body.readableBytes + 512 * (1 + message.deliveries.count)
         case .route(_, let deliveries): 256 * (1 + deliveries.count)
-        case .mark(let ids, _, _, _), .removeAll(let ids, _), .reschedule(let ids, _):
+        case .mark(let ids, _, _, _), .removeAll(let ids, _, _), .reschedule(let ids, _):
             64 + 8 * ids.count
         case .action(let action): 512 + action.details.count
         case .destination(let record): 512 + record.scheduler.count
-        case .remove, .update, .warned, .forgetDestination, .probe: 256
+        case .remove, .update, .warned, .forgetDestination, .forgetCount, .probe: 256
         }
     }
 }

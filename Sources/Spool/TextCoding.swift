@@ -105,6 +105,12 @@ enum TextCoding {
         }
     }
 
+    /// How many addresses a column of them holds; nil: it is none.
+    static func recipientCount(_ addresses: UnsafeRawBufferPointer) -> Int? {
+        guard addresses.first == lineEnd, addresses.last == lineEnd else { return nil }
+        return addresses.reduce(0) { $1 == lineEnd ? $0 + 1 : $0 } - 1
+    }
+
     /// nil: the two do not belong together.
     static func recipients(addresses: String, attributes: String) -> [StoredRecipient]? {
         guard addresses.utf8.first == lineEnd, addresses.utf8.last == lineEnd else { return nil }

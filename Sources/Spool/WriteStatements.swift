@@ -22,6 +22,8 @@ final class WriteStatements {
     private let deleteDestination: RawStatement
     private let upsertAction: RawStatement
     private let probe: RawStatement
+    private let addToCount: RawStatement
+    private let forgetCount: RawStatement
     private var texts = RowTexts()
     /// Since the transaction began: messages accepted, less those that left.
     var messagesAdded = 0
@@ -98,6 +100,12 @@ final class WriteStatements {
             INSERT INTO meta (key, value) VALUES ('probes', 1)
             ON CONFLICT (key) DO UPDATE SET value = value + 1
             """)
+        addToCount = try prepare(
+            """
+            INSERT INTO meta (key, value) VALUES ('removed-' || ?1, ?2)
+            ON CONFLICT (key) DO UPDATE SET value = value + excluded.value
+            """)
+        forgetCount = try prepare("DELETE FROM meta WHERE key = 'removed-' || ?1")
         upsertAction = try prepare(
             """
             INSERT INTO actions (
@@ -127,12 +135,22 @@ final class WriteStatements {
                 try mark.bind(mask, at: 4)
                 try mark.run()
             }
-        case .removeAll(let ids, let state):
+        case .removeAll(let ids, let state, let action):
+            var removed = 0
             for id in ids {
                 try deleteDeliveryInState.bind(id.rawValue, at: 1)
                 try deleteDeliveryInState.bind(Int64(state.rawValue), at: 2)
-                if try deleteDeliveryInState.run() > 0 { try removeBodyIfLast(id.message) }
+                guard try deleteDeliveryInState.run() > 0 else { continue }
+                removed += 1
+                try removeBodyIfLast(id.message)
             }
+            guard let action, removed > 0 else { return }
+            try addToCount.bind(action, at: 1)
+            try addToCount.bind(removed, at: 2)
+            try addToCount.run()
+        case .forgetCount(let action):
+            try forgetCount.bind(action, at: 1)
+            try forgetCount.run()
         case .reschedule(let ids, let time):
             for id in ids {
                 try reschedule.bind(id.rawValue, at: 1)

@@ -9,6 +9,7 @@ import Synchronization
 final class HookedSpool: Spool {
     private struct State {
         var failsCommits = false
+        var beforeCommit: (@Sendable ([SpoolWrite]) -> Void)?
         var damagedDestination: Int64?
         var beforeBody: (@Sendable () -> Void)?
         var afterPage: (@Sendable () -> Void)?
@@ -22,10 +23,14 @@ final class HookedSpool: Spool {
     func failCommits(_ on: Bool) { state.withLock { $0.failsCommits = on } }
     /// The rows of one destination lie on a page that cannot be read any more.
     func damage(destination: Int64?) { state.withLock { $0.damagedDestination = destination } }
+    func beforeCommit(_ hook: (@Sendable ([SpoolWrite]) -> Void)?) {
+        state.withLock { $0.beforeCommit = hook }
+    }
     func beforeBody(_ hook: (@Sendable () -> Void)?) { state.withLock { $0.beforeBody = hook } }
     func afterPage(_ hook: (@Sendable () -> Void)?) { state.withLock { $0.afterPage = hook } }
 
     func commit(_ writes: [SpoolWrite]) throws(SpoolError) {
+        state.withLock { $0.beforeCommit }?(writes)
         if state.withLock({ $0.failsCommits }) {
             throw SpoolError(code: .cannotWrite, cause: "disk full", context: "commit")
         }
@@ -53,6 +58,9 @@ final class HookedSpool: Spool {
     func deliveries(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredDelivery] {
         try base.deliveries(ids)
     }
+    func figures(_ ids: [DeliveryID]) throws(SpoolError) -> [DeliveryFigures] {
+        try base.figures(ids)
+    }
     func states(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredState?] {
         try base.states(ids)
     }
@@ -64,7 +72,7 @@ final class HookedSpool: Spool {
     func messageCount() throws(SpoolError) -> Int { try base.messageCount() }
     func actionCount() throws(SpoolError) -> Int { try base.actionCount() }
     func page(_ query: DeliveryQuery) throws(SpoolError) -> DeliveryPage { try base.page(query) }
-    func select(_ query: DeliveryQuery) throws(SpoolError) -> [DeliveryID] {
+    func select(_ query: DeliveryQuery) throws(SpoolError) -> DeliverySet {
         try base.select(query)
     }
     func census(
@@ -78,5 +86,6 @@ final class HookedSpool: Spool {
         try base.actions(limit: limit, offset: offset)
     }
     func action(_ id: Int64) throws(SpoolError) -> ActionRecord? { try base.action(id) }
+    func removed(for action: Int64) throws(SpoolError) -> Int { try base.removed(for: action) }
     func close() { base.close() }
 }

@@ -128,7 +128,7 @@ final class Stage {
             case .enqueue(let entries):
                 ids += entries.filter { $0.destination == destination }.map(\.id)
             case .deliver(let entry, _) where entry.destination == destination: ids.append(entry.id)
-            case .withdraw(_, destination, let gone): ids.removeAll { gone.contains($0) }
+            case .withdraw(_, let gone): ids.removeAll { gone.contains($0) }
             default: break
             }
         }

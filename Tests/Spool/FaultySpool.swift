@@ -77,6 +77,9 @@ final class FaultySpool: Spool {
     func deliveries(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredDelivery] {
         try real.deliveries(ids)
     }
+    func figures(_ ids: [DeliveryID]) throws(SpoolError) -> [DeliveryFigures] {
+        try real.figures(ids)
+    }
     func states(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredState?] {
         try real.states(ids)
     }
@@ -88,7 +91,7 @@ final class FaultySpool: Spool {
     func messageCount() throws(SpoolError) -> Int { try real.messageCount() }
     func actionCount() throws(SpoolError) -> Int { try real.actionCount() }
     func page(_ query: DeliveryQuery) throws(SpoolError) -> DeliveryPage { try real.page(query) }
-    func select(_ query: DeliveryQuery) throws(SpoolError) -> [DeliveryID] {
+    func select(_ query: DeliveryQuery) throws(SpoolError) -> DeliverySet {
         try real.select(query)
     }
     func census(
@@ -102,5 +105,6 @@ final class FaultySpool: Spool {
         try real.actions(limit: limit, offset: offset)
     }
     func action(_ id: Int64) throws(SpoolError) -> ActionRecord? { try real.action(id) }
+    func removed(for action: Int64) throws(SpoolError) -> Int { try real.removed(for: action) }
     func close() { base?.close() }
 }

@@ -27,9 +27,9 @@ struct FilterSQLTests {
         _ filter: FilterExpression?, running: [DeliveryID] = [],
         matching: @escaping @Sendable (FilterComparison) -> [Int64] = { _ in [] }
     ) throws -> [DeliveryID] {
-        try spool.select(
-            DeliveryQuery(
-                filter: filter, now: noon, destinationsMatching: matching, running: { running }))
+        let query = DeliveryQuery(
+            filter: filter, now: noon, destinationsMatching: matching, running: { running })
+        return Array(try spool.select(query))
     }
 
     @Test func textOfAnyKindIsDataAndNeverSQL() throws {

@@ -246,7 +246,7 @@ struct SQLiteSpoolWriteTests {
         try spool.commit((1...3).map { .accept(message($0)) })
         try spool.commit([.mark([id(1), id(2)], from: [.queued], to: .purging, at: noon)])
         try spool.commit([.mark([id(2)], from: [.purging], to: .queued, at: nil)])
-        try spool.commit([.removeAll([id(1), id(2), id(3)], in: .purging)])
+        try spool.commit([.removeAll([id(1), id(2), id(3)], in: .purging, countedFor: 7)])
         #expect(try spool.ids() == [id(2), id(3)])
         #expect(try spool.body(of: MessageID(rawValue: 1)) == nil)
         #expect(try spool.body(of: MessageID(rawValue: 2)) != nil)

@@ -22,7 +22,7 @@ package enum Frame: Sendable {
     /// The answer to `fetch`; nil where the message has left the spool.
     case job(DeliveryID, destination: Int64, Job?)
     /// Purged or held: forget them; answered by `withdrawn`.
-    case withdraw(request: UInt64, destination: Int64, [DeliveryID])
+    case withdraw(request: UInt64, [DeliveryID])
     case pause(destination: Int64, until: UnixTime?, by: String, reason: String)
     case resume(destination: Int64)
     /// Make due now; an empty list means all of the destination.

@@ -69,11 +69,10 @@ extension Frame {
             v0.write(to: &buffer)
             destination.write(to: &buffer)
             v2.write(to: &buffer)
-        case .withdraw(let request, let destination, let v2):
+        case .withdraw(let request, let v1):
             Tag.withdraw.rawValue.write(to: &buffer)
             request.write(to: &buffer)
-            destination.write(to: &buffer)
-            v2.write(to: &buffer)
+            v1.write(to: &buffer)
         case .pause(let destination, let until, let by, let reason):
             Tag.pause.rawValue.write(to: &buffer)
             destination.write(to: &buffer)
@@ -173,8 +172,7 @@ extension Frame {
                 try Optional<Job>.read(from: &buffer))
         case .withdraw:
             self = .withdraw(
-                request: try UInt64.read(from: &buffer), destination: try Int64.read(from: &buffer),
-                try [DeliveryID].read(from: &buffer))
+                request: try UInt64.read(from: &buffer), try [DeliveryID].read(from: &buffer))
         case .pause:
             self = .pause(
                 destination: try Int64.read(from: &buffer),

@@ -1,13 +1,15 @@
 import Control
+import DequeModule
 import Mail
+import NIOCore
 import Scheduler
 import Spool
 
 /// A plan and exactly what it is bound to.
 struct BoundPlan {
     var plan: Plan
-    /// Ascending. For an action on deliveries.
-    var deliveries: [DeliveryID] = []
+    /// For an action on deliveries.
+    var deliveries = DeliverySet()
     /// For an action on destinations.
     var destinations: [Int64] = []
 }
@@ -32,7 +34,7 @@ struct ActionTable {
         /// can still be undone.
         var due: Instant
         var kind: ActionKind
-        var deliveries: [DeliveryID]
+        var deliveries: DeliverySet
         var reason: String
     }
 
@@ -42,8 +44,25 @@ struct ActionTable {
     struct Mark {
         var by: String
         var reason: String
-        /// Ascending.
-        var deliveries: [DeliveryID]
+        var deliveries: DeliverySet
+    }
+
+    /// Actions that are being carried out or undone.
+    var progress: [Int64: ActionProgress] = [:]
+    private var isTaken = false
+    private var waiting: Deque<EventLoopPromise<Void>> = []
+
+    /// What marks deliveries or takes marks back does so one after the other, so that what it has
+    /// read of them holds when it writes.
+    mutating func enter(_ promise: EventLoopPromise<Void>) {
+        if isTaken { return waiting.append(promise) }
+        isTaken = true
+        promise.succeed()
+    }
+
+    mutating func leave() {
+        guard let next = waiting.popFirst() else { return isTaken = false }
+        next.succeed()
     }
 
     mutating func remember(_ action: Int64, _ mark: Mark) {
@@ -55,9 +74,9 @@ struct ActionTable {
     }
 
     /// They are queued again.
-    mutating func unmark(_ released: Set<DeliveryID>) {
+    mutating func unmark(_ released: DeliverySet) {
         for (action, mark) in marks {
-            let left = mark.deliveries.filter { !released.contains($0) }
+            let left = mark.deliveries.subtracting(released)
             marks[action]?.deliveries = left
             if left.isEmpty { marks[action] = nil }
         }
@@ -65,7 +84,7 @@ struct ActionTable {
 
     /// The latest one on a delivery.
     func mark(on id: DeliveryID) -> Mark? {
-        marks.filter { $0.value.deliveries.hasSorted(id) }.max { $0.key < $1.key }?.value
+        marks.filter { $0.value.deliveries.contains(id) }.max { $0.key < $1.key }?.value
     }
 
     mutating func restore(lastAction: Int64) {
@@ -113,36 +132,5 @@ struct ActionTable {
         let due = doomed.filter { $0.value.due <= now }.sorted { $0.key < $1.key }
         for (id, _) in due { doomed[id] = nil }
         return due.map { ($0.key, $0.value) }
-    }
-}
-
-extension [DeliveryID] {
-    /// Whether a sorted array has it.
-    fileprivate func hasSorted(_ id: DeliveryID) -> Bool {
-        var (low, high) = (startIndex, endIndex)
-        while low < high {
-            let middle = (low + high) / 2
-            if self[middle] < id { low = middle + 1 } else { high = middle }
-        }
-        return low < endIndex && self[low] == id
-    }
-}
-
-/// What undo needs of an action, kept with it in the spool.
-struct ActionDetails: Codable {
-    var counts = Counts()
-    /// The deliveries that changed, by the state that they had before.
-    var queued: [Int64] = []
-    var held: [Int64] = []
-    var routing: [Int64] = []
-    var destinations: [PreviousDestination] = []
-    var workers: Int?
-
-    struct PreviousDestination: Codable {
-        var id: Int64
-        var pin: Int?
-        var pausedBy: String?
-        var pausedUntil: UnixTime?
-        var pauseReason: String
     }
 }

@@ -35,7 +35,7 @@ extension Dispatcher {
             bound, number: number, by: peer, counts: counts,
             state: touched > 0 || request.action == .workers ? .undoable : .done, undoUntil: nil,
             result: result)
-        finish(row, details, promise)
+        finish(row, row.record(details), promise)
     }
 
     /// False where there was nothing to do.
@@ -128,6 +128,7 @@ extension Dispatcher {
         let result =
             details.workers.map { "\(Counted.workers($0)) again" }
             ?? "\(Counted.destinations(counts.destinations)) as before"
-        finishUndo(old, details, counts: counts, result: result, by: peer, promise)
+        let row = undoneRow(old, counts: counts, result: result, by: peer)
+        finish(row, row.record(details), promise)
     }
 }

@@ -18,37 +18,79 @@ extension Dispatcher {
         }
     }
 
+    /// Deliveries that are destroyed in one transaction: few, as their texts go with them.
+    private static let destroyedTogether = 1000
+
     private func purgeDoomed(_ doomed: ActionTable.Doomed, action: Int64) {
-        readDoomed(doomed, of: action) { dispatcher, found in
-            let ids = found.deliveries.filter { $0.state == .purging }.map(\.id)
-            let result = "\(Counted.deliveries(ids.count)) deleted"
-            var writes: [SpoolWrite] = [.removeAll(ids, in: .purging)]
-            // In one transaction: after a crash between them nobody could say how many they were.
-            if let record = found.action?.ended(result) { writes.append(.action(record)) }
+        purge(doomed.deliveries.makeIterator(), of: doomed, action: action)
+    }
+
+    /// A part of what was purged is deleted, then the next, and mail is taken in between. How many
+    /// they were is counted with them: after a crash nobody could say.
+    private func purge(
+        _ rest: DeliverySet.Iterator, of doomed: ActionTable.Doomed, action: Int64
+    ) {
+        var rest = rest
+        let ids = rest.next(Self.destroyedTogether)
+        guard !ids.isEmpty else { return purged(doomed, action: action) }
+        readDoomed({ spool throws(SpoolError) in
+            try spool.figures(ids).filter { $0.state == .purging }
+        }) { [rest] dispatcher, found in
             FaultPoint.destroying.reached()
-            dispatcher.write(writes) { dispatcher in
-                FaultPoint.destroyed.reached()
-                dispatcher.destroyed(found.deliveries, action: action, result: result)
+            dispatcher.write(
+                [.removeAll(found.map(\.id), in: .purging, countedFor: action)], eagerly: true
+            ) { dispatcher in
+                for delivery in found {
+                    dispatcher.marked[delivery.id] = nil
+                    delivery.destination.flatMap { dispatcher.table[$0] }?.purging -= 1
+                }
+                dispatcher.purge(rest, of: doomed, action: action)
             }
         }
     }
 
+    private func purged(_ doomed: ActionTable.Doomed, action: Int64) {
+        FaultPoint.destroyed.reached()
+        let count = doomed.deliveries.count
+        readDoomed({ spool throws(SpoolError) in
+            // Here, as it is a thread that may block.
+            Memory.handBack(after: count)
+            let result = "\(Counted.deliveries(try spool.removed(for: action))) deleted"
+            return (result, try spool.action(action)?.ended(result))
+        }) { dispatcher, found in
+            let (result, record) = found
+            let writes = (record.map { [SpoolWrite.action($0)] } ?? []) + [.forgetCount(of: action)]
+            dispatcher.write(writes) { $0.destroyed(action: action, result: result) }
+        }
+    }
+
     private func bounceDoomed(_ doomed: ActionTable.Doomed, action: Int64) {
-        readDoomed(doomed, of: action) { dispatcher, found in
+        bounce(doomed.deliveries.makeIterator(), of: doomed, action: action, returned: 0)
+    }
+
+    /// A part of what is bounced is reported to the senders, then the next. What a crash leaves is
+    /// bounced by the next start, which looks at actions that have not ended.
+    private func bounce(
+        _ rest: DeliverySet.Iterator, of doomed: ActionTable.Doomed, action: Int64, returned: Int
+    ) {
+        var rest = rest
+        let ids = rest.next(Self.destroyedTogether)
+        guard !ids.isEmpty else { return bounced(action, returned) }
+        readDoomed({ spool throws(SpoolError) in
+            try spool.deliveries(ids).filter { $0.state == .bouncing }
+        }) { [rest] dispatcher, due in
             let now = dispatcher.clocks.wall()
             let reason = doomed.reason.isEmpty ? "" : ": \(SafeText(doomed.reason).text)"
-            let due = found.deliveries.filter { $0.state == .bouncing }
             var open = due.count + 1
-            // The action ends when all of them are on disk: what a crash leaves is bounced by the
-            // next start, which looks at actions that have not ended.
             let oneLess = { (dispatcher: Dispatcher) in
                 open -= 1
                 guard open == 0 else { return }
-                let result = "\(Counted.deliveries(due.count)) returned"
-                let record = found.action?.ended(result)
-                dispatcher.write(record.map { [.action($0)] } ?? []) {
-                    $0.destroyed(found.deliveries, action: action, result: result)
+                for delivery in due {
+                    dispatcher.marked[delivery.id] = nil
+                    delivery.destination.flatMap { dispatcher.table[$0] }?.purging -= 1
                 }
+                dispatcher.bounce(
+                    rest, of: doomed, action: action, returned: returned + due.count)
             }
             for delivery in due {
                 let failures = delivery.recipients.map {
@@ -66,37 +108,32 @@ extension Dispatcher {
         }
     }
 
-    private struct Found: Sendable {
-        var deliveries: [StoredDelivery]
-        var action: ActionRecord?
-    }
-
-    private func readDoomed(
-        _ doomed: ActionTable.Doomed, of action: Int64,
-        then: @escaping (Dispatcher, Found) -> Void
-    ) {
-        let work = NIOLoopBound(then, eventLoop: loop)
-        reader.read(on: loop) { spool throws(SpoolError) in
-            Found(
-                deliveries: try ActionRunner.read(doomed.deliveries, in: spool),
-                action: try spool.action(action))
-        } completion: { [handle = handle] result in
-            switch result {
-            case .success(let found): work.value(handle.value, found)
-            case .failure(let error):
-                handle.value.readFailed(error) {
-                    $0.readDoomed(doomed, of: action, then: work.value)
-                }
+    private func bounced(_ action: Int64, _ count: Int) {
+        let result = "\(Counted.deliveries(count)) returned"
+        readDoomed({ spool throws(SpoolError) in try spool.action(action)?.ended(result) }) {
+            dispatcher, record in
+            dispatcher.write(record.map { [.action($0)] } ?? []) {
+                $0.destroyed(action: action, result: result)
             }
         }
     }
 
-    private func destroyed(_ stored: [StoredDelivery], action: Int64, result: String) {
-        actions.forgetMark(of: action)
-        for delivery in stored {
-            marked[delivery.id] = nil
-            delivery.destination.flatMap { table[$0] }?.purging -= 1
+    private func readDoomed<Found: Sendable>(
+        _ body: @escaping @Sendable (any Spool) throws(SpoolError) -> Found,
+        then: @escaping (Dispatcher, Found) -> Void
+    ) {
+        let work = NIOLoopBound(then, eventLoop: loop)
+        reader.read(on: loop, body) { [handle = handle] result in
+            switch result {
+            case .success(let found): work.value(handle.value, found)
+            case .failure(let error):
+                handle.value.readFailed(error) { $0.readDoomed(body, then: work.value) }
+            }
         }
+    }
+
+    private func destroyed(action: Int64, result: String) {
+        actions.forgetMark(of: action)
         logger.notice("undo window over", metadata: ["action": "\(action)", "result": "\(result)"])
     }
 }
@@ -108,7 +145,7 @@ extension ActionRecord {
         record.state = ActionState.done.rawValue
         record.undoUntil = nil
         record.result += "; \(result)"
-        record.details = []
+        record.details = ActionDetails(counts: ActionDetails.counts(in: details)).encoded
         return record
     }
 }

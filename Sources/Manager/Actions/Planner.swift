@@ -22,7 +22,9 @@ struct Planner {
         let selected = try await select(request.selector)
         let now = try await dispatcher.run { $0.clocks.wall() }
         let tally = try await tally(selected, for: request.action, at: now)
-        let chosen = tally.chosen
+        let samples = try await reader.read { spool throws(SpoolError) in
+            try spool.deliveries(tally.samples)
+        }
         let drain = try await drain(tally, for: request.action)
         return try await dispatcher.run { dispatcher in
             let now = dispatcher.clocks.wall()
@@ -32,9 +34,9 @@ struct Planner {
                 effect: Self.effect(request, tally.counts, dispatcher))
             plan.notes = tally.notes + (drain?.notes ?? [])
             plan.oldestAt = tally.oldest
-            plan.samples = dispatcher.rows(of: tally.samples)
-            plan.topDomains = tally.domains.top(5)
-            plan.topSenders = tally.senders.top(5)
+            plan.samples = dispatcher.rows(of: samples)
+            plan.topDomains = tally.domains.safe.top(5)
+            plan.topSenders = tally.senders.safe.top(5)
             plan.drainSeconds = drain?.seconds
             plan.drainPerSecond = drain?.perSecond
             plan.drainSlowest = drain?.slowest
@@ -43,12 +45,12 @@ struct Planner {
                 plan.undoSeconds = Double(undo.purgeWindow.nanoseconds) / 1e9
                 plan.mustTypeCount = tally.counts.deliveries > undo.confirmAbove
             }
-            dispatcher.actions.keep(BoundPlan(plan: plan, deliveries: chosen), at: now)
+            dispatcher.actions.keep(BoundPlan(plan: plan, deliveries: tally.chosen), at: now)
             return plan
         }
     }
 
-    private func select(_ selector: Selector) async throws -> [DeliveryID] {
+    private func select(_ selector: Selector) async throws -> DeliverySet {
         var expression: FilterExpression?
         func or(_ other: FilterExpression) {
             expression = expression.map { .or($0, other) } ?? other
@@ -56,7 +58,8 @@ struct Planner {
         if let text = selector.filter {
             or(try Self.parse(text, fields: .messages))
         }
-        var ids: Set<DeliveryID> = []
+        var ids = DeliverySet()
+        var named: [DeliveryID] = []
         let destinations = try await self.destinations(of: selector)
         if !destinations.isEmpty, let field = FilterFields.messages["destination"] {
             // One comparison for all, however many they are: it is answered with their numbers.
@@ -65,22 +68,22 @@ struct Planner {
                 filter: .comparison(any), limit: 1,
                 now: try await dispatcher.run { $0.clocks.wall() }
             ) { _ in destinations }
-            ids.formUnion(
+            ids = ids.union(
                 try await reader.read { spool throws(SpoolError) in try spool.select(query) })
         }
         if let expression {
             let query = try await query(expression)
-            ids.formUnion(
+            ids = ids.union(
                 try await reader.read { spool throws(SpoolError) in try spool.select(query) })
         }
         for text in selector.messages {
             if let id = DeliveryID(text: text) {
-                ids.insert(id)
+                named.append(id)
             } else if let message = MessageID(text: text) {
                 let found = try await reader.read { spool throws(SpoolError) in
                     try spool.deliveries(of: message)
                 }
-                ids.formUnion(found.map(\.id))
+                named += found.map(\.id)
             } else {
                 throw APIError(
                     code: "bad-selector",
@@ -88,7 +91,7 @@ struct Planner {
                         "'\(SafeText(text).text)' is no message id; ids look like 1a2b or 1a2b.0")
             }
         }
-        return ids.sorted()
+        return ids.union(DeliverySet(named))
     }
 
     /// The destinations that a selector names or matches.
@@ -138,63 +141,23 @@ struct Planner {
         }
     }
 
-    private struct Tally: Sendable {
-        var chosen: [DeliveryID] = []
-        var counts = Counts()
-        var notes: [String] = []
-        var oldest: UnixTime?
-        var samples: [StoredDelivery] = []
-        var domains: [String: Int] = [:]
-        var senders: [String: Int] = [:]
-        var perDestination: [Int64: Int] = [:]
-        /// Of these: already due.
-        var due: [Int64: Int] = [:]
-    }
-
+    /// In parts, as others read from the spool too.
     private func tally(
-        _ ids: [DeliveryID], for action: ActionKind, at now: UnixTime
-    ) async throws -> Tally {
-        try await reader.read { spool throws(SpoolError) in
-            var tally = Tally()
-            var messages: Set<MessageID> = []
-            var skipped: [StoredState: Int] = [:]
-            for start in stride(from: 0, to: ids.count, by: 1000) {
-                let chunk = Array(ids[start..<min(start + 1000, ids.count)])
-                for stored in try spool.deliveries(chunk) {
-                    guard action.applies(to: stored.state) else {
-                        skipped[stored.state, default: 0] += 1
-                        continue
-                    }
-                    tally.chosen.append(stored.id)
-                    tally.counts.deliveries += 1
-                    tally.counts.recipients += stored.recipients.count
-                    if messages.insert(stored.id.message).inserted {
-                        tally.counts.messages += 1
-                        tally.counts.bytes += stored.message.size
-                    }
-                    tally.oldest = min(
-                        tally.oldest ?? stored.message.receivedAt, stored.message.receivedAt)
-                    tally.domains[SafeText(stored.domain).text, default: 0] += 1
-                    tally.senders[SafeText(stored.message.sender).text, default: 0] += 1
-                    if let destination = stored.destination {
-                        tally.perDestination[destination, default: 0] += 1
-                        if stored.state == .queued, stored.nextAttemptAt <= now {
-                            tally.due[destination, default: 0] += 1
-                        }
-                    }
-                    if tally.samples.count < 10 { tally.samples.append(stored) }
-                }
+        _ ids: DeliverySet, for action: ActionKind, at now: UnixTime
+    ) async throws -> PlanTally {
+        var tally = PlanTally()
+        var rest = ids.makeIterator()
+        while case let part = rest.next(ActionRunner.part), !part.isEmpty {
+            let figures = try await reader.read { spool throws(SpoolError) in
+                try spool.figures(part)
             }
-            tally.counts.destinations = tally.perDestination.count
-            tally.notes = skipped.sorted { $0.key.rawValue < $1.key.rawValue }.map {
-                "\($0.value) not touched: \($0.key.inWords)"
-            }
-            return tally
+            for delivery in figures { tally.add(delivery, for: action, at: now) }
         }
+        return tally
     }
 
     /// Together with what is due at the same destinations already.
-    private func drain(_ tally: Tally, for action: ActionKind) async throws -> PlannedDrain? {
+    private func drain(_ tally: PlanTally, for action: ActionKind) async throws -> PlannedDrain? {
         guard action == .retry || action == .release else { return nil }
         let inputs = try await dispatcher.run { dispatcher in
             let now = dispatcher.clocks.wall()
@@ -284,6 +247,11 @@ extension StoredState {
 }
 
 extension [String: Int] {
+    /// Without what could drive a terminal.
+    var safe: [String: Int] {
+        reduce(into: [:]) { $0[SafeText($1.key).text, default: 0] += $1.value }
+    }
+
     /// The largest counts, then by name.
     func top(_ count: Int) -> [NamedCount] {
         sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(count).map {

@@ -147,41 +147,54 @@ extension Dispatcher {
 
     /// A delivery is on disk and has a destination: its owner gets it, now or by a load.
     func arrived(
-        _ delivery: NewDelivery, of message: MessageRecord, body: ByteBuffer?,
-        attempts: Int = 0, in batch: EnqueueBatch? = nil
+        _ delivery: NewDelivery, of message: MessageRecord, body: ByteBuffer?, attempts: Int = 0
     ) {
-        guard let id = delivery.destination, let destination = table[id] else { return }
-        let isFirst = destination.queued == 0
-        destination.queued += 1
-        destination.lastActive = clocks.wall()
-        if destination.oldest == nil { destination.oldest = message.receivedAt }
-        switch destination.ownership {
-        case .surrendering:
-            return
-        case .loading where !destination.lateArrivals.contains(delivery.id):
-            return
-        case .none:
-            place(destination, empty: isFirst)
-            guard case .owned = destination.ownership else { return }
-        case .owned, .loading:
-            break
-        }
-        guard let worker = destination.ownership.worker, let link = links[worker] else { return }
+        guard let id = delivery.destination else { return }
         let entry = QueuedDelivery(
             id: delivery.id, destination: id, due: delivery.nextAttemptAt,
             received: message.receivedAt, attempts: attempts,
             size: message.size, senderHash: CRC32.checksum(message.sender.utf8),
             priority: message.priority)
+        guard let (destination, link) = takeIn(entry) else { return }
         // A destination with a long queue fetches bodies when their turn comes; sending them now
         // would only fill the worker's memory.
         if let body, destination.queued <= Self.eagerDeliveries {
             link.send(.deliver(entry, job(delivery, of: message, body: body)))
-        } else if let batch {
-            batch.add(entry, for: worker)
         } else {
             link.send(.enqueue([entry]))
         }
         FaultPoint.handed.reached()
+    }
+
+    /// A delivery is queued again; its owner gets it with the batch, or by a load.
+    func returned(_ entry: QueuedDelivery, in batch: EnqueueBatch) {
+        guard let (_, link) = takeIn(entry) else { return }
+        batch.add(entry, for: link.worker)
+        FaultPoint.handed.reached()
+    }
+
+    /// Counts what is queued. Returns where it has to be sent; nil: a load finds it.
+    private func takeIn(_ entry: QueuedDelivery) -> (Destination, WorkerLink)? {
+        guard let destination = table[entry.destination] else { return nil }
+        let isFirst = destination.queued == 0
+        destination.queued += 1
+        destination.lastActive = clocks.wall()
+        if destination.oldest == nil { destination.oldest = entry.received }
+        switch destination.ownership {
+        case .surrendering:
+            return nil
+        case .loading where !destination.lateArrivals.contains(entry.id):
+            return nil
+        case .none:
+            place(destination, empty: isFirst)
+            guard case .owned = destination.ownership else { return nil }
+        case .owned, .loading:
+            break
+        }
+        guard let worker = destination.ownership.worker, let link = links[worker] else {
+            return nil
+        }
+        return (destination, link)
     }
 
     /// Deliveries of one destination whose bodies may lie in the worker's memory.

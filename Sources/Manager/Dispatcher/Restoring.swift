@@ -76,18 +76,15 @@ extension Dispatcher {
             let kind = ActionKind(rawValue: record.kind), kind.actsOnDeliveries,
             let details = ActionDetails(decoding: record.details)
         else { return }
-        let ids = (details.queued + details.held + details.routing).sorted()
+        let ids = details.deliveries
         actions.remember(
             record.id,
-            ActionTable.Mark(
-                by: record.by, reason: record.reason,
-                deliveries: ids.map(DeliveryID.init(rawValue:))))
+            ActionTable.Mark(by: record.by, reason: record.reason, deliveries: ids))
         guard let until = record.undoUntil else { return }
         actions.doom(
             record.id,
             ActionTable.Doomed(
-                at: until, due: clocks.instant(of: until), kind: kind,
-                deliveries: ids.map(DeliveryID.init(rawValue:)),
+                at: until, due: clocks.instant(of: until), kind: kind, deliveries: ids,
                 reason: record.reason))
     }
 
@@ -228,14 +225,5 @@ extension Dispatcher {
         if case .none = destination.ownership { place(destination, empty: destination.queued == 0) }
         guard let worker = destination.ownership.worker else { return }
         links[worker]?.send(.trace(destination: id, on: on))
-    }
-}
-
-extension ActionDetails {
-    init?(decoding bytes: [UInt8]) {
-        guard let value = try? JSONDecoder().decode(Self.self, from: Data(bytes)) else {
-            return nil
-        }
-        self = value
     }
 }

@@ -123,18 +123,15 @@ extension Dispatcher {
     static let damageReply =
         "4.3.0 its text is damaged on disk: restore it from a backup, or purge it"
 
-    /// Tells the owner to forget deliveries; `done` gets those whose transaction is running.
+    /// Tells a worker to forget deliveries; `done` gets those whose transaction is running.
     func withdraw(
-        _ ids: [DeliveryID], of destination: Destination,
-        done: @escaping ([DeliveryID]) -> Void
+        _ ids: [DeliveryID], from worker: Int, done: @escaping ([DeliveryID]) -> Void
     ) {
-        guard let worker = destination.ownership.worker, let link = links[worker] else {
-            return done([])
-        }
+        guard let link = links[worker] else { return done([]) }
         let request = nextRequest
         nextRequest += 1
         withdrawals[request] = Withdrawal(worker: worker, done: done)
-        link.send(.withdraw(request: request, destination: destination.id, ids))
+        link.send(.withdraw(request: request, ids))
     }
 
     /// All that a dead worker had written is worked off; what it had is given to others.

@@ -86,7 +86,7 @@ extension ActionRow {
             id: String(record.id), action: ActionKind(rawValue: record.kind) ?? .retry,
             at: record.at, by: SafeText(record.by).text, reason: SafeText(record.reason).text,
             target: SafeText(record.target).text,
-            counts: ActionDetails(decoding: record.details)?.counts ?? Counts(),
+            counts: ActionDetails.counts(in: record.details),
             state: ActionState(rawValue: record.state) ?? .done, undoUntil: record.undoUntil,
             result: SafeText(record.result).text)
     }

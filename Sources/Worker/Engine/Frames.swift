@@ -30,8 +30,8 @@ extension Engine {
             enqueue(entry, at: now)
         case .job(let id, _, let job):
             fetched(id, job)
-        case .withdraw(let request, let destination, let ids):
-            withdraw(ids, of: destination, request: request, at: now)
+        case .withdraw(let request, let ids):
+            withdraw(ids, request: request, at: now)
         case .pause(let destination, let until, let by, let reason):
             scheduler.pause(
                 DestinationID(rawValue: destination), until: until.map(clocks.instant), by: by,
@@ -140,12 +140,10 @@ extension Engine {
         return max(retry.cap, retry.fullCap, retry.schedule?.max() ?? .zero)
     }
 
-    private func withdraw(
-        _ ids: [DeliveryID], of destination: Int64, request: UInt64, at now: Instant
-    ) {
+    private func withdraw(_ ids: [DeliveryID], request: UInt64, at now: Instant) {
         var running: [DeliveryID] = []
         for id in ids {
-            switch scheduler.withdraw(id, from: DestinationID(rawValue: destination), at: now) {
+            switch scheduler.withdraw(id, at: now) {
             case .running: running.append(id)
             case .removed: jobs.drop(id)
             case .unknown: break

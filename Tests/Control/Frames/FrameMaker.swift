@@ -19,7 +19,7 @@ struct FrameMaker {
             .enqueue(list { $0.queued() }),
             .deliver(queued(), job()),
             .job(delivery(), destination: int64(), Bool.random(using: &random) ? job() : nil),
-            .withdraw(request: number(), destination: int64(), list { $0.delivery() }),
+            .withdraw(request: number(), list { $0.delivery() }),
             .pause(destination: int64(), until: optional { $0.time() }, by: text(), reason: text()),
             .resume(destination: int64()),
             .retryNow(destination: int64(), list { $0.delivery() }),

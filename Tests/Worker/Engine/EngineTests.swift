@@ -210,7 +210,7 @@ import Testing
                     parts.engine.begin(start, at: now)
                 }
                 let ids = (1...2).map { DeliveryID(message: MessageID(rawValue: $0), ordinal: 0) }
-                parts.engine.received(.withdraw(request: 5, destination: 1, ids))
+                parts.engine.received(.withdraw(request: 5, ids))
                 guard case .withdrawn(5, let running)? = parts.manager.frames.last else {
                     Issue.record("no answer")
                     return

@@ -1,0 +1,336 @@
+import Control
+import Faults
+import Mail
+import NIOCore
+import Spool
+
+/// Carries out plans and undoes them. Every action is recorded with who, what, when, why and how
+/// many, in the same transaction as what it changes first.
+///
+/// However many deliveries it is about, they are read, written, and taken from their workers in
+/// parts, between which the loop and the writer do other work; and everything that grows with their
+/// number, but the part itself, is done on other threads.
+struct ActionRunner {
+    let dispatcher: DispatcherHandle
+    let reader: SpoolReader
+
+    /// Deliveries of a part: some ten milliseconds of the writer's time.
+    static let part = 2000
+
+    func apply(_ id: String, _ request: ApplyRequest, by peer: String) async throws -> ActionRow {
+        let taken = try await dispatcher.run { dispatcher throws -> (BoundPlan, Int64) in
+            let now = dispatcher.clocks.wall()
+            guard let known = dispatcher.actions.plan(id) else {
+                throw APIError(
+                    code: "no-such-plan",
+                    message:
+                        "plan \(SafeText(id).text) is unknown, applied, or older than 10 min; make a new one"
+                )
+            }
+            if known.plan.mustTypeCount, request.count != known.plan.counts.deliveries {
+                throw APIError(
+                    code: "count-required",
+                    message: "this plan touches \(known.plan.counts.deliveries) deliveries; "
+                        + "apply it with that count to confirm")
+            }
+            guard let bound = dispatcher.actions.take(id, at: now) else {
+                throw APIError(code: "plan-expired", message: "the plan is too old; make a new one")
+            }
+            return (bound, dispatcher.actions.newActionID())
+        }
+        var bound = taken.0
+        let number = taken.1
+        if let reason = request.reason { bound.plan.request.reason = reason }
+        guard bound.plan.request.action.actsOnDeliveries else {
+            return try await dispatcher.run { [bound] dispatcher, promise in
+                dispatcher.applyToDestinations(bound, number: number, by: peer, promise)
+            }
+        }
+        let count = bound.deliveries.count
+        defer { Memory.handBack(after: count) }
+        do {
+            let row = try await applyToDeliveries(bound, number: number, by: peer)
+            try await dispatcher.run { $0.ended(number) }
+            return row
+        } catch {
+            try await dispatcher.run { $0.ended(number) }
+            throw error
+        }
+    }
+
+    private func applyToDeliveries(
+        _ bound: BoundPlan, number: Int64, by peer: String
+    ) async throws -> ActionRow {
+        let changed =
+            bound.plan.request.action == .retry
+            ? try await change(bound, number: number, by: peer)
+            : try await inTurn { try await change(bound, number: number, by: peer) }
+        return try await conclude(bound, changed, number: number, by: peer)
+    }
+
+    /// One after the other, those that mark deliveries or take marks back.
+    private func inTurn<Value>(_ body: () async throws -> Value) async throws -> Value {
+        try await dispatcher.run { dispatcher, promise in dispatcher.actions.enter(promise) }
+        let result: Result<Value, any Error>
+        do { result = .success(try await body()) } catch { result = .failure(error) }
+        try await dispatcher.run { $0.actions.leave() }
+        return try result.get()
+    }
+
+    private func figures(_ ids: [DeliveryID]) async throws -> [DeliveryFigures] {
+        try await reader.read { spool throws(SpoolError) in try spool.figures(ids) }
+    }
+
+    // MARK: Apply
+
+    /// Returns what was changed, by the state before.
+    private func change(
+        _ bound: BoundPlan, number: Int64, by peer: String
+    ) async throws -> ActionDetails {
+        let action = bound.plan.request.action
+        var before = ActionDetails(counts: bound.plan.counts)
+        if action.marksDeliveries {
+            // Known in full before the first is marked: what a crash leaves half done can be undone.
+            var rest = bound.deliveries.makeIterator()
+            while case let ids = rest.next(Self.part), !ids.isEmpty {
+                before.add(try await figures(ids).filter { action.applies(to: $0.state) })
+            }
+        }
+        let deliveries = before.deliveries
+        let row = try await dispatcher.run { dispatcher in
+            dispatcher.begin(bound, number: number, by: peer, deliveries)
+        }
+        var head = [SpoolWrite.action(row.record(before))]
+        var changed = ActionDetails()
+        var hastened: [Int64: [DeliveryID]] = [:]
+        var rest = bound.deliveries.makeIterator()
+        while case let ids = rest.next(Self.part), !ids.isEmpty || !head.isEmpty {
+            let part = try await figures(ids).filter { action.applies(to: $0.state) }
+            if part.isEmpty, head.isEmpty { continue }
+            try await dispatcher.run { [head] dispatcher, promise in
+                dispatcher.change(part, of: number, alongside: head, promise)
+            }
+            head = []
+            changed.add(part)
+            guard action == .retry else { continue }
+            for delivery in part {
+                guard let destination = delivery.destination else { continue }
+                hastened[destination, default: []].append(delivery.id)
+            }
+        }
+        try await hasten(hastened)
+        try await dispatcher.run { $0.changed(number) }
+        return changed
+    }
+
+    private func hasten(_ deliveries: [Int64: [DeliveryID]]) async throws {
+        for (destination, ids) in deliveries {
+            for start in stride(from: 0, to: ids.count, by: Self.part) {
+                let part = Array(ids[start..<min(start + Self.part, ids.count)])
+                try await dispatcher.run { $0.retryNow(part, of: destination) }
+            }
+        }
+    }
+
+    /// Reports what the spool now says of what was changed.
+    private func conclude(
+        _ bound: BoundPlan, _ changed: ActionDetails, number: Int64, by peer: String
+    ) async throws -> ActionRow {
+        let action = bound.plan.request.action
+        let running = try await dispatcher.run { dispatcher, promise in
+            dispatcher.whenWithdrawn(number, promise)
+        }
+        var tally = ActionTally()
+        var rest = changed.deliveries.makeIterator()
+        while case let ids = rest.next(Self.part), !ids.isEmpty {
+            let found = try await figures(ids)
+            tally.present += found.count
+            for delivery in found where action.leaves(delivery.state) { tally.add(delivery) }
+        }
+        let row = try await dispatcher.run { [tally] dispatcher in
+            dispatcher.concluded(bound, tally, running: running, number: number, by: peer)
+        }
+        var details = action.marksDeliveries ? changed : ActionDetails()
+        details.counts = row.counts
+        return try await finish(row, details)
+    }
+
+    private func finish(_ row: ActionRow, _ details: ActionDetails) async throws -> ActionRow {
+        let record = row.record(details)
+        return try await dispatcher.run { dispatcher, promise in
+            dispatcher.finish(row, record, promise)
+        }
+    }
+
+    // MARK: Undo
+
+    func undo(_ text: String, by peer: String) async throws -> ActionRow {
+        guard let id = Int64(text) else {
+            throw APIError(code: "bad-request", message: "action ids are numbers")
+        }
+        guard let record = try await action(id) else {
+            throw APIError(code: "not-found", message: "there is no action \(id)")
+        }
+        try record.mustBeUndoable()
+        guard ActionKind(rawValue: record.kind)?.actsOnDeliveries == true else {
+            let details = try record.decodedDetails()
+            return try await dispatcher.run { dispatcher, promise in
+                dispatcher.undoDestinations(record, details, by: peer, promise)
+            }
+        }
+        return try await inTurn { try await undoMarks(of: id, by: peer) }
+    }
+
+    private func action(_ id: Int64) async throws -> ActionRecord? {
+        try await reader.read { spool throws(SpoolError) in try spool.action(id) }
+    }
+
+    private func undoMarks(of id: Int64, by peer: String) async throws -> ActionRow {
+        // Another undo may have had the turn before.
+        guard let record = try await action(id) else {
+            throw APIError(code: "not-found", message: "there is no action \(id)")
+        }
+        try record.mustBeUndoable()
+        let details = try record.decodedDetails()
+        let all = details.deliveries.count
+        defer { Memory.handBack(after: all) }
+        let doomed = try await dispatcher.run { try $0.beginUndo(of: record) }
+        var counts = Counts()
+        do {
+            var walk = UndoWalk(details)
+            // With the last of them: until then what is still marked can be undone, or ends.
+            var undone = record
+            undone.state = ActionState.undone.rawValue
+            undone.undoUntil = nil
+            undone.result = "undone by \(peer)"
+            var next = walk.next()
+            repeat {
+                let part = next
+                next = walk.next()
+                let tail = next == nil ? [SpoolWrite.action(undone)] : []
+                let back = try await takeBack(part, of: record, alongside: tail)
+                counts.deliveries += back.count
+                counts.recipients += back.reduce(0) { $0 + $1.recipients }
+            } while next != nil
+        } catch {
+            try await dispatcher.run { $0.undoFailed(of: id, doomed) }
+            throw error
+        }
+        let row = try await dispatcher.run { [counts] dispatcher in
+            dispatcher.undone(record, counts, gone: all - counts.deliveries, by: peer)
+        }
+        return try await finish(row, details)
+    }
+
+    /// What was released, purged or delivered since is not as the action left it, and stays as it
+    /// is. Returns what came back.
+    private func takeBack(
+        _ part: UndoWalk.Part?, of record: ActionRecord, alongside tail: [SpoolWrite]
+    ) async throws -> [DeliveryFigures] {
+        let marked = try await figures(part?.ids ?? []).filter { record.marks.contains($0.state) }
+        guard !marked.isEmpty || !tail.isEmpty else { return [] }
+        let state = part?.state ?? .queued
+        try await dispatcher.run { dispatcher, promise in
+            dispatcher.takeBack(marked, to: state, of: record, alongside: tail, promise)
+        }
+        // Again, as a transaction that ran until now may have changed it.
+        let back = try await figures(marked.map(\.id)).filter { !record.marks.contains($0.state) }
+        try await dispatcher.run { $0.cameBack(back, from: record) }
+        return back
+    }
+}
+
+/// The deliveries of an action in parts, each of one state before.
+private struct UndoWalk {
+    struct Part: Sendable {
+        var ids: [DeliveryID]
+        var state: StoredState
+    }
+
+    private var rest: [(DeliverySet.Iterator, StoredState)]
+
+    init(_ details: ActionDetails) {
+        // What has been routed meanwhile is queued; what has no destination yet is routed.
+        rest = [
+            (details.queued.makeIterator(), .queued), (details.held.makeIterator(), .held),
+            (details.routing.makeIterator(), .queued),
+        ]
+    }
+
+    mutating func next() -> Part? {
+        while !rest.isEmpty {
+            let ids = rest[0].0.next(ActionRunner.part)
+            if !ids.isEmpty { return Part(ids: ids, state: rest[0].1) }
+            rest.removeFirst()
+        }
+        return nil
+    }
+}
+
+/// What an action has changed, as the spool says afterwards.
+struct ActionTally: Sendable {
+    var counts = Counts()
+    /// Still in the queue, changed or not.
+    var present = 0
+    private var destinations: Set<Int64> = []
+    private var lastMessage: MessageID?
+
+    /// In the order of ids.
+    mutating func add(_ delivery: DeliveryFigures) {
+        counts.deliveries += 1
+        counts.recipients += delivery.recipients
+        counts.bytes += delivery.size
+        if let destination = delivery.destination, destinations.insert(destination).inserted {
+            counts.destinations += 1
+        }
+        if lastMessage != delivery.id.message { counts.messages += 1 }
+        lastMessage = delivery.id.message
+    }
+}
+
+extension ActionKind {
+    var marksDeliveries: Bool { self == .purge || self == .bounce || self == .hold }
+
+    /// Whether a delivery that is in this state after the action shows it.
+    fileprivate func leaves(_ state: StoredState) -> Bool {
+        switch self {
+        case .retry, .release: state == .queued || self == .release && state == .routing
+        case .hold: state == .held
+        case .purge: state == .purging
+        case .bounce: state == .bouncing
+        default: false
+        }
+    }
+}
+
+extension ActionRow {
+    func record(_ details: ActionDetails) -> ActionRecord {
+        ActionRecord(
+            id: Int64(id) ?? 0, kind: action.rawValue, at: at, by: by, reason: reason,
+            target: target, state: state.rawValue, undoUntil: undoUntil, result: result,
+            details: details.encoded)
+    }
+}
+
+extension ActionRecord {
+    /// The states that the action puts deliveries into.
+    var marks: Set<StoredState> {
+        kind == ActionKind.hold.rawValue ? [.held] : [.purging, .bouncing]
+    }
+
+    fileprivate func mustBeUndoable() throws(APIError) {
+        guard state == ActionState.undoable.rawValue else {
+            throw APIError(
+                code: "not-undoable",
+                message: "action \(id) (\(kind)) cannot be undone (any more): \(result)")
+        }
+    }
+
+    fileprivate func decodedDetails() throws(APIError) -> ActionDetails {
+        guard let details = ActionDetails(decoding: details) else {
+            throw APIError(
+                code: "not-undoable", message: "what action \(id) changed cannot be read")
+        }
+        return details
+    }
+}
