@@ -12,6 +12,7 @@ struct EventLoop {
     private var look: Look
     private let themes: ThemeFinder
     private let keepTheme: @Sendable (String) -> Void
+    private let keptFile: KeptFile?
     private let period: Duration
     private let start = ContinuousClock.now
     private static let frame = Duration.milliseconds(125)
@@ -29,14 +30,17 @@ struct EventLoop {
         look = Look(theme: theme, capabilities: terminal.capabilities)
         themes = configuration.themes
         keepTheme = configuration.keepTheme
+        keptFile = configuration.keptFile
         period = min(.seconds(1), max(.milliseconds(100), configuration.interval))
         model = Model(
             options: Model.Options(
                 interval: configuration.interval, readOnly: configuration.readOnly,
-                keymap: configuration.keymap, themes: configuration.themes.names()),
+                keymap: configuration.keymap, themes: configuration.themes.names(),
+                kept: configuration.kept),
             size: terminal.size, moment: Self.moment(since: start))
         model.query.filter = configuration.filter
         model.theme = theme.name
+        if let start = configuration.start { model.begin(with: start) }
     }
 
     mutating func run() -> Monitor.Ending {
@@ -98,6 +102,7 @@ struct EventLoop {
             case .quit: ending = ending ?? .quit
             case .theme(let name): show(theme: name)
             case .keepTheme(let name): keepTheme(name)
+            case .keep(let change): keep(change)
             case .repaint:
                 terminal.repaint()
                 isDirty = true
@@ -113,6 +118,16 @@ struct EventLoop {
         } catch {
             let first = error.problems.first.map { "\($0)" } ?? ""
             model.say(.failed, "theme \(safe(name)): \(safe(first))")
+        }
+        isDirty = true
+    }
+
+    private mutating func keep(_ change: KeptChoices.Change) {
+        do throws(SettingsError) {
+            try keptFile?.make(change)
+        } catch {
+            let first = error.problems.first.map { "\($0)" } ?? ""
+            model.say(.failed, "not kept for the next start: \(safe(first))")
         }
         isDirty = true
     }

@@ -10,6 +10,11 @@ package enum Monitor {
         package var themes: ThemeFinder
         /// Remembers the theme that the operator chose.
         package var keepTheme: @Sendable (String) -> Void
+        /// What was chosen in earlier runs, and where it is kept; nil: nowhere.
+        package var kept: KeptChoices
+        package var keptFile: KeptFile?
+        /// nil: the table of destinations.
+        package var start: StartPage?
         package var interval: Duration
         package var readOnly: Bool
         package var keymap: Keymap
@@ -31,6 +36,8 @@ package enum Monitor {
         package init(
             theme: Theme?, themes: ThemeFinder = ThemeFinder(folders: []),
             keepTheme: @escaping @Sendable (String) -> Void = { _ in },
+            kept: KeptChoices = KeptChoices(), keptFile: KeptFile? = nil,
+            start: StartPage? = nil,
             interval: Duration = .seconds(1), readOnly: Bool = false,
             keymap: Keymap = .standard, terminal: String, noColor: Bool = false,
             depth: ColorDepth? = nil,
@@ -40,6 +47,9 @@ package enum Monitor {
             self.theme = theme
             self.themes = themes
             self.keepTheme = keepTheme
+            self.kept = kept
+            self.keptFile = keptFile
+            self.start = start
             self.interval = interval
             self.readOnly = readOnly
             self.keymap = keymap
@@ -154,7 +164,7 @@ package enum Monitor {
         case .undo(let action):
             return .undone(await result { try await source.undo(action) })
         case .save(let file): return .saved(await onThread { file.write() })
-        case .quit, .repaint, .theme, .keepTheme, .stream: return nil
+        case .quit, .repaint, .theme, .keepTheme, .keep, .stream: return nil
         }
     }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Commands
 import Control
 import Filter
+import Monitor
 
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -30,16 +31,14 @@ struct Destinations: AsyncParsableCommand {
     @OptionGroup var json: JSONOption
 
     func run() async throws {
-        let query = try RowQuery(
-            filter: rows.filter, sort: rows.sort ?? "-queued", limit: rows.limit,
-            fields: .destinations)
+        let query = try rows.query(.destinations, order: "-queued")
         let page = try await connection.client.destinations(
             filter: query.filter, sort: query.sort, descending: query.descending,
             limit: query.limit)
         try Console.standard().print(
             page, "destination", isFiltered: query.filter != nil, json: json.isWanted
         ) {
-            Table.destinations(page.rows, now: page.at)
+            try Table.destinations(page.rows, now: page.at).choosing(rows.columns)
         }
     }
 }
@@ -53,15 +52,14 @@ struct Messages: AsyncParsableCommand {
     @OptionGroup var json: JSONOption
 
     func run() async throws {
-        let query = try RowQuery(
-            filter: rows.filter, sort: rows.sort ?? "-age", limit: rows.limit, fields: .messages)
+        let query = try rows.query(.messages, order: "-age")
         let page = try await connection.client.messages(
             filter: query.filter, sort: query.sort, descending: query.descending,
             limit: query.limit)
         try Console.standard().print(
             page, "delivery", isFiltered: query.filter != nil, json: json.isWanted
         ) {
-            Table.messages(page.rows, now: page.at)
+            try Table.messages(page.rows, now: page.at).choosing(rows.columns)
         }
     }
 }
@@ -130,7 +128,8 @@ extension Console {
     /// A page as a document, or as a table with what is missing said beside it. A filter that
     /// nothing matches is a failure: a script can ask whether there is any such mail.
     func print<Row>(
-        _ page: Page<Row>, _ noun: String, isFiltered: Bool = false, json: Bool, table: () -> Table
+        _ page: Page<Row>, _ noun: String, isFiltered: Bool = false, json: Bool,
+        table: () throws -> Table
     ) throws {
         if json { try print(json: page) }
         guard !page.rows.isEmpty else {
@@ -140,7 +139,7 @@ extension Console {
             return
         }
         if json { return }
-        print(table())
+        try print(table())
         let left = page.total - page.offset - page.rows.count
         if left > 0 {
             warn("\(Format.count(left)) more; --limit shows them")

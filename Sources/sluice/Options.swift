@@ -1,6 +1,9 @@
 import ArgumentParser
 import Commands
 import Control
+import Mail
+import Monitor
+import Settings
 
 /// Where the daemon is.
 struct ConnectionOptions: ParsableArguments {
@@ -37,4 +40,87 @@ struct RowOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("At most this many rows.", valueName: "n"))
     var limit = 100
+
+    @Option(
+        help: ArgumentHelp(
+            "Only these columns, in this order, as in state,id,why.", valueName: "names"))
+    var columns: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The filter and the order of a view that was saved in the monitor.", valueName: "name"))
+    var view: String?
+
+    func validate() throws {
+        if view != nil, filter != nil {
+            throw ValidationError("--view and --filter exclude each other")
+        }
+    }
+
+    /// What to ask for; a view says what no option says.
+    func query(_ rows: ViewRows, order: String) throws -> RowQuery {
+        let view = try view.map { try SavedView.named($0, of: rows) }
+        return try RowQuery(
+            filter: view?.filter ?? filter, sort: sort ?? view?.order ?? order, limit: limit,
+            fields: rows.fields)
+    }
+}
+
+extension SavedView {
+    /// The one that whoever runs this has saved under a name.
+    static func named(_ name: String, of rows: ViewRows? = nil) throws -> SavedView {
+        let kept = try KeptChoices.operators()
+        guard let view = kept.view(named: name) else {
+            let known = kept.views.map(\.name).joined(separator: ", ")
+            throw CommandFailure.usage(
+                "there is no view '\(name)'; "
+                    + (known.isEmpty
+                        ? "none is saved yet (V in the monitor)" : "there are \(known)"))
+        }
+        if let rows, view.rows != rows {
+            throw CommandFailure.usage(
+                "view '\(name)' is one of \(view.rows.rawValue): sluice \(view.rows.rawValue) "
+                    + "--view shows it")
+        }
+        return view
+    }
+}
+
+extension KeptChoices {
+    /// What whoever runs this has chosen.
+    static func operators() throws -> KeptChoices {
+        do throws(SettingsError) {
+            return try KeptFile(environment: Console.environment)?.read() ?? KeptChoices()
+        } catch {
+            throw CommandFailure.usage("\(error)")
+        }
+    }
+}
+
+struct Views: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "The views that were saved in the monitor: filters under a name.",
+        discussion: """
+            They lie in ~/.config/sluice/monitor.toml; see docs/monitor.md. What is wrong with the \
+            file is said with its line. Exit status: 0 nothing is, 2 something is.
+            """)
+
+    func run() throws {
+        let console = Console.standard()
+        let views = try KeptChoices.operators().views
+        if views.isEmpty { return console.warn("no view is saved yet") }
+        console.print(
+            Table(
+                columns: [
+                    Table.Column("NAME", priority: 4), Table.Column("ROWS", priority: 2),
+                    Table.Column("SORT", priority: 1),
+                    Table.Column("FILTER", priority: 3, minimum: 16),
+                ],
+                rows: views.map { view in
+                    [
+                        SafeText(view.name).text, view.rows.rawValue, view.order ?? "",
+                        SafeText(view.filter).text,
+                    ]
+                }))
+    }
 }

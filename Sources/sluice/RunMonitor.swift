@@ -1,6 +1,7 @@
 import Commands
 package import Control
 import Glibc
+import Mail
 package import Monitor
 import Settings
 import Terminal
@@ -13,6 +14,11 @@ struct MonitorOptions: Sendable {
     var isReadOnly: Bool
     var usesMouse = true
     var interval: Duration
+    /// nil: the table of destinations, with the totals.
+    var page: PageKind?
+    /// The destination or message that the page is about.
+    var subject: String?
+    var view: SavedView?
 }
 
 extension ControlClient: MonitorSource {
@@ -32,6 +38,10 @@ extension ControlClient: MonitorSource {
 func runMonitor(_ options: MonitorOptions) async throws -> Int32 {
     let console = Console.standard()
     let client = ControlClient(socket: options.socket)
+    if options.page != nil || options.view != nil, options.mode != nil || !console.isInteractive {
+        try await PageText(client: client, console: console, options: options).run()
+        return ExitStatus.done
+    }
     switch options.mode {
     case .once: Overview.print(try await Overview.read(client), console)
     case .json: try console.print(json: try await Overview.read(client))
@@ -49,11 +59,15 @@ private func show(
     let finder = ThemeFinder.standard
     let theme = try theme(options, finder, console)
     let keymap = try Keymap.operators()
+    let start = try await startPage(client, options)
+    let kept = try KeptChoices.operators()
     do throws(TerminalError) {
         let ending = try await Monitor.run(
             configuration: Monitor.Configuration(
                 theme: theme, themes: finder,
                 keepTheme: { ChosenTheme.keep($0, environment: Console.environment) },
+                kept: kept,
+                keptFile: KeptFile(environment: Console.environment), start: start,
                 interval: options.interval, readOnly: options.isReadOnly,
                 keymap: keymap,
                 terminal: environment("TERM") ?? "",
@@ -71,6 +85,24 @@ private func show(
         try await follow(client, every: options.interval, console)
         return ExitStatus.done
     }
+}
+
+/// The page to begin with; nil: the table of destinations.
+private func startPage(
+    _ client: ControlClient, _ options: MonitorOptions
+) async throws -> StartPage? {
+    if let view = options.view { return .view(view) }
+    guard let page = options.page else { return nil }
+    guard let subject = options.subject else { return .page(page) }
+    if page == .message {
+        guard let message = try await Commands.Target.message(subject, client) else {
+            throw CommandFailure.refused("there is no message '\(SafeText(subject))'")
+        }
+        return .message(message.detail.id)
+    }
+    let row = try await Commands.Target.destination(subject, client)
+    return page == .trace
+        ? .trace(id: row.id, name: row.name) : .destination(id: row.id, name: row.name)
 }
 
 /// The one that was asked for, or chosen before; nil: whichever suits the terminal.

@@ -18,7 +18,8 @@ struct Sluice: AsyncParsableCommand {
         version: "sluice \(ProgramVersion.current)",
         subcommands: [
             Top.self, StatusCommand.self, Destinations.self, Messages.self, Workers.self,
-            Actions.self, Ages.self, ScheduleCommand.self, Show.self, Events.self, Trace.self,
+            Actions.self, Views.self, Ages.self, ScheduleCommand.self, Show.self, Events.self,
+            Trace.self,
             Retry.self, Purge.self, Hold.self,
             Release.self, Bounce.self, Pause.self, Resume.self, Reassign.self, Undo.self,
             Reload.self, Backup.self, Send.self, ThemeCommand.self, KeysCommand.self,

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Commands
+import Monitor
 
 /// How the monitor shows what it shows.
 enum MonitorMode: String, EnumerableFlag {
@@ -25,6 +26,22 @@ struct Top: AsyncParsableCommand {
     @Flag(exclusivity: .exclusive)
     var mode: MonitorMode?
 
+    @Option(
+        help: ArgumentHelp(
+            "The page, by name: destinations, destination, queue, message, backoff, ages, "
+                + "workers, events, trace or actions.", valueName: "page"))
+    var page: PageKind?
+
+    @Option(
+        name: .customLong("of"),
+        help: ArgumentHelp(
+            "What the page is about: a destination, or the id of a message.", valueName: "what"))
+    var subject: String?
+
+    @Option(
+        help: ArgumentHelp("Begin with a view that was saved.", valueName: "name"))
+    var view: String?
+
     @Flag(help: "Offer no actions.")
     var readOnly = false
 
@@ -38,14 +55,26 @@ struct Top: AsyncParsableCommand {
         guard (0.1...3600).contains(interval) else {
             throw ValidationError("--interval must be between 0.1 and 3600 seconds")
         }
+        let page = page ?? .destinations
+        guard page.isAboutOne == (subject != nil) else {
+            throw ValidationError(
+                page.isAboutOne
+                    ? "--page \(page.rawValue) needs --of: which one?"
+                    : "--of is for the pages destination, message and trace")
+        }
+        if view != nil, self.page != nil {
+            throw ValidationError("--view and --page exclude each other")
+        }
     }
 
     func run() async throws {
         let status = try await runMonitor(
             MonitorOptions(
                 socket: connection.path, theme: theme, mode: mode, isReadOnly: readOnly,
-                usesMouse: mouse,
-                interval: .seconds(interval)))
+                usesMouse: mouse, interval: .seconds(interval), page: page, subject: subject,
+                view: try view.map { try SavedView.named($0) }))
         if status != ExitStatus.done { throw ExitCode(status) }
     }
 }
+
+extension PageKind: ExpressibleByArgument {}

@@ -29,6 +29,28 @@ package struct Table: Sendable {
         self.rows = rows
     }
 
+    /// Only these columns, in this order. Their names are the titles, in any case, with "-" for a
+    /// blank; commas stand between them.
+    package func choosing(_ list: String?) throws(CommandFailure) -> Table {
+        guard let list else { return self }
+        func name(_ column: Column) -> String {
+            column.title.lowercased().split(separator: " ").joined(separator: "-")
+        }
+        var chosen: [Int] = []
+        for part in list.split(separator: ",") {
+            let wanted = part.lowercased().filter { $0 != " " }
+            guard let index = columns.firstIndex(where: { name($0) == wanted }) else {
+                throw .usage(
+                    "--columns: there is no column '\(wanted)'; there are "
+                        + columns.map(name).joined(separator: ","))
+            }
+            if !chosen.contains(index) { chosen.append(index) }
+        }
+        guard !chosen.isEmpty else { throw .usage("--columns: name one column at least") }
+        return Table(
+            columns: chosen.map { columns[$0] }, rows: rows.map { row in chosen.map { row[$0] } })
+    }
+
     private static let gap = 2
 
     /// The lines, the titles first, none longer than `width` columns; nil for as long as need be.

@@ -32,6 +32,11 @@ extension DestinationRow {
         case "rate": rate.map { .number($0) }
         case "failures": .number(Double(failures))
         case "attempts": .number(Double(attempts))
+        case "out": .number(deliveredPerSecond)
+        case "delivered": .number(Double(delivered))
+        case "deferred": .number(Double(deferred))
+        case "bounced": .number(Double(bounced))
+        case "exchanger": .list(exchangers)
         case "age": oldestAt.map { .number(now.seconds - $0.seconds) }
         case "next": nextAttemptAt.map { .number($0.seconds - now.seconds) }
         case "code": lastReply.flatMap { Int($0.prefix(3)) }.map { .number(Double($0)) }

@@ -7,7 +7,7 @@ package struct Command: Sendable {
     package enum ID: String, CaseIterable, Hashable, Sendable {
         case help, commands, quit, cancel, redraw
         case up, down, pageUp, pageDown, first, last, open
-        case filter, sort, invert, freeze, theme
+        case filter, sort, invert, freeze, theme, columns, views
         case tag, tagRange, tagAll, untag
         case retry, hold, release, pause, resume, reassign, bounce, purge, undo
         case showDestinations, showDestination, showQueue, showMessage, showBackoff, showAges
@@ -154,6 +154,16 @@ package struct Command: Sendable {
             .sort, ["S"], "sort", "choose what the rows are sorted by", .look, rank: 10,
             availability: sorts),
         Command(.invert, ["I"], "invert", "turn the order round", .look, availability: sorts),
+        Command(
+            .columns, ["c"], "columns", "choose the columns of the table, and their order", .look,
+            rank: 18,
+            availability: {
+                $0.page.chosenTable == nil
+                    ? .elsewhere("the columns of this page cannot be chosen") : .yes
+            }),
+        Command(
+            .views, ["V"], "views", "saved filters: show one, save the present one, delete", .look,
+            rank: 17),
         Command(
             .freeze, ["z"], "freeze", "stop the screen, or let it go on", .look, rank: 11),
         Command(

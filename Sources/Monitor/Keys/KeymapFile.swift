@@ -37,8 +37,7 @@ package enum ChosenTheme {
     /// Best effort: without a place for it the choice lasts as long as the monitor.
     package static func keep(_ name: String, environment: (String) -> String?) {
         guard let folder = UserFolder.path(environment: environment) else { return }
-        if let slash = folder.lastIndex(of: "/") { mkdir(String(folder[..<slash]), 0o755) }
-        mkdir(folder, 0o755)
+        UserFolder.make(for: folder + file)
         let partial = folder + file + ".partial"
         guard let stream = fopen(partial, "w") else { return }
         let isWritten = fputs(name + "\n", stream) >= 0

@@ -98,6 +98,8 @@ package enum Effect: Sendable {
     case theme(String)
     /// Start with it from now on.
     case keepTheme(String)
+    /// Write what was chosen down, for the next start.
+    case keep(KeptChoices.Change)
     /// Follow this and nothing else; nil: nothing.
     case stream(StreamRequest?)
     /// Write a new file, readable to its owner only.

@@ -21,10 +21,3 @@ package struct Menu: Sendable {
     package let choices: [Choice]
     package var selected: Int
 }
-
-/// The filter while it is typed.
-package struct FilterPrompt: Sendable {
-    package var field: TextField
-    /// nil: nothing is wrong so far.
-    package var failure: Failure?
-}

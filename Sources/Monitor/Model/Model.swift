@@ -11,11 +11,14 @@ package struct Model: Sendable {
         package var keymap: Keymap
         /// The names that there are to choose from.
         package var themes: [String]
+        /// What was chosen in earlier runs.
+        package var kept: KeptChoices
 
         package init(
             interval: Duration = .seconds(1), readOnly: Bool = false, keymap: Keymap = .standard,
-            themes: [String] = []
+            themes: [String] = [], kept: KeptChoices = KeptChoices()
         ) {
+            self.kept = kept
             self.interval = interval
             self.readOnly = readOnly
             self.keymap = keymap
@@ -36,6 +39,8 @@ package struct Model: Sendable {
         case menu(Menu)
         case palette(Palette)
         case filter(FilterPrompt)
+        case columns(ColumnChooser)
+        case views(ViewMenu)
         case preview(Preview)
     }
 
@@ -58,6 +63,9 @@ package struct Model: Sendable {
     package var receivedAt: Duration?
     package var daemonAt: UnixTime?
     package var frozenAt: Duration?
+
+    /// Columns, orders and views, as they are chosen now.
+    package internal(set) var kept: KeptChoices
 
     var pages = PageStack()
     package var overlay: Overlay?
@@ -88,6 +96,8 @@ package struct Model: Sendable {
         self.options = options
         self.size = size
         self.moment = moment
+        kept = options.kept
+        page = arranged(page)
     }
 }
 

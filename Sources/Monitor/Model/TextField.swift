@@ -62,6 +62,14 @@ package struct TextField: Hashable, Sendable {
         return true
     }
 
+    /// Puts a text in the place of some characters; the cursor is behind it.
+    package mutating func replace(_ range: Range<Int>, with text: String) {
+        let range = range.clamped(to: 0..<characters.count)
+        characters.removeSubrange(range)
+        cursor = range.lowerBound
+        insert(text)
+    }
+
     package mutating func move(to position: Int) {
         cursor = min(max(0, position), characters.count)
     }

@@ -1,8 +1,7 @@
 import Control
-import Filter
 import Terminal
 
-/// Menus and the filter prompt.
+/// Menus.
 extension Model {
     mutating func openSortMenu() {
         let choices = page.sorts.map { Menu.Choice.sort($0.name) }
@@ -95,7 +94,7 @@ extension Model {
             query.sort = name
             query.descending = sort.startsDescending
         }
-        return queryChanged()
+        return keepSort() + queryChanged()
     }
 
     private mutating func choose(_ menu: Menu) -> [Effect] {
@@ -106,50 +105,6 @@ extension Model {
         case (.theme(let name), _):
             return wear(name) + [.keepTheme(name)]
         case (.worker, _): return []
-        }
-    }
-
-    // MARK: Filter
-
-    mutating func handle(_ key: Key, _ prompt: FilterPrompt) -> [Effect] {
-        var prompt = prompt
-        switch key {
-        case .escape, .control("c"):
-            overlay = nil
-            return []
-        case .enter: return accept(prompt)
-        default:
-            guard prompt.field.edit(key) else { return [] }
-            prompt.failure = check(prompt.field.text)
-            overlay = .filter(prompt)
-            return []
-        }
-    }
-
-    private mutating func accept(_ prompt: FilterPrompt) -> [Effect] {
-        let text = prompt.field.text
-        let isEmpty = text.allSatisfy { $0 == " " }
-        if !isEmpty, let failure = check(text) {
-            var prompt = prompt
-            prompt.failure = failure
-            if let position = failure.position { prompt.field.move(to: position) }
-            overlay = .filter(prompt)
-            return []
-        }
-        overlay = nil
-        let filter = isEmpty ? nil : text
-        if filter == query.filter { return [] }
-        query.filter = filter
-        return queryChanged()
-    }
-
-    private func check(_ text: String) -> Failure? {
-        guard let fields = page.fields, !text.allSatisfy({ $0 == " " }) else { return nil }
-        do {
-            _ = try FilterExpression.parse(text, fields: fields)
-            return nil
-        } catch {
-            return Failure(code: "bad-filter", message: error.message, position: error.position)
         }
     }
 }

@@ -47,6 +47,8 @@ extension Model {
         case .palette(let palette)?: return handle(key, palette)
         case .filter(let prompt)?: return handle(key, prompt)
         case .preview(let preview)?: return handle(key, preview)
+        case .columns(let chooser)?: return handle(key, chooser)
+        case .views(let menu)?: return handle(key, menu)
         case nil: break
         }
         switch key {
@@ -94,11 +96,13 @@ extension Model {
         case .last: return move(by: .max / 2)
         case .open: return open()
         case .filter:
-            overlay = .filter(FilterPrompt(field: TextField(query.filter ?? "")))
+            openFilterPrompt()
         case .sort: openSortMenu()
         case .invert:
             query.descending.toggle()
-            return queryChanged()
+            return keepSort() + queryChanged()
+        case .columns: openColumnChooser()
+        case .views: openViewMenu()
         case .freeze: return freeze()
         case .tag: return tag()
         case .tagRange: startRange()

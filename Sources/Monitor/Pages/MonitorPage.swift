@@ -41,6 +41,12 @@ protocol MonitorPage: Sendable {
     var shownQuery: Query? { get }
     var fields: FilterFields? { get }
     var sorts: [SortChoice] { get }
+    /// Whose columns and order the operator chooses here; nil: there is no such choice.
+    var chosenTable: ChosenTable? { get }
+    /// What a view that is saved here is about; nil: its filter cannot be saved.
+    var viewRows: ViewRows? { get }
+    /// What the rows that are known have in a field of the filter language.
+    func values(of field: String, in model: Model) -> [String]
     /// The operator changed the query.
     mutating func queryChanged()
 
@@ -143,6 +149,9 @@ extension MonitorPage {
     var shownQuery: Query? { nil }
     var fields: FilterFields? { nil }
     var sorts: [SortChoice] { [] }
+    var chosenTable: ChosenTable? { nil }
+    var viewRows: ViewRows? { nil }
+    func values(of field: String, in model: Model) -> [String] { [] }
     mutating func queryChanged() {}
     var target: Target? { nil }
     var hasRows: Bool { false }

@@ -38,7 +38,7 @@ package enum PageKind: String, CaseIterable, Hashable, Sendable {
 
     /// About one thing that has to be chosen first: it lies on top of the page where that was
     /// chosen. The others lie on the table of destinations.
-    var isAboutOne: Bool {
+    package var isAboutOne: Bool {
         switch self {
         case .destinations, .queue, .backoff, .ages, .workers, .events, .actions: false
         case .destination, .message, .trace: true

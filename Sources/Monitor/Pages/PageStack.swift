@@ -96,7 +96,7 @@ extension Model {
         if !kind.isAboutOne { pages.popToRoot() }
         switch kind {
         case .destinations: break
-        case .queue: pages.push(QueuePage())
+        case .queue: pages.push(arranged(QueuePage()))
         case .backoff: pages.push(BackoffPage())
         case .ages: pages.push(AgesPage())
         case .workers:
@@ -132,7 +132,7 @@ extension Model {
 
     mutating func open() -> [Effect] {
         guard let page = page.opened(in: self) else { return [] }
-        pages.push(page)
+        pages.push(arranged(page))
         return fetchNow()
     }
 }

@@ -98,7 +98,8 @@ extension Painter {
             parts.append([Span("inverted", .dim)])
         }
         if let filter = query.filter {
-            parts.insert([Span("/ ", .key), Span(safe(filter), .strong)], at: 0)
+            let name: Line = model.currentView.map { [Span("\(safe($0.name)): ", .tag)] } ?? []
+            parts.insert([Span("/ ", .key)] + name + [Span(safe(filter), .strong)], at: 0)
         }
         return parts
     }
@@ -153,35 +154,7 @@ extension Painter {
         }
     }
 
-    // MARK: The filter prompt
-
-    mutating func drawPrompt(_ prompt: FilterPrompt) {
-        let ground = look.theme.ground(look.capabilities.depth)
-        let row =
-            layout.statusRow ?? (layout.strip.rows > 0 ? layout.strip.row : grid.size.rows - 1)
-        let width = grid.size.columns
-        grid.clear(line(row), ground)
-        put("/", .key, row: row, column: 1, width: 1)
-        drawField(
-            prompt.field, row: row, column: 3, width: width - 4,
-            wrong: prompt.failure?.position, isFocused: true)
-        guard let hintRow = layout.hintRow, hintRow != row else { return }
-        grid.clear(line(hintRow), ground)
-        if let failure = prompt.failure {
-            let place: Label = failure.position.map { "at \($0 + 1): " } ?? ""
-            put(
-                "\(place)\(safe(failure.message))", .bad, row: hintRow, column: 1,
-                width: width - 2)
-        } else {
-            let hints: [Line] = [
-                [Span("Enter", .key), Span(" applies", .dim)],
-                [Span("Esc", .key), Span(" cancels", .dim)],
-                [Span("state = backoff and age > 1h", .dim)],
-                [Span("queued > 100 or tokens = 0", .dim)],
-            ]
-            put(hints.fitted(width - 2), row: hintRow, column: 1, width: width - 2)
-        }
-    }
+    // MARK: Fields
 
     /// A line that is edited; the part around the cursor where it is too long.
     mutating func drawField(

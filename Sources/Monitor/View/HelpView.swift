@@ -78,6 +78,11 @@ extension Painter {
         return line
     }
 
+    /// How a page that was stopped goes on.
+    var followHint: Label {
+        model.options.keymap.label(of: .last).map { ": \($0) follows again" } ?? ""
+    }
+
     mutating func drawHelp(scroll: Int) {
         let all = HelpText.lines(model, glyphs: glyphs)
         let rect = centered(rows: all.count + 2, columns: 76)

@@ -18,19 +18,7 @@ extension Painter {
                 Span("Enter", .key), Span(" takes  ", .dim), Span("Esc", .key),
                 Span(" cancels", .dim),
             ])
-        guard inside.rows > 0 else { return }
-        let start = max(0, min(menu.selected - inside.rows / 2, lines.count - inside.rows))
-        for (index, line) in lines.dropFirst(start).prefix(inside.rows).enumerated() {
-            let row = inside.row + index
-            put(line, row: row, column: inside.column + 2, width: inside.columns - 2)
-            mark(.choice(start + index), row: row, column: inside.column, width: inside.columns)
-            if start + index == menu.selected {
-                put(glyphs.cursor, .tag, row: row, column: inside.column, width: 1)
-                grid.tint(
-                    Rect(row: row, column: inside.column, rows: 1, columns: inside.columns),
-                    ink(.selection))
-            }
-        }
+        drawChoices(lines, selected: menu.selected, inside)
     }
 
     private func line(_ choice: Menu.Choice) -> Line {

@@ -1,29 +1,93 @@
 import Terminal
 
+extension PageKind {
+    /// Where there is no room for the title.
+    var shortTitle: Label {
+        switch self {
+        case .destinations: "Dests"
+        case .destination: "Dest"
+        case .message: "Msg"
+        case .workers: "Work"
+        case .actions: "Acts"
+        default: title
+        }
+    }
+
+    /// Which get a name first where not all can have one.
+    fileprivate static let byUse: [PageKind] = [
+        .destinations, .queue, .backoff, .workers, .events, .ages, .actions, .destination, .message,
+        .trace,
+    ]
+}
+
 extension Painter {
-    /// Where the page lies, and the digits that show others.
+    /// Where the page lies, and all pages with their digits: by name as far as there is room, the
+    /// one that is shown stands out.
     mutating func drawNavigation() {
         guard let row = layout.navigationRow else { return }
         let width = grid.size.columns - 2
-        let end = put(crumbs, row: row, column: 1, width: width)
-        let room = width - end - 1
-        guard room > 0 else { return }
-        let kinds = PageKind.allCases.filter { $0 != model.page.kind }
-        let tabs = kinds.map { kind -> Line in
-            let isOff = model.obstacle(to: kind) != nil
-            return [
-                Span(safe(String(kind.key)), isOff ? .disabled : .key),
-                Span(" \(kind.title)", isOff ? .disabled : .dim),
-            ]
-        }
-        let right = tabs.fitted(room, gap: 2)
-        let start = 1 + width - right.columns
-        put(right, row: row, column: start, width: right.columns)
+        // At the bottom of the stack the marked page says all.
+        let crumbs = model.pages.isAtRoot ? [] : self.crumbs
+        let names = tabNames(room: width - (crumbs.isEmpty ? 0 : crumbs.columns + 2))
+        let tabs = PageKind.allCases.map { tab($0, names[$0]) }
+        let needed = tabs.reduce(tabs.count - 1) { $0 + $1.columns }
+        let start = crumbs.isEmpty ? 1 : max(1, 1 + width - needed)
+        put(crumbs, row: row, column: 1, width: start - 2)
         var x = start
-        for (kind, tab) in zip(kinds, tabs) where x + tab.columns <= start + right.columns {
+        for (kind, tab) in zip(PageKind.allCases, tabs) where x + tab.columns <= 1 + width {
+            put(tab, row: row, column: x, width: tab.columns)
+            if kind == model.page.kind {
+                grid.tint(
+                    Rect(row: row, column: x, rows: 1, columns: tab.columns), ink(.selection))
+            }
             mark(.page(kind), row: row, column: x, width: tab.columns)
-            x += tab.columns + 2
+            x += tab.columns + 1
         }
+    }
+
+    /// Each of three columns at least: a digit, and air that shows where it can be pressed.
+    private func tab(_ kind: PageKind, _ name: Label?) -> Line {
+        let isHere = kind == model.page.kind
+        let isOff = !isHere && model.obstacle(to: kind) != nil
+        let digit = Span(safe(String(kind.key)), isOff ? .disabled : isHere ? .strong : .key)
+        // A state is not shown by colour alone.
+        let (open, close): (Label, Label) = isHere ? ("[", "]") : ("", "")
+        var line: Line = [Span(open, .strong), digit]
+        if let name { line.append(Span(" \(name)", isOff ? .disabled : isHere ? .strong : .dim)) }
+        line.append(Span(close, .strong))
+        return line
+    }
+
+    /// All titles where they fit, else short ones, else those of the pages that are used most.
+    private func tabNames(room: Int) -> [PageKind: Label] {
+        func needed(_ names: [PageKind: Label]) -> Int {
+            PageKind.allCases.reduce(PageKind.allCases.count - 1) {
+                $0 + tab($1, names[$1]).columns
+            }
+        }
+        for title in [\PageKind.title, \PageKind.shortTitle] {
+            let all = Dictionary(
+                uniqueKeysWithValues: PageKind.allCases.map { ($0, $0[keyPath: title]) })
+            if needed(all) <= room { return all }
+        }
+        var names: [PageKind: Label] = [:]
+        let here = model.page.kind
+        // What cannot be shown now comes last.
+        let order = PageKind.byUse.sorted { a, b in
+            rank(a, here) < rank(b, here)
+        }
+        for kind in order {
+            var more = names
+            more[kind] = kind.shortTitle
+            if needed(more) <= room { names = more }
+        }
+        return names
+    }
+
+    private func rank(_ kind: PageKind, _ here: PageKind) -> Int {
+        if kind == here { return 0 }
+        let place = 1 + (PageKind.byUse.firstIndex(of: kind) ?? 0)
+        return model.obstacle(to: kind) == nil ? place : 100 + place
     }
 
     /// From the bottom of the stack to its top.

@@ -120,6 +120,8 @@ func draw(_ model: Model, size: Size, look: Look) -> Painter {
     case .palette(let palette)?: painter.drawPalette(palette)
     case .preview(let preview)?: painter.drawPreview(preview)
     case .filter(let prompt)?: painter.drawPrompt(prompt)
+    case .columns(let chooser)?: painter.drawColumns(chooser)
+    case .views(let menu)?: painter.drawViews(menu)
     case nil: break
     }
     return painter

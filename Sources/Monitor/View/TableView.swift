@@ -6,6 +6,10 @@ protocol TableColumn: Hashable, Sendable, CaseIterable {
     var title: Label { get }
     /// Where the whole title does not fit.
     var shortTitle: Label { get }
+    /// A line, for who chooses columns.
+    var help: Label { get }
+    /// Those that are there until the operator chooses, left to right.
+    static var standard: [Self] { get }
     var alignment: Grid.Alignment { get }
     /// The field of the filter language that sorts by it.
     var sort: String? { get }
@@ -19,6 +23,8 @@ protocol TableColumn: Hashable, Sendable, CaseIterable {
 
 extension TableColumn {
     var shortTitle: Label { title }
+    var help: Label { "" }
+    static var standard: [Self] { Array(allCases) }
     var alignment: Grid.Alignment { .left }
     var sort: String? { nil }
     func indent(_ width: Int) -> Int { 0 }
@@ -26,7 +32,7 @@ extension TableColumn {
     /// Which of the columns there are, in their order, and how wide, on a screen of that many
     /// columns: what is asked most comes first, and grows before the next one comes.
     static func fitted(
-        _ width: Int, of chosen: [Self] = Array(allCases)
+        _ width: Int, of chosen: [Self] = standard
     ) -> [(column: Self, width: Int)] {
         var widths: [Self: Int] = [:]
         var used = -1
@@ -48,6 +54,14 @@ extension TableColumn {
 }
 
 extension Painter {
+    /// The columns that the operator chose, as many as fit, and how wide.
+    func columns<Column: TableColumn & RawRepresentable<String>>(
+        _ type: Column.Type, of table: ChosenTable
+    ) -> [(column: Column, width: Int)] {
+        let chosen = model.kept.tables[table]?.columns?.compactMap(Column.init) ?? Column.standard
+        return Column.fitted(grid.size.columns - 2, of: chosen)
+    }
+
     /// A heading and the rows of a list; `cell` says what stands in a cell of that width.
     mutating func drawTable<Row, Column: TableColumn>(
         _ list: Listing<Row>, _ columns: [(column: Column, width: Int)], empty: Label,
@@ -59,7 +73,11 @@ extension Painter {
         if !list.isLoaded { return drawNotice("waiting for the daemon") }
         if list.total == 0 {
             return drawNotice(
-                list.shownQuery.filter == nil ? empty : "nothing matches the filter: Esc clears it")
+                list.shownQuery.filter == nil
+                    ? empty
+                    : "nothing matches the filter"
+                        + (model.options.keymap.label(of: .cancel).map { ": \($0) clears it" } ?? "")
+            )
         }
         for line in 0..<table.rows {
             let index = list.top + line
@@ -125,8 +143,10 @@ extension Painter {
         guard strip.rows > 0 else { return }
         let width = grid.size.columns - 2
         if isLost {
+            let keys = [Command.ID.down, .up].compactMap { model.options.keymap.label(of: $0) }
+            let hint: Label = keys.count == 2 ? ": \(keys[0]) or \(keys[1]) chooses another" : ""
             put(
-                "the chosen row has moved away: j or k chooses another", .warning,
+                "the chosen row has moved away\(hint)", .warning,
                 row: strip.row, column: 1, width: width)
         } else if strip.rows == 1, var line = lines.first {
             for more in lines.dropFirst() { line += [Span(" \(glyphs.dash) ", .dim)] + more }

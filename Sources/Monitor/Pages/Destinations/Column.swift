@@ -4,13 +4,25 @@ import Terminal
 
 /// A column of the table of destinations.
 enum Column: String, TableColumn {
-    case state, name, queued, connections, tokens, retry, tries, oldest, worker, rate, why
+    case state, name, queued, ready, delayed, held, connections, tokens, retry, tries
+    case oldest = "age"
+    case worker
+    case rate = "out"
+    case delivered, deferred, bounced, exchanger, why, reply
+
+    static let standard: [Column] = [
+        .state, .name, .queued, .connections, .tokens, .retry, .tries, .oldest, .worker, .rate,
+        .why,
+    ]
 
     var title: Label {
         switch self {
         case .state: "STATE"
         case .name: "DESTINATION"
         case .queued: "QUEUED"
+        case .ready: "READY"
+        case .delayed: "DELAYED"
+        case .held: "HELD"
         case .connections: "CONN/WIN"
         case .tokens: "TOKENS"
         case .retry: "RETRY"
@@ -18,7 +30,36 @@ enum Column: String, TableColumn {
         case .oldest: "AGE"
         case .worker: "W"
         case .rate: "OUT/S"
+        case .delivered: "DELIVERED"
+        case .deferred: "DEFERRED"
+        case .bounced: "BOUNCED"
+        case .exchanger: "EXCHANGER"
         case .why: "WHY IT WAITS"
+        case .reply: "LAST REPLY"
+        }
+    }
+
+    var help: Label {
+        switch self {
+        case .state: "what it is doing"
+        case .name: "its name"
+        case .queued: "deliveries in the spool"
+        case .ready: "deliveries that are due"
+        case .delayed: "deliveries due later"
+        case .held: "deliveries on hold"
+        case .connections: "connections open, and how many may be"
+        case .tokens: "left in its rate bucket"
+        case .retry: "time to what comes next"
+        case .tries: "attempts, and failures since it last worked"
+        case .oldest: "of the oldest mail"
+        case .worker: "the worker in charge of it"
+        case .rate: "deliveries per second"
+        case .delivered: "recipients since the daemon started"
+        case .deferred: "recipients since the daemon started"
+        case .bounced: "recipients since the daemon started"
+        case .exchanger: "the first of its mail exchangers"
+        case .why: "why its mail waits"
+        case .reply: "the last reply"
         }
     }
 
@@ -28,6 +69,10 @@ enum Column: String, TableColumn {
         case .state: ""
         case .connections: "CONN"
         case .tokens: "TOK"
+        case .delayed: "DELAY"
+        case .delivered: "SENT"
+        case .deferred: "DEFER"
+        case .bounced: "BOUNC"
         default: title
         }
     }
@@ -44,13 +89,17 @@ enum Column: String, TableColumn {
         case .tries: "failures"
         case .oldest: "age"
         case .worker: "worker"
-        case .rate, .why: nil
+        case .ready, .delayed, .held, .delivered, .deferred, .bounced, .exchanger, .why, .reply,
+            .rate:
+            rawValue
         }
     }
 
     var alignment: Grid.Alignment {
         switch self {
-        case .queued, .retry, .oldest, .worker, .tries: .right
+        case .queued, .ready, .delayed, .held, .retry, .oldest, .worker, .tries, .delivered,
+            .deferred, .bounced:
+            .right
         default: .left
         }
     }
@@ -63,12 +112,16 @@ enum Column: String, TableColumn {
     static let steps: [(column: Column, width: Int)] = [
         (.name, 12), (.state, 1), (.queued, 6), (.retry, 5), (.connections, 5), (.oldest, 4),
         (.rate, 4), (.state, 12), (.connections, 11), (.tokens, 4), (.name, 16),
-        (.worker, 1), (.rate, 10), (.name, 18), (.tokens, 10), (.why, 18), (.name, 22),
-        (.why, 32), (.tries, 8), (.why, 50), (.rate, 15), (.name, 26), (.connections, 16),
+        (.worker, 1), (.ready, 6), (.delayed, 6), (.held, 6), (.delivered, 6), (.deferred, 6),
+        (.bounced, 6), (.reply, 16), (.exchanger, 16), (.rate, 10), (.name, 18), (.tokens, 10),
+        (.why, 18), (.name, 22),
+        (.why, 32), (.tries, 8), (.delayed, 7), (.delivered, 9),
+        (.deferred, 8), (.bounced, 7), (.reply, 40), (.exchanger, 30), (.why, 50), (.rate, 15),
+        (.name, 26), (.connections, 16),
         (.tokens, 13), (.why, 60), (.name, 30), (.rate, 35), (.worker, 2), (.oldest, 5),
     ]
 
-    static let elastic: [Column] = [.why, .name]
+    static let elastic: [Column] = [.why, .reply, .exchanger, .name]
 }
 
 /// What a cell of the table says, as wide as it may be.
@@ -84,6 +137,14 @@ struct CellText {
             return [glyph, Span(" \(row.state.word)", row.state.wordRole)]
         case .name: return name(row)
         case .queued: return [number(row.queued, row.state == .idle ? .dim : nil)]
+        case .ready: return [number(row.ready, nil)]
+        case .delayed: return [number(row.delayed, nil)]
+        case .held: return [number(row.held, .warning)]
+        case .delivered: return [number(row.delivered, nil)]
+        case .deferred: return [number(row.deferred, nil)]
+        case .bounced: return [number(row.bounced, nil)]
+        case .exchanger: return row.exchangers.first.map { [Span(safe($0))] } ?? none
+        case .reply: return row.lastReply.map { [Span(safe($0))] } ?? none
         case .connections: return connections(row, width)
         case .tokens: return tokens(row, width)
         case .retry: return retry(row)

@@ -11,6 +11,23 @@ struct DestinationsPage: ListPage {
     }
 
     var kind: PageKind { .destinations }
+    var chosenTable: ChosenTable? { .destinations }
+    var viewRows: ViewRows? { .destinations }
+
+    func values(of field: String, in model: Model) -> [String] {
+        list.rows.flatMap { row -> [String] in
+            switch field {
+            case "domain": row.domains
+            case "name": [row.name]
+            case "id": [row.id]
+            case "exchanger": row.exchangers
+            case "worker": row.worker.map { ["\($0)"] } ?? []
+            case "code": row.lastReply.map { [String($0.prefix(3))] } ?? []
+            default: []
+            }
+        }
+    }
+
     var crumb: Label { PageKind.destinations.title }
 
     func question(in model: Model) -> Question? {
@@ -54,5 +71,15 @@ struct DestinationsPage: ListPage {
         SortChoice("attempts", "attempts", "since the start"),
         SortChoice("worker", "worker", "in charge of it"),
         SortChoice("code", "code", "of the last reply"),
+        SortChoice("out", "out", "deliveries per second"),
+        SortChoice("why", "why", "what its mail waits for", startsDescending: false),
+        SortChoice("ready", "ready", "deliveries that are due"),
+        SortChoice("delayed", "delayed", "deliveries due later"),
+        SortChoice("held", "held", "deliveries on hold"),
+        SortChoice("delivered", "delivered", "since the start"),
+        SortChoice("deferred", "deferred", "since the start"),
+        SortChoice("bounced", "bounced", "since the start"),
+        SortChoice("exchanger", "exchanger", "the first of them", startsDescending: false),
+        SortChoice("reply", "reply", "the last one", startsDescending: false),
     ]
 }

@@ -6,7 +6,7 @@ extension DestinationsPage {
     func draw(on painter: inout Painter) {
         let text = CellText(model: painter.model, glyphs: painter.glyphs)
         painter.drawTable(
-            list, Column.fitted(painter.grid.size.columns - 2), empty: "nothing is queued"
+            list, painter.columns(Column.self, of: .destinations), empty: "nothing is queued"
         ) { column, row, width in
             text.line(column, row, width: width)
         }

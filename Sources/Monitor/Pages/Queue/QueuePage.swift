@@ -11,6 +11,29 @@ struct QueuePage: ListPage {
     }
 
     var kind: PageKind { .queue }
+    var chosenTable: ChosenTable? { .queue }
+    var viewRows: ViewRows? { .messages }
+
+    func values(of field: String, in model: Model) -> [String] {
+        let own = list.rows.flatMap { row -> [String] in
+            switch field {
+            case "id": [row.id]
+            case "message": [row.message]
+            case "domain": [row.domain]
+            case "sender": [row.sender]
+            case "recipient": row.recipients
+            case "destination": row.destinationName.map { [$0] } ?? []
+            case "worker": row.worker.map { ["\($0)"] } ?? []
+            case "code": row.lastReply.map { [String($0.prefix(3))] } ?? []
+            default: []
+            }
+        }
+        // The table at the bottom knows those with the most mail.
+        let field = field == "destination" ? "name" : field
+        return ["domain", "name"].contains(field)
+            ? own + model.table.values(of: field, in: model) : own
+    }
+
     var crumb: Label { PageKind.queue.title }
 
     func question(in model: Model) -> Question? {
@@ -52,6 +75,11 @@ struct QueuePage: ListPage {
         SortChoice("domain", "domain", "of the recipients", startsDescending: false),
         SortChoice("state", "state", "what it is doing", startsDescending: false),
         SortChoice("code", "code", "of the last reply"),
+        SortChoice("id", "delivery", "its id", startsDescending: false),
+        SortChoice("destination", "destination", "its name", startsDescending: false),
+        SortChoice("reply", "reply", "the last one", startsDescending: false),
+        SortChoice("expires", "expires", "time until it is given up", startsDescending: false),
+        SortChoice("priority", "priority", "urgent before bulk"),
     ]
 }
 

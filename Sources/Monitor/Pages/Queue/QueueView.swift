@@ -4,7 +4,13 @@ import Terminal
 
 /// A column of the table of deliveries.
 enum QueueColumn: String, TableColumn {
-    case state, id, age, size, sender, recipient, destination, attempts, next, reply
+    case state
+    case id = "delivery"
+    case age, size, sender, recipient, destination, attempts, next, worker, expires, priority, reply
+
+    static let standard: [QueueColumn] = [
+        .state, .id, .age, .size, .sender, .recipient, .destination, .attempts, .next, .reply,
+    ]
 
     var title: Label {
         switch self {
@@ -17,7 +23,28 @@ enum QueueColumn: String, TableColumn {
         case .destination: "DESTINATION"
         case .attempts: "TRY"
         case .next: "NEXT"
+        case .worker: "W"
+        case .expires: "EXPIRES"
+        case .priority: "PRIO"
         case .reply: "LAST REPLY OR WHY IT WAITS"
+        }
+    }
+
+    var help: Label {
+        switch self {
+        case .state: "what it is doing"
+        case .id: "the message and the number of the delivery"
+        case .age: "since it was accepted"
+        case .size: "of the message"
+        case .sender: "of the envelope"
+        case .recipient: "the first that is still queued"
+        case .destination: "where it goes"
+        case .attempts: "so far"
+        case .next: "time to the next attempt"
+        case .worker: "the worker in charge of it"
+        case .expires: "time until it is given up"
+        case .priority: "-3 (bulk) to 4 (urgent)"
+        case .reply: "the last reply, or why it waits"
         }
     }
 
@@ -25,6 +52,7 @@ enum QueueColumn: String, TableColumn {
         switch self {
         case .state: ""
         case .reply: "WHY"
+        case .expires: "EXP"
         default: title
         }
     }
@@ -32,7 +60,10 @@ enum QueueColumn: String, TableColumn {
     var sort: String? {
         switch self {
         case .state: "state"
-        case .id: nil
+        case .id: "id"
+        // The spool does not know it, and sorts.
+        case .worker: nil
+        case .expires, .priority: rawValue
         case .age: "age"
         case .size: "size"
         case .sender: "sender"
@@ -46,14 +77,15 @@ enum QueueColumn: String, TableColumn {
 
     var alignment: Grid.Alignment {
         switch self {
-        case .age, .size, .attempts, .next: .right
+        case .age, .size, .attempts, .next, .worker, .expires, .priority: .right
         default: .left
         }
     }
 
     static let steps: [(column: QueueColumn, width: Int)] = [
         (.recipient, 12), (.state, 1), (.age, 4), (.next, 5), (.attempts, 3), (.reply, 10),
-        (.recipient, 22), (.sender, 12), (.id, 7), (.sender, 18), (.size, 7), (.reply, 16),
+        (.recipient, 22), (.sender, 12), (.id, 7), (.worker, 2), (.expires, 5),
+        (.priority, 4), (.sender, 18), (.size, 7), (.reply, 16),
         (.state, 12), (.recipient, 28), (.sender, 26), (.reply, 40), (.id, 10),
         (.destination, 18), (.reply, 60), (.destination, 26),
     ]
@@ -65,7 +97,7 @@ extension QueuePage {
     func draw(on painter: inout Painter) {
         let text = QueueText(model: painter.model, glyphs: painter.glyphs)
         painter.drawTable(
-            list, QueueColumn.fitted(painter.grid.size.columns - 2), empty: "the queue is empty"
+            list, painter.columns(QueueColumn.self, of: .queue), empty: "the queue is empty"
         ) { column, row, width in
             text.line(column, row, width: width)
         }
@@ -97,6 +129,10 @@ struct QueueText {
         case .attempts:
             return [row.attempts == 0 ? Span("0", .dim) : Span(Format.count(row.attempts))]
         case .next: return next(row)
+        case .worker: return row.worker.map { [Span(Label($0))] } ?? [Span(glyphs.dash, .dim)]
+        case .expires:
+            return [Span(model.secondsUntil(row.expiresAt).map(Format.countdown) ?? "now")]
+        case .priority: return [Span(Label(row.priority ?? 0), row.priority ?? 0 == 0 ? .dim : nil)]
         case .reply: return [Span(reason(row))]
         }
     }

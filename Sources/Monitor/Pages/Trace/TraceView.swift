@@ -11,7 +11,9 @@ extension TracePage {
         let (lines, newer) = log.window(rows: room, where: shows)
         painter.fill(painter.line(body.row), .heading)
         painter.put(
-            heading(newer: newer, glyphs: painter.glyphs), row: body.row, column: 1, width: width)
+            heading(
+                newer: newer, follow: painter.followHint, glyphs: painter.glyphs), row: body.row,
+            column: 1, width: width)
         if lines.isEmpty {
             return painter.drawNotice("nothing has been said since this page was opened")
         }
@@ -27,14 +29,14 @@ extension TracePage {
         }
     }
 
-    private func heading(newer: Int, glyphs: Glyphs) -> Line {
+    private func heading(newer: Int, follow: Label, glyphs: Glyphs) -> Line {
         var line: Line = [Span("TIME     CONN    ", .heading)]
         if log.isFollowing {
             line.append(Span("\(glyphs.live) following", .headingSorted))
         } else {
             line.append(
                 Span(
-                    "\(glyphs.frozen) stopped, \(Format.exact(newer)) newer: G follows again",
+                    "\(glyphs.frozen) stopped, \(Format.exact(newer)) newer\(follow)",
                     .headingSorted))
         }
         if dropped > 0 {

@@ -6,6 +6,7 @@ struct WorkersPage: ListPage {
     var list = Listing<WorkerRow>()
 
     var kind: PageKind { .workers }
+    var chosenTable: ChosenTable? { .workers }
     var crumb: Label { PageKind.workers.title }
 
     /// The status has them all.

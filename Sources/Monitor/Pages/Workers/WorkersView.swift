@@ -4,8 +4,10 @@ import Terminal
 
 /// A column of the table of workers.
 enum WorkerColumn: String, TableColumn {
-    case id, state, pid, uptime, restarts, heartbeat, destinations, share, queued, connections,
-        rate, cpu, memory
+    case id = "number"
+    case state, pid, uptime, restarts, heartbeat, destinations, share, queued, connections
+    case rate = "out"
+    case cpu, memory
 
     var title: Label {
         switch self {
@@ -22,6 +24,24 @@ enum WorkerColumn: String, TableColumn {
         case .rate: "OUT/S"
         case .cpu: "CPU"
         case .memory: "MEMORY"
+        }
+    }
+
+    var help: Label {
+        switch self {
+        case .id: "its number"
+        case .state: "whether it delivers"
+        case .pid: "of its process"
+        case .uptime: "since its process started"
+        case .restarts: "how often it had to be started again"
+        case .heartbeat: "since it last said that it lives"
+        case .destinations: "that it has"
+        case .share: "what part of the ring it has"
+        case .queued: "deliveries that it has"
+        case .connections: "open now"
+        case .rate: "deliveries per second"
+        case .cpu: "of one core"
+        case .memory: "that its process holds"
         }
     }
 
@@ -57,7 +77,7 @@ extension WorkersPage {
     func draw(on painter: inout Painter) {
         let text = WorkerText(model: painter.model, glyphs: painter.glyphs)
         painter.drawTable(
-            list, WorkerColumn.fitted(painter.grid.size.columns - 2), empty: "there are no workers"
+            list, painter.columns(WorkerColumn.self, of: .workers), empty: "there are no workers"
         ) { column, row, width in
             text.line(column, row, width: width)
         }
@@ -114,6 +134,20 @@ struct WorkerText {
             + Gauge(glyphs: glyphs).bar(share, columns: min(30, width - 5), .gauge)
     }
 
+    /// What can be done about it here, by the keys that do it.
+    private var hints: Line {
+        guard model.mayNotOperate == nil else { return [] }
+        var line: Line = []
+        for (id, text): (Command.ID, Label) in [
+            (.open, "shows its destinations"), (.addWorker, "adds a worker"),
+            (.removeWorker, "removes one"),
+        ] {
+            guard let key = model.options.keymap.label(of: id) else { continue }
+            line += [Span(line.isEmpty ? "" : ", "), Span(key, .key), Span(" \(text)", .dim)]
+        }
+        return line
+    }
+
     func explanation(_ row: WorkerRow) -> [Line] {
         var first: Line = [
             Span(glyphs.glyph(row.state), row.state.role), Span(" worker \(row.id) ", .strong),
@@ -135,11 +169,7 @@ struct WorkerText {
         }
         return [
             first,
-            [
-                Span("Enter", .key),
-                Span(" shows its destinations; R there reassigns them. ", .dim),
-                Span("+ -", .key), Span(" add or remove a worker", .dim),
-            ],
+            hints,
         ]
     }
 }
