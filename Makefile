@@ -10,6 +10,9 @@ BENCH ?=
 SECONDS ?= 60
 STORM ?= 60
 SEED ?= 1
+# Tests at once. All of them at once starve each other, so that one that waits for a process or a
+# terminal waits for a thousand others.
+WIDTH ?= 8
 
 .PHONY: help demo test crash fuzz bench simulate build release install man lint format imports clean
 
@@ -23,7 +26,7 @@ demo: release ## Watch Sluice at work: an Internet in a box, and the monitor on 
 test: ## Run all tests
 	@scripts/install-packages build test
 	@echo "==> Building and running the tests (the first build takes some minutes)"
-	$(SWIFT) test
+	$(SWIFT) test --experimental-maximum-parallelization-width $(WIDTH)
 
 crash: ## Kill it at every point of a message's way; STORM=300 SEED=7 for a longer storm
 	@scripts/install-packages build test

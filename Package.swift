@@ -142,7 +142,7 @@ let package = Package(
         tests("Mail", ["Mail"]),
         tests("Filter", ["Filter", "Mail"]),
         tests("Scheduler", ["Scheduler", "Mail"]),
-        tests("SMTP", ["SMTP", "Mail", nioCore, nioEmbedded, nioPosix, nioSSL]),
+        tests("SMTP", ["SMTP", "Mail", "Testbed", nioCore, nioEmbedded, nioPosix, nioSSL]),
         tests("Settings", ["Settings", "Scheduler"]),
         tests("Simulator", ["Simulator", "Scheduler"]),
         tests(

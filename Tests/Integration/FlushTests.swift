@@ -40,7 +40,8 @@ extension Integration {
                 #expect(plan.counts.deliveries == 200)
                 // Five at once, and the rest at fifty a second.
                 #expect(plan.drainSeconds.map { $0 >= 3.8 && $0 < 60 } == true)
-                #expect(plan.drainPerSecond == 50)
+                // What its transactions take is measured, so that a busy machine promises less.
+                #expect(plan.drainPerSecond.map { $0 > 0 && $0 <= 50 } == true)
                 #expect(plan.drainSlowest == open.name)
                 _ = try await daemon.control.apply(plan.id, ApplyRequest(count: 200))
                 try await waitUntil("the probe failed") {
@@ -55,7 +56,7 @@ extension Integration {
                     environment: ["SLUICE_SOCKET": daemon.socket])
                 #expect(dry.status == 0, "\(dry.errors)")
                 #expect(dry.output.contains("200 deliveries"))
-                #expect(dry.output.contains("at 50/s"))
+                #expect(dry.output.contains("/s"), "\(dry.output)")
                 #expect(receiver.statistics.messages == 1, "a dry run does nothing")
 
                 let before = ContinuousClock.now

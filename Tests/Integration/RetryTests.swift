@@ -87,9 +87,11 @@ extension Integration {
                 try await scene.send(TestMail.many(8), to: daemon.port)
                 let row = try await eventually("it says what is wrong") {
                     let row = try await daemon.destination("rcpt.test")
-                    return row.waits.contains { $0.kind == "worker" } ? row : nil
+                    // Before, a worker that has only just taken it over says so.
+                    let isSaid = row.waits.first?.text.hasSuffix("Cannot assign requested address")
+                    return isSaid == true ? row : nil
                 }
-                #expect(row.waits[0].text.hasSuffix("Cannot assign requested address"))
+                #expect(row.waits[0].kind == "worker")
                 #expect(row.breaker == .closed && row.failures == 0 && row.window >= 5)
                 let mails = try await daemon.control.messages().rows
                 #expect(mails.count == 8 && mails.allSatisfy { $0.attempts == 0 })

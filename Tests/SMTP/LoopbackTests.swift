@@ -2,6 +2,7 @@ import Mail
 import NIOCore
 import NIOPosix
 import NIOSSL
+import Testbed
 import Testing
 
 @testable import SMTP
@@ -107,10 +108,9 @@ import Testing
     }
 
     @Test func nobodyListens() async throws {
-        let closed = try await ServerBootstrap(group: loop)
-            .bind(to: SocketAddress(ipAddress: "127.0.0.1", port: 0)).get()
-        let address = try #require(closed.localAddress)
-        try await closed.close().get()
+        let closed = try PortReservation(host: "127.0.0.1")
+        defer { withExtendedLifetime(closed) {} }
+        let address = try SocketAddress(ipAddress: "127.0.0.1", port: closed.port)
         let end = try await deliver([], to: address, options: ClientOptions(helo: "me.test"))
         #expect(end.error == ClientError(stage: .connect, text: "Connection refused"))
     }

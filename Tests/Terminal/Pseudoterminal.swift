@@ -69,10 +69,10 @@ struct TerminalLock: ~Copyable {
 }
 
 extension Pseudoterminal {
-    /// Reads until the text has been shown; false after a minute without it.
+    /// Reads until the text has been shown; false after three minutes without it.
     func shows(_ text: String) async -> Bool {
         var shown = ""
-        let deadline = ContinuousClock.now + .seconds(60)
+        let deadline = ContinuousClock.now + .seconds(180)
         while ContinuousClock.now < deadline {
             shown += read()
             if shown.contains(text) { return true }

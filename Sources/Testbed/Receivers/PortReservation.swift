@@ -3,13 +3,13 @@ import Glibc
 /// A loopback address and port that nobody else gets: bound, but not listening, so that connections
 /// are refused. With SO_REUSEADDR on both, Linux lets one listener share it (socket(7)), which is
 /// how a receiver goes down and comes back on the same port.
-final class PortReservation: Sendable {
-    let port: Int
+package final class PortReservation: Sendable {
+    package let port: Int
     private let descriptor: CInt
 
     /// `port` 0: any that is free. Throws `TestbedError.system` if the address is not one of this
     /// machine's, the port is taken, or below 1024 and not for this user.
-    init(host: String, port: Int = 0) throws {
+    package init(host: String, port: Int = 0) throws {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | O_CLOEXEC, 0)
         guard descriptor >= 0 else { throw TestbedError.system("socket", errno) }
         var on: CInt = 1
