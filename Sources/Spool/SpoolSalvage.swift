@@ -13,14 +13,15 @@ package struct SpoolSalvage: Sendable {
     /// Of the new spool.
     package let check: SpoolCheck
 
-    /// Keys that are tried one by one behind a row that cannot be read, before larger and larger
-    /// steps are taken.
-    private static let smallSteps: Int64 = 100_000
-
-    /// - Parameter target: a directory that is not there yet or has no spool.
+    /// - Parameters:
+    ///   - target: a directory that is not there yet or has no spool.
+    ///   - smallSteps: keys that are tried one by one behind a row that cannot be read, before larger
+    ///     and larger steps are taken; at least 1.
     /// - Throws: `inUse` while a daemon has the old spool; `damaged` where not even its tables can
     ///   be found; `refused` if the target has a spool; `cannotWrite`.
-    package init(directory path: String, into target: String) throws(SpoolError) {
+    package init(
+        directory path: String, into target: String, smallSteps: Int64 = 100_000
+    ) throws(SpoolError) {
         let source = try DataDirectory(path: path)
         defer { source.release() }
         try source.requireDatabase()
@@ -50,7 +51,7 @@ package struct SpoolSalvage: Sendable {
             // Without a transaction, which a damaged page would break.
             try old.unsafeRead { old in
                 try new.write { new in
-                    var copy = Copy(old: old, new: new)
+                    var copy = Copy(old: old, new: new, smallSteps: smallSteps)
                     try copy.run()
                     lines = copy.losses
                 }
@@ -67,6 +68,7 @@ package struct SpoolSalvage: Sendable {
     private struct Copy {
         let old: Database
         let new: Database
+        let smallSteps: Int64
         var losses: [String] = []
 
         mutating func run() throws {
@@ -166,19 +168,20 @@ package struct SpoolSalvage: Sendable {
         private func readable(
             _ table: String, _ column: String, after key: Int64, _ steps: [Int64]
         ) -> Int64? {
+            // With all its columns, as a long one lies on pages of its own.
+            let sql = "SELECT * FROM \(table) WHERE \(column) >= ? ORDER BY \(column) LIMIT 1"
             func isReadable(_ key: Int64) -> Bool {
-                // With all its columns, as a long one lies on pages of its own.
-                let sql = "SELECT * FROM \(table) WHERE \(column) >= ? ORDER BY \(column) LIMIT 1"
-                return (try? Row.fetchOne(old, sql: sql, arguments: [key])) != nil
+                guard let statement = try? old.cachedStatement(sql: sql) else { return false }
+                return (try? Row.fetchOne(statement, arguments: [key])) != nil
             }
             for step in steps {
                 let first = step == 1 ? key : key / step * step
-                let count = step == steps.last ? SpoolSalvage.smallSteps : 64
+                let count = step == steps.last ? smallSteps : 64
                 for number in 1...count where isReadable(first + number * step) {
                     return first + number * step
                 }
             }
-            var distance = SpoolSalvage.smallSteps * (steps.last ?? 1)
+            var distance = smallSteps * (steps.last ?? 1)
             while distance < 1 << 61 {
                 if isReadable(key + distance) { return key + distance }
                 distance *= 2

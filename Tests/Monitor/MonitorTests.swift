@@ -140,10 +140,13 @@ private final class Daemon: MonitorSource {
             await script()
             if cancelled { group.cancelAll() }
             var last = ""
+            // A script that went astray may leave it open.
+            let patience = ContinuousClock.now + .seconds(60)
             while true {
                 let ending = outcome.ending.withLock { $0 }
                 last += pty.read()
                 if let ending { return (try ending.get(), last) }
+                if ContinuousClock.now > patience { group.cancelAll() }
                 try await Task.sleep(for: .milliseconds(5))
             }
         }

@@ -58,7 +58,7 @@ import Testing
     }
 
     private func salvage() throws -> (SpoolSalvage, [StoredDelivery]) {
-        let salvage = try SpoolSalvage(directory: directory.path, into: new)
+        let salvage = try SpoolSalvage(directory: directory.path, into: new, smallSteps: 2000)
         let spool = try SQLiteSpool(directory: new)
         defer { spool.close() }
         let saved = try spool.all()
@@ -131,7 +131,7 @@ import Testing
         }
         do {
             let check = try SpoolCheck(directory: directory.path, repairs: false)
-            let salvage = try SpoolSalvage(directory: directory.path, into: new)
+            let salvage = try SpoolSalvage(directory: directory.path, into: new, smallSteps: 2000)
             #expect(check.isGood || !salvage.losses.isEmpty || salvage.check.deliveries > 0)
             let spool = try SQLiteSpool(directory: new)
             // An ordinal may be another, but not the message.
