@@ -29,6 +29,10 @@ MESSAGE_PAGES = [
     {"filter": "domain = d7.dead.test"}, {"filter": "sender = sender7@bench.test", "sort": "-next"},
     {"filter": "recipient ~ user77777"}, {"filter": "code = 4xx", "sort": "-size"},
     {"filter": "age > 1h and state = delayed", "sort": "domain"},
+    {"sort": "-recipient"}, {"sort": "sender", "offset": 300000}, {"sort": "-state"},
+    {"filter": "recipient = *@d9.dead.test", "sort": "reply"},
+    {"filter": "recipient ~ dead", "sort": "-age"}, {"filter": "id ~ ff", "sort": "next"},
+    {"filter": "reply ~ refused and not why = paused or worker = 2", "sort": "destination"},
 ]
 
 

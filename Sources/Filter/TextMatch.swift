@@ -37,7 +37,8 @@ package enum TextMatch {
         return false
     }
 
-    private static func glob(
+    /// The same over the bytes.
+    package static func glob(
         _ text: UnsafeBufferPointer<UInt8>, _ pattern: UnsafeBufferPointer<UInt8>
     ) -> Bool {
         var t = 0

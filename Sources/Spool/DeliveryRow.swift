@@ -53,13 +53,24 @@ enum DeliveryRow {
     }
 
     static func message(_ row: RawStatement, id: MessageID) -> MessageRecord {
-        let flags = row.int(9)
-        return MessageRecord(
+        var message = message(
             id: id, sender: row.text(11), receivedAt: UnixTime(milliseconds: row.int(6)),
             expiresAt: UnixTime(milliseconds: row.int(7)), size: Int(row.int(8)),
+            flags: row.int(9))
+        message.ret = row.text(14)
+        message.envelopeID = row.text(15)
+        message.client = row.text(16)
+        return message
+    }
+
+    static func message(
+        id: MessageID, sender: String, receivedAt: UnixTime, expiresAt: UnixTime, size: Int,
+        flags: Int64
+    ) -> MessageRecord {
+        MessageRecord(
+            id: id, sender: sender, receivedAt: receivedAt, expiresAt: expiresAt, size: size,
             eightBit: flags & eightBit != 0, utf8: flags & utf8 != 0,
-            leadingDots: flags & leadingDots != 0, ret: row.text(14), envelopeID: row.text(15),
-            client: row.text(16), priority: priority(in: flags))
+            leadingDots: flags & leadingDots != 0, priority: priority(in: flags))
     }
 
     /// Four bits of the flags, in two's complement.

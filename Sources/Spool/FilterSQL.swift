@@ -71,7 +71,7 @@ struct FilterSQL {
     }
 
     /// The parts of `a and b and c`, however they are nested; likewise of `or`.
-    private static func chain(_ expression: FilterExpression) -> [FilterExpression] {
+    static func chain(_ expression: FilterExpression) -> [FilterExpression] {
         var parts: [FilterExpression] = []
         var rest = [expression]
         while let next = rest.popLast() {
@@ -83,6 +83,41 @@ struct FilterSQL {
             }
         }
         return parts
+    }
+
+    /// Comparisons in a filter; SQLite's own limit is that of its expressions' depth.
+    private static let maximumComparisons = 1000
+
+    /// Refuses what `init` refuses, and what SQLite would.
+    static func check(_ filter: FilterExpression) throws(SpoolError) {
+        var comparisons = 0
+        try check(filter, depth: 0, &comparisons)
+    }
+
+    private static func check(
+        _ expression: FilterExpression, depth: Int, _ comparisons: inout Int
+    ) throws(SpoolError) {
+        guard depth < maximumDepth else { throw .refused("the filter is nested too deeply") }
+        switch expression {
+        case .comparison(let comparison):
+            comparisons += 1
+            guard comparisons <= maximumComparisons else {
+                throw .refused(
+                    "the filter is too large: it has more than \(maximumComparisons) comparisons")
+            }
+            try check(comparison)
+        case .not(var part):
+            while case .not(let inner) = part { part = inner }
+            try check(part, depth: depth + 1, &comparisons)
+        case .and, .or:
+            for part in chain(expression) { try check(part, depth: depth + 1, &comparisons) }
+        }
+    }
+
+    private static func check(_ comparison: FilterComparison) throws(SpoolError) {
+        if case .text(let text) = comparison.value, text.utf8.count > maximumPattern {
+            throw .refused("the filter holds a text of more than \(maximumPattern) bytes")
+        }
     }
 
     // MARK: Comparisons
@@ -98,9 +133,7 @@ struct FilterSQL {
             sql += "NOT ("
         default: sql += "("
         }
-        if case .text(let text) = comparison.value, text.utf8.count > Self.maximumPattern {
-            throw .refused("the filter holds a text of more than \(Self.maximumPattern) bytes")
-        }
+        try Self.check(comparison)
         switch comparison.field.name {
         case "id":
             identifier(comparison, text: "printf('%llx.%d', id >> 16, id & 65535)")
@@ -304,7 +337,7 @@ struct FilterSQL {
     // MARK: States
 
     /// The states of the API, in the order of its `DeliveryState`, which is the order of sorting.
-    private static let states = ["routing", "ready", "delivering", "delayed", "held", "purging"]
+    static let states = ["routing", "ready", "delivering", "delayed", "held", "purging"]
 
     private mutating func state(_ comparison: FilterComparison) {
         guard case .text(let value) = comparison.value else { return never() }

@@ -4,6 +4,15 @@ extension SQLiteSpool {
     package func census(
         ages: [Double], due: [Double], at now: UnixTime
     ) throws(SpoolError) -> QueueCensus {
+        guard let index = try indexInUse() else {
+            return try censusOfTable(ages: ages, due: due, at: now)
+        }
+        return census(index.snapshot(), ages: ages, due: due, at: now)
+    }
+
+    func censusOfTable(
+        ages: [Double], due: [Double], at now: UnixTime
+    ) throws(SpoolError) -> QueueCensus {
         try readOnce("census of the queue") { database in
             // Counted here: SQLite would sort all deliveries to group them.
             var tallies: [Int64?: DestinationCensus] = [:]

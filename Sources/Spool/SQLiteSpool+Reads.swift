@@ -80,6 +80,11 @@ extension SQLiteSpool {
     }
 
     package func figures(_ ids: [DeliveryID]) throws(SpoolError) -> [DeliveryFigures] {
+        guard let index = try indexInUse() else { return try figuresFromTable(ids) }
+        return index.snapshot().figures(ids, report: reportDamage)
+    }
+
+    func figuresFromTable(_ ids: [DeliveryID]) throws(SpoolError) -> [DeliveryFigures] {
         try read("figures of deliveries") { database in
             let row = try RawStatement(
                 database,
@@ -107,6 +112,11 @@ extension SQLiteSpool {
     }
 
     package func unrouted() throws(SpoolError) -> [StoredDelivery] {
+        if let index = try indexInUse() { return try unrouted(index.snapshot()) }
+        return try unroutedInTable()
+    }
+
+    private func unroutedInTable() throws(SpoolError) -> [StoredDelivery] {
         try rows("deliveries to be routed", "state = ?", [Int64(StoredState.routing.rawValue)])
     }
 
@@ -157,6 +167,11 @@ extension SQLiteSpool {
     }
 
     package func page(_ query: DeliveryQuery) throws(SpoolError) -> DeliveryPage {
+        guard let index = try indexInUse() else { return try pageFromTable(query) }
+        return try index.snapshot().page(query, report: reportDamage)
+    }
+
+    func pageFromTable(_ query: DeliveryQuery) throws(SpoolError) -> DeliveryPage {
         let filter = try FilterSQL(query)
         return try read("page of deliveries") { database in
             let count = try RawStatement(database, "SELECT count(*) FROM deliveries" + filter.sql)
@@ -174,6 +189,11 @@ extension SQLiteSpool {
     }
 
     package func select(_ query: DeliveryQuery) throws(SpoolError) -> DeliverySet {
+        guard let index = try indexInUse() else { return try selectFromTable(query) }
+        return try index.snapshot().select(query)
+    }
+
+    func selectFromTable(_ query: DeliveryQuery) throws(SpoolError) -> DeliverySet {
         var filter = try FilterSQL(query)
         filter.order(by: nil, descending: false)
         let ordered = filter
@@ -201,6 +221,11 @@ extension SQLiteSpool {
     }
 
     package func tallies() throws(SpoolError) -> [DestinationTally] {
+        guard let index = try indexInUse() else { return try talliesFromTable() }
+        return tallies(index.snapshot())
+    }
+
+    func talliesFromTable() throws(SpoolError) -> [DestinationTally] {
         try readOnce("tallies") { database in
             // Tallied here: SQLite would sort all deliveries to group them.
             struct Key: Hashable {
@@ -315,7 +340,7 @@ extension RawStatement {
 }
 
 extension DestinationTally {
-    fileprivate mutating func add(_ receivedAt: UnixTime) {
+    mutating func add(_ receivedAt: UnixTime) {
         count += 1
         oldestAt = min(oldestAt, receivedAt)
     }

@@ -27,11 +27,15 @@ package final class SQLiteSpool: Spool {
         /// The log is copied into the database when it has so many pages. More of them means
         /// that more of what is written has been removed again before it is copied.
         package var checkpointPages: Int
+        /// Keeps the columns of all deliveries in memory, some 110 bytes each. Without it pages and
+        /// plans read the table.
+        package var keepsIndex: Bool
 
         package init(
             maximumBytes: Int? = nil, reservedBytes: Int = 64 << 20, readers: Int = 4,
-            cacheBytes: Int = 8 << 20, checkpointPages: Int = 10_000
+            cacheBytes: Int = 8 << 20, checkpointPages: Int = 10_000, keepsIndex: Bool = true
         ) {
+            self.keepsIndex = keepsIndex
             self.maximumBytes = maximumBytes
             self.reservedBytes = reservedBytes
             self.readers = readers
@@ -51,6 +55,8 @@ package final class SQLiteSpool: Spool {
     private let closed = Atomic<Bool>(false)
     /// Messages in the spool, kept up with every commit: counting rows would read them all.
     let messages = Atomic<Int>(0)
+    /// As of the last commit.
+    let index: DeliveryIndex?
 
     /// Opens the spool, or makes an empty one, and migrates its schema.
     ///
@@ -65,6 +71,8 @@ package final class SQLiteSpool: Spool {
         directory = try DataDirectory(path: path)
         self.options = options
         self.report = report
+        let index = options.keepsIndex ? DeliveryIndex() : nil
+        self.index = index
         do {
             let file = directory.databasePath
             Self.removeLeftCopies(in: directory)
@@ -79,9 +87,7 @@ package final class SQLiteSpool: Spool {
             try SpoolSchema.migrator.migrate(pool)
             try pool.writeWithoutTransaction { database in
                 try Self.raiseMessageIDs(database)
-                let count = try Int.fetchOne(
-                    database, sql: "SELECT count(DISTINCT id >> 16) FROM deliveries")
-                messages.store(count ?? 0, ordering: .relaxed)
+                messages.store(try Self.load(index, database), ordering: .relaxed)
                 statements = try WriteStatements(database)
             }
         } catch {
@@ -116,6 +122,7 @@ package final class SQLiteSpool: Spool {
             }
             FaultPoint.synced.reached()
             messages.add(statements.messagesAdded, ordering: .relaxed)
+            index?.apply(writes)
         }
     }
 
@@ -225,6 +232,12 @@ package final class SQLiteSpool: Spool {
         }
         let growth = min(onDisk, inDatabase.1 ?? .max)
         return max(0, onDisk <= 0 ? 0 : growth + inDatabase.0)
+    }
+
+    /// nil if there is none.
+    func indexInUse() throws(SpoolError) -> DeliveryIndex? {
+        if closed.load(ordering: .relaxed) { throw Self.closedError }
+        return index
     }
 
     private static var closedError: SpoolError {

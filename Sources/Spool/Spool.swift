@@ -45,7 +45,8 @@ package protocol Spool: Sendable {
 
     func actionCount() throws(SpoolError) -> Int
 
-    /// A page for `GET /v1/messages`, rows and total of the same instant.
+    /// A page for `GET /v1/messages`, rows and total of the same instant. Rows may lack what such a
+    /// page does not show: client, RET and ENVID, and of the recipients all but the address.
     func page(_ query: DeliveryQuery) throws(SpoolError) -> DeliveryPage
 
     /// All that a filter selects: what a plan is bound to. Sort, limit and offset do not count.

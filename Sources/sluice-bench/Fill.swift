@@ -48,7 +48,8 @@ struct Fill: ParsableCommand {
         // One writer and no reader: a large log is copied once, and pages once each.
         let spool = try SQLiteSpool(
             directory: dataDir,
-            options: SQLiteSpool.Options(cacheBytes: 512 << 20, checkpointPages: 200_000))
+            options: SQLiteSpool.Options(
+                cacheBytes: 512 << 20, checkpointPages: 200_000, keepsIndex: false))
         defer { spool.close() }
         let start = Clocks.system.monotonic()
         let now = Clocks.system.wall()

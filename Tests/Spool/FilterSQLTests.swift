@@ -29,7 +29,9 @@ struct FilterSQLTests {
     ) throws -> [DeliveryID] {
         let query = DeliveryQuery(
             filter: filter, now: noon, destinationsMatching: matching, running: { running })
-        return Array(try spool.select(query))
+        let selected = try spool.selectFromTable(query)
+        #expect(try spool.select(query) == selected)
+        return Array(selected)
     }
 
     @Test func textOfAnyKindIsDataAndNeverSQL() throws {

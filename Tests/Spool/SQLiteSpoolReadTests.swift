@@ -115,7 +115,9 @@ struct SQLiteSpoolReadTests {
                 try database.execute(sql: "DELETE FROM deliveries")
                 // In the middle of a write: the reader sees the last commit, at once.
                 #expect(try spool.ids() == [id(1)])
-                #expect(try spool.page(DeliveryQuery(filter: nil, now: noon)).total == 1)
+                let query = DeliveryQuery(filter: nil, now: noon)
+                #expect(try spool.page(query).total == 1)
+                #expect(try spool.pageFromTable(query).total == 1)
                 return .rollback
             }
         }
@@ -123,7 +125,7 @@ struct SQLiteSpoolReadTests {
 
     @Test func damagedRowsAreReportedAndLeftOut() throws {
         let reports = Mutex<[SpoolError]>([])
-        let spool = try SQLiteSpool(directory: directory.path) { error in
+        var spool = try SQLiteSpool(directory: directory.path) { error in
             reports.withLock { $0.append(error) }
         }
         try spool.commit((1...6).map { .accept(message($0)) })
@@ -154,10 +156,22 @@ struct SQLiteSpoolReadTests {
         #expect(reports.withLock { $0[0].description.contains("1.0: state 99") })
         #expect(try spool.deliveries(destination: nil, after: nil, limit: 1).map(\.id) == [id(5)])
 
-        let page = try spool.page(DeliveryQuery(filter: nil, now: noon))
-        #expect(page.rows.map(\.id) == [id(5), id(6)])
+        let query = DeliveryQuery(filter: nil, now: noon)
+        let table = try spool.pageFromTable(query)
+        #expect(table.rows.map(\.id) == [id(5), id(6)])
+        #expect(table.total == 7)
+        #expect(try spool.talliesFromTable().map(\.count) == [6])
+        #expect(try spool.selectFromTable(query).count == 6)
+
+        // The same after a start, but for recipients' attributes, which a page does not read.
+        spool.close()
+        spool = try SQLiteSpool(directory: directory.path)
+        let page = try spool.page(query)
+        #expect(page.rows.map(\.id) == [id(3), id(4), id(5), id(6)])
         #expect(page.total == 7)
         #expect(try spool.tallies().map(\.count) == [6])
+        #expect(try spool.select(query).count == 6)
+        #expect(try spool.figures([id(1), id(2), id(5)]).map(\.id) == [id(5)])
     }
 
     @Test func aPageAndItsTotalBelongToOneInstant() throws {

@@ -143,9 +143,14 @@ struct ActionRunner {
         var tally = ActionTally()
         var rest = changed.deliveries.makeIterator()
         while case let ids = rest.next(Self.part), !ids.isEmpty {
-            let found = try await figures(ids)
-            tally.present += found.count
-            for delivery in found where action.leaves(delivery.state) { tally.add(delivery) }
+            // Read back from the disk.
+            let (present, figures) = try await reader.read { [ids] spool throws(SpoolError) in
+                let states = try spool.states(ids)
+                let touched = zip(ids, states).filter { $1.map(action.leaves) ?? false }.map(\.0)
+                return (states.count { $0 != nil }, try spool.figures(touched))
+            }
+            tally.present += present
+            for delivery in figures { tally.add(delivery) }
         }
         let row = try await dispatcher.run { [tally] dispatcher in
             dispatcher.concluded(bound, tally, running: running, number: number, by: peer)

@@ -1,0 +1,171 @@
+import Filter
+import Mail
+
+/// The index at the instant of one commit; nothing changes it.
+struct IndexSnapshot: Sendable {
+    let blocks: [IndexBlock]
+    let domains: [String]
+    let senders: [String]
+    let replies: [String]
+    let destinations: DestinationTable
+
+    /// - Parameter report: gets what is wrong with rows that are damaged and left out.
+    func page(
+        _ query: DeliveryQuery, report: (String) -> Void
+    ) throws(SpoolError) -> DeliveryPage {
+        let filter = try IndexFilter(query, self)
+        let order = IndexOrder(query, self, filter)
+        let (offset, limit) = (max(0, query.offset), max(0, query.limit))
+        guard order.key != .id else {
+            return pageByID(filter, query.descending, offset, limit, report)
+        }
+        var total = 0
+        var chosen = IndexSelection(offset: offset, limit: limit, order: order)
+        for (number, block) in blocks.enumerated() {
+            let mask = filter.select(block, number: number)
+            total += mask.count
+            if limit > 0 { chosen.add(block, number, mask) }
+        }
+        let rows = chosen.finish().compactMap { delivery(Int($0.block), Int($0.row), report) }
+        return DeliveryPage(total: total, rows: rows)
+    }
+
+    private func pageByID(
+        _ filter: IndexFilter, _ descending: Bool, _ offset: Int, _ limit: Int,
+        _ report: (String) -> Void
+    ) -> DeliveryPage {
+        var total = 0
+        var places: [(Int, Int)] = []
+        for step in blocks.indices {
+            let number = descending ? blocks.count - 1 - step : step
+            let mask = filter.select(blocks[number], number: number)
+            let count = mask.count
+            defer { total += count }
+            guard places.count < limit, total + count > offset else { continue }
+            var rows: [Int] = []
+            mask.forEach { rows.append($0) }
+            if descending { rows.reverse() }
+            for row in rows.dropFirst(max(0, offset - total)).prefix(limit - places.count) {
+                places.append((number, row))
+            }
+        }
+        return DeliveryPage(
+            total: total, rows: places.compactMap { delivery($0.0, $0.1, report) })
+    }
+
+    func select(_ query: DeliveryQuery) throws(SpoolError) -> DeliverySet {
+        let filter = try IndexFilter(query, self)
+        var selected = DeliverySet()
+        for (number, block) in blocks.enumerated() {
+            filter.select(block, number: number).forEach { row in
+                let id = DeliveryID(rawValue: block.rows[row].id)
+                // A row with no such id is damaged: nothing can be done to it by its id.
+                if id.message.rawValue > 0 { selected.append(id) }
+            }
+        }
+        return selected
+    }
+
+    // MARK: Rows
+
+    /// In one pass, as callers ask for ascending ids.
+    func figures(_ ids: [DeliveryID], report: (String) -> Void) -> [DeliveryFigures] {
+        var figures: [DeliveryFigures] = []
+        figures.reserveCapacity(ids.count)
+        var hint = 0
+        for id in ids {
+            guard let (block, row) = find(id.rawValue, from: &hint) else { continue }
+            if let found = self.figures(block, row, report) { figures.append(found) }
+        }
+        return figures
+    }
+
+    private func figures(_ block: Int, _ row: Int, _ report: (String) -> Void) -> DeliveryFigures? {
+        let block = blocks[block]
+        let row = block.rows[row]
+        let id = DeliveryID(rawValue: row.id)
+        guard let state = StoredState(rawValue: row.state) else {
+            report("delivery \(id): its state is unknown")
+            return nil
+        }
+        guard let recipients = TextCoding.recipientCount(block.recipients(of: row)) else {
+            report("delivery \(id): its recipients cannot be read")
+            return nil
+        }
+        return DeliveryFigures(
+            id: id, destination: destinations.ids[Int(row.destination)], state: state,
+            attempts: Int(row.attempts), nextAttemptAt: UnixTime(milliseconds: row.next),
+            receivedAt: UnixTime(milliseconds: row.received), size: Int(row.size),
+            priority: row.priority, recipients: recipients, domain: domains[Int(row.domain)],
+            sender: senders[Int(row.sender)])
+    }
+
+    /// A row as a page shows it: without what only its message's own page tells.
+    private func delivery(
+        _ block: Int, _ row: Int, _ report: (String) -> Void
+    ) -> StoredDelivery? {
+        let block = blocks[block]
+        let row = block.rows[row]
+        let id = DeliveryID(rawValue: row.id)
+        guard id.message.rawValue > 0 else {
+            report("delivery \(row.id): no such id")
+            return nil
+        }
+        guard let state = StoredState(rawValue: row.state) else {
+            report("delivery \(id): its state is unknown")
+            return nil
+        }
+        let addresses = String(decoding: block.recipients(of: row), as: UTF8.self)
+        guard let recipients = TextCoding.recipients(addresses: addresses, attributes: "") else {
+            report("delivery \(id): its recipients cannot be read")
+            return nil
+        }
+        let flags = Int64(row.flags)
+        return StoredDelivery(
+            id: id,
+            message: DeliveryRow.message(
+                id: id.message, sender: senders[Int(row.sender)],
+                receivedAt: UnixTime(milliseconds: row.received),
+                expiresAt: UnixTime(milliseconds: row.expires), size: Int(row.size), flags: flags),
+            destination: destinations.ids[Int(row.destination)], domain: domains[Int(row.domain)],
+            recipients: recipients, state: state, attempts: Int(row.attempts),
+            nextAttemptAt: UnixTime(milliseconds: row.next),
+            purgeAt: row.purgeAt == IndexRow.never ? nil : UnixTime(milliseconds: row.purgeAt),
+            lastReply: replies[Int(row.reply)], isWarned: flags & DeliveryRow.warned != 0)
+    }
+
+    /// - Parameter hint: the block where the last one was.
+    private func find(_ id: Int64, from hint: inout Int) -> (block: Int, row: Int)? {
+        let isNear =
+            hint < blocks.count && blocks[hint].firstID <= id && id <= blocks[hint].lastID
+        if !isNear {
+            var (low, high) = (0, blocks.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if blocks[middle].firstID <= id { low = middle + 1 } else { high = middle }
+            }
+            guard low > 0 else { return nil }
+            hint = low - 1
+        }
+        let row = blocks[hint].index(of: id)
+        guard row < blocks[hint].count, blocks[hint].rows[row].id == id else { return nil }
+        return (hint, row)
+    }
+
+    func masks(of ids: [DeliveryID]) -> [Int: RowMask] {
+        var masks: [Int: RowMask] = [:]
+        var hint = 0
+        for id in ids {
+            guard let (block, row) = find(id.rawValue, from: &hint) else { continue }
+            masks[block, default: .none].set(row)
+        }
+        return masks
+    }
+
+    /// Calls `body` with every row.
+    func forEach(_ body: (UnsafePointer<IndexRow>) -> Void) {
+        for block in blocks {
+            for row in 0..<block.count { body(UnsafePointer(block.rows) + row) }
+        }
+    }
+}
