@@ -69,6 +69,7 @@ let package = Package(
         // No pkgConfig: the .pc file requires the -dev packages of libunbound's own libraries.
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CIDN2", providers: [.apt(["libidn2-dev"])]),
+        .systemLibrary(name: "CPostgreSQL", providers: [.apt(["libpq-dev"])]),
 
         .target(name: "CChecksum"),
         .target(name: "CAllocator"),
@@ -77,7 +78,11 @@ let package = Package(
         library("Filter", ["Mail"]),
         library("Scheduler", ["Mail", deque, heap]),
         library("SMTP", ["Faults", "Mail", nioCore, nioPosix, nioTLS, nioSSL]),
-        library("Settings", ["Mail", "Scheduler", .product(name: "TOMLKit", package: "TOMLKit")]),
+        library("PostgreSQL", ["CPostgreSQL", nioCore]),
+        library("SharedSpool", ["Faults", "Filter", "Mail", "PostgreSQL", "Spool", nioCore]),
+        library(
+            "Settings",
+            ["Mail", "PostgreSQL", "Scheduler", .product(name: "TOMLKit", package: "TOMLKit")]),
         library("Simulator", ["Mail", "Scheduler", "Settings", deque, heap]),
         library("Control", ["Mail", "Filter", "Scheduler", nioCore, nioPosix, nioHTTP1]),
         library(
@@ -91,8 +96,8 @@ let package = Package(
             "Manager",
             [
                 "CAllocator", "Faults", "Mail", "Filter", "Scheduler", "SMTP", "Settings",
-                "Control",
-                "Spool", nioCore, nioPosix, nioSSL, deque, logging, lifecycle,
+                "Control", "Spool", "SharedSpool", nioCore, nioPosix, nioSSL, deque, logging,
+                lifecycle,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -150,8 +155,8 @@ let package = Package(
         tests(
             "Spool",
             [
-                "Spool", "Mail", "Filter", nioCore, nioPosix,
-                .product(name: "GRDB", package: "GRDB.swift"),
+                "Spool", "SharedSpool", "PostgreSQL", "DatabaseServer", "Mail", "Filter", nioCore,
+                nioPosix, .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         tests(
             "Manager",
@@ -174,11 +179,15 @@ let package = Package(
             "Testbed", ["Testbed", "Mail", "Scheduler", "Settings", nioCore, nioPosix, nioSSL]),
         tests("Fuzz", ["FuzzTargets"]),
         .target(name: "FaultySystem", path: "Tests/FaultySystem"),
+        // A PostgreSQL server of the tests' own.
+        .target(
+            name: "DatabaseServer", dependencies: ["PostgreSQL"], path: "Tests/DatabaseServer",
+            swiftSettings: strict),
         tests(
             "Integration",
             [
-                "Faults", "FaultySystem", "Testbed", "Control", "Mail", "Scheduler", "Spool",
-                "sluice", "sluiced", nioCore,
+                "Faults", "FaultySystem", "DatabaseServer", "PostgreSQL", "Testbed", "Control",
+                "Mail", "Scheduler", "Spool", "SharedSpool", "sluice", "sluiced", nioCore,
                 nioPosix, nioSSL,
             ]),
     ]

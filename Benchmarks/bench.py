@@ -24,6 +24,7 @@ import time
 sys.dont_write_bytecode = True
 
 import backlog
+import database
 import load
 import processes
 import rows
@@ -109,6 +110,7 @@ class Relay:
         self.all = self.servers + [servers.Ceiling()]
         self.sinks = {}
         self.many = None
+        self.database, self.postgresql = None, None
 
     def start(self):
         if "fanout" in self.options.parts:
@@ -127,13 +129,16 @@ class Relay:
                                 self.options.limit)
 
     def stop(self):
-        for server in self.servers:
-            server.stop()
+        for server in self.servers + [self.postgresql]:
+            if server:
+                server.stop()
+        if self.database:
+            self.database.stop()
         for each in list(self.sinks.values()) + ([self.many] if self.many else []):
             each.stop()
 
     def run(self):
-        for part in ("new", "kept", "large", "fanout", "latency"):
+        for part in ("new", "kept", "large", "fanout", "latency", "shared"):
             if part in self.options.parts:
                 say(f"==> {rows.PARTS[part][0].upper()}{rows.PARTS[part][1:]}")
                 getattr(self, part)()
@@ -166,6 +171,36 @@ class Relay:
         disk = disk_speed(self.directory)
         say(f"    the disk, written in order and synced every MiB: {disk / 2**20:.0f} MiB/s; "
             "each message goes to it twice, to the log and to the database")
+
+    def shared(self):
+        if self.options.only == "postfix":
+            return
+        self.database = database.Database(self.directory)
+        self.database.start()
+        self.postgresql = servers.Shared(self.options.sluiced, self.database.url)
+        self.sinks[self.postgresql] = sink.Sink()
+        self.postgresql.start(self.directory, self.sinks[self.postgresql].port)
+        say(f"    PostgreSQL {self.database.version()}, synchronous_commit on")
+        messages = self.options.messages
+        load.throughput(self.postgresql, self.sinks[self.postgresql], messages // 5, True,
+                        self.options.limit)
+        for _ in range(self.options.rounds):
+            rates = {}
+            for server in [self.postgresql] + self.servers:
+                before = self.database.transactions() if server is self.postgresql else 0
+                rates[server.name], cpu = load.throughput(
+                    server, self.sinks[server], messages, True, self.options.limit)
+                say(f"    {server.name:10} {rates[server.name]:7.0f}/s {cpu * 1e6:7.0f} µs CPU"
+                    " a message, without PostgreSQL's")
+                if server is self.postgresql:
+                    made = (self.database.transactions() - before) / messages
+                    self.results.add("shared-transactions", "Sluice", made)
+                    say(f"               {made:.3f} transactions a message")
+            self.results.add("shared-rate", "Sluice", rates[self.postgresql.name])
+            if "Postfix" in rates:
+                self.results.add("shared-rate", "Postfix", rates["Postfix"])
+            self.results.add("shared-share", "Sluice",
+                             rates[self.postgresql.name] / rates["Sluice"])
 
     def fanout(self):
         messages = max(self.options.messages // 500, 2)

@@ -32,6 +32,9 @@ ROWS = [
     Row("memory", "most memory, all processes", "MiB", 1 / 2**20, 1, False, peak=True),
     Row("p50", "time to 250 at half of Postfix's most, p50", "ms", 1e3, 2, False),
     Row("p99", "time to 250 at half of Postfix's most, p99", "ms", 1e3, 2, False),
+    Row("shared-rate", "spool in PostgreSQL: 4 KiB, 20 sessions, kept connections", "1/s", times=3),
+    Row("shared-share", "… of that with SQLite", "%", 100, 0, bound=40),
+    Row("shared-transactions", "… PostgreSQL's transactions a message", "", 1, 3, False, bound=0.2),
     Row("backlog-fill", "filling the spool without SMTP", "s", 1, 1, False),
     Row("backlog-start", "start of the daemon until the first fresh message is out", "s", 1, 2,
         False, bound=5),
@@ -59,5 +62,6 @@ PARTS = {
     "large": "messages of 100 KiB",
     "fanout": "1,000 recipients over 50 destinations",
     "latency": "time to 250",
+    "shared": "the spool in PostgreSQL on the same machine, beside that in SQLite",
     "backlog": "a million deliveries for dead destinations",
 }

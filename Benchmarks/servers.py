@@ -143,6 +143,8 @@ class Sluice(Server):
     extra = ""
     routes = ""
     group_by = "mx-address"
+    # Where it has its files, below the temporary directory.
+    folder = "sluice"
     # A data directory that exists already.
     data = None
 
@@ -153,12 +155,12 @@ class Sluice(Server):
         return f"Sluice ({os.path.relpath(self.program)})"
 
     def launch(self, sink_port, log):
-        data = self.data or os.path.join(self.directory, "sluice/data")
+        data = self.data or os.path.join(self.directory, self.folder, "data")
         os.makedirs(data, exist_ok=True)
-        self.socket = f"{self.directory}/sluice/control.sock"
+        self.socket = f"{self.directory}/{self.folder}/control.sock"
         routes = self.routes + "".join(
             f'"{domain}" = "127.0.0.1:{port}", ' for domain, port in self.domains.items())
-        configuration = self.write("sluice/sluice.toml", f"""\
+        configuration = self.write(f"{self.folder}/sluice.toml", f"""\
 hostname = "bench.test"
 data_dir = "{data}"
 control_socket = "{self.socket}"
@@ -176,3 +178,14 @@ static = {{ {routes}"*" = "127.0.0.1:{sink_port}" }}
 {self.extra}""")
         return subprocess.Popen([self.program, "--config", configuration],
                                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+
+
+class Shared(Sluice):
+    """The same with its spool in a database."""
+
+    name = "PostgreSQL"
+    folder = "shared"
+
+    def __init__(self, program, url):
+        super().__init__(program)
+        self.extra = f'[spool]\nurl = "{url}"\n'

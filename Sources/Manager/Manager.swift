@@ -9,6 +9,7 @@ import NIOSSL
 import Scheduler
 import ServiceLifecycle
 package import Settings
+import SharedSpool
 import Spool
 import UnixSignals
 
@@ -34,7 +35,8 @@ package struct Manager: Sendable {
 
     /// Runs until SIGTERM or SIGINT. Throws what keeps it from starting.
     package func run() async throws {
-        let spool = try SQLiteSpool(directory: configuration.dataDirectory)
+        let (spool, directory) = try openSpool()
+        defer { directory?.release() }
         let lock = try WorkerLock(directory: configuration.dataDirectory)
         try await lock.awaitOldWorkers(
             logger: logger, patience: configuration.supervision.shutdownTimeout + .seconds(10))
@@ -77,6 +79,25 @@ package struct Manager: Sendable {
         try await controlLoops.shutdownGracefully()
         logger.notice("stopped")
         log.flush()
+    }
+
+    /// The spool, and the data directory where that is not the spool's own to lock: the workers'
+    /// journals are in it anyway.
+    private func openSpool() throws -> (any Spool, DataDirectory?) {
+        guard let address = configuration.spool.address else {
+            return (try SQLiteSpool(directory: configuration.dataDirectory), nil)
+        }
+        let directory = try DataDirectory(path: configuration.dataDirectory)
+        if access(directory.databasePath, F_OK) == 0 {
+            logger.warning(
+                "data_dir holds a spool too, which is not used: mail in it stays there",
+                metadata: ["file": "\(directory.databasePath)"])
+        }
+        let spool = try PostgreSQLSpool(address) { [logger] error in
+            logger.error("part of the spool cannot be read", metadata: ["error": "\(error)"])
+        }
+        logger.notice("spool ready", metadata: ["at": "\(address)"])
+        return (spool, directory)
     }
 
     private var quiet: Logger {

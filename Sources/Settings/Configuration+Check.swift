@@ -1,4 +1,5 @@
 import Glibc
+import PostgreSQL
 
 /// What `sluiced check` reports.
 package struct ConfigurationCheck: Sendable {
@@ -45,6 +46,13 @@ extension Configuration {
         let socketDirectory = Self.parent(of: controlSocket)
         checkDirectory(socketDirectory, key: "control_socket", report)
 
+        if let address = spool.address {
+            do throws(DatabaseFailure) {
+                _ = try address.password()
+            } catch {
+                report(.error, "spool.password_file", error.message)
+            }
+        }
         if let file = log.file { checkLog(file, report) }
 
         if let certificate = intake.certificate {

@@ -46,6 +46,7 @@ extension Configuration {
         reader.read("workers", .integer(workerRange), into: &configuration.workers)
         configuration.readWeights(reader)
 
+        configuration.spool.read(reader.table("spool"), directory: directory)
         configuration.control.read(reader.table("control"))
         configuration.intake.read(reader.table("intake"), directory: directory)
         configuration.routing.read(

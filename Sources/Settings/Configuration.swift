@@ -15,6 +15,7 @@ package struct Configuration: Hashable, Sendable, Codable {
     /// The shares of the workers, in their order, relative to 1; what is missing is 1.
     package var workerWeights: [Double] = []
 
+    package var spool = SpoolSettings()
     package var control = ControlSettings()
     package var intake = IntakeSettings()
     package var routing = RoutingSettings()

@@ -7,8 +7,8 @@ import Synchronization
 /// The lock is an advisory one on a file of its own (`flock`, LOCK_EX), so that it ends with the
 /// process however that ends. The descriptor is close-on-exec: a worker that is spawned does not
 /// inherit it and cannot keep the spool locked when the manager has died.
-final class DataDirectory: Sendable {
-    let path: String
+package final class DataDirectory: Sendable {
+    package let path: String
     private let lock: Int32
     /// Device and inode of the database.
     private let file = Mutex<FileIdentity?>(nil)
@@ -18,17 +18,17 @@ final class DataDirectory: Sendable {
         var inode: ino_t
     }
 
-    var databasePath: String { path + "/spool.db" }
+    package var databasePath: String { path + "/spool.db" }
 
     /// - Throws: `unusable` for a directory that is missing, not a directory or not writable;
     ///   `inUse` with the pid of the holder.
-    init(path: String) throws(SpoolError) {
+    package init(path: String) throws(SpoolError) {
         self.path = path
         try Self.check(path)
         lock = try Self.acquire(path + "/spool.lock")
     }
 
-    func release() {
+    package func release() {
         // Emptied, so that nobody is told the pid of a process that has gone.
         _ = ftruncate(lock, 0)
         close(lock)

@@ -1,15 +1,25 @@
-import Mail
+package import Mail
+
+/// A row of a table as an engine hands it out; columns count from 0.
+package protocol SpoolRow {
+    func int(_ column: Int32) -> Int64
+    func optionalInt(_ column: Int32) -> Int64?
+    /// Bytes that are not UTF-8 are replaced; NULL is empty.
+    func text(_ column: Int32) -> String
+    /// The bytes are valid during the call of `body` only.
+    func withBlob<R>(_ column: Int32, _ body: (UnsafeRawBufferPointer) -> R) -> R
+}
 
 /// A row of the table `deliveries` as values.
-enum DeliveryRow {
+package enum DeliveryRow {
     /// In the order in which `decode` reads them.
-    static let columns = """
+    package static let columns = """
         id, destination, state, attempts, next_attempt, purge_at, received_at, expires_at, size, \
         flags, domain, sender, recipients, attributes, ret, envelope_id, client, last_reply
         """
 
     /// - Throws: `damaged` for a row that no version of this program has written.
-    static func decode(_ row: RawStatement) throws(SpoolError) -> StoredDelivery {
+    package static func decode(_ row: some SpoolRow) throws(SpoolError) -> StoredDelivery {
         let id = DeliveryID(rawValue: row.int(0))
         guard id.message.rawValue > 0 else {
             throw .damaged("delivery \(id.rawValue): no such id")
@@ -30,13 +40,13 @@ enum DeliveryRow {
     }
 
     /// In the order in which `figures` reads them.
-    static let figureColumns = """
+    package static let figureColumns = """
         id, destination, state, attempts, next_attempt, received_at, size, flags, domain, sender, \
         recipients
         """
 
     /// - Throws: `damaged` for a row that no version of this program has written.
-    static func figures(_ row: RawStatement) throws(SpoolError) -> DeliveryFigures {
+    package static func figures(_ row: some SpoolRow) throws(SpoolError) -> DeliveryFigures {
         let id = DeliveryID(rawValue: row.int(0))
         guard let state = UInt8(exactly: row.int(2)).flatMap(StoredState.init(rawValue:)) else {
             throw .damaged("delivery \(id): state \(row.int(2)) is unknown")
@@ -52,7 +62,7 @@ enum DeliveryRow {
             sender: row.text(9))
     }
 
-    static func message(_ row: RawStatement, id: MessageID) -> MessageRecord {
+    package static func message(_ row: some SpoolRow, id: MessageID) -> MessageRecord {
         var message = message(
             id: id, sender: row.text(11), receivedAt: UnixTime(milliseconds: row.int(6)),
             expiresAt: UnixTime(milliseconds: row.int(7)), size: Int(row.int(8)),
@@ -76,7 +86,7 @@ enum DeliveryRow {
     /// Four bits of the flags, in two's complement.
     private static let priorityShift: Int64 = 4
     /// The same in SQL.
-    static let priorityColumn = "(((flags >> \(priorityShift) & 15) + 8) % 16 - 8)"
+    package static let priorityColumn = "(((flags >> \(priorityShift) & 15) + 8) % 16 - 8)"
 
     static func priority(in flags: Int64) -> Int {
         Int(((flags >> priorityShift & 15) + 8) % 16 - 8)
@@ -86,9 +96,9 @@ enum DeliveryRow {
     private static let utf8: Int64 = 2
     private static let leadingDots: Int64 = 4
     /// Of the delivery, not of the message; a copy that routing makes of it keeps it.
-    static let warned: Int64 = 8
+    package static let warned: Int64 = 8
 
-    static func flags(of message: MessageRecord) -> Int64 {
+    package static func flags(of message: MessageRecord) -> Int64 {
         (message.eightBit ? eightBit : 0) | (message.utf8 ? utf8 : 0)
             | (message.leadingDots ? leadingDots : 0)
             | (Int64(min(max(message.priority, -8), 7)) & 15) << priorityShift
@@ -96,7 +106,7 @@ enum DeliveryRow {
 
     /// The code that a reply begins with (RFC 5321 §4.2: three digits, then a space, a hyphen or
     /// nothing); 0 for what is not a reply, such as a failed connection.
-    static func code(ofReply reply: String) -> Int64 {
+    package static func code(ofReply reply: String) -> Int64 {
         var code: Int64 = 0
         var digits = 0
         for byte in reply.utf8 {

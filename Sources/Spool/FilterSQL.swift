@@ -8,18 +8,29 @@ import Mail
 /// outside is bound; the text of the statement holds only what stands in this file. Text is
 /// compared without regard to case (of ASCII letters). A comparison that makes no sense for its
 /// field, such as a size with a code class, holds for nothing.
-struct FilterSQL {
-    enum Argument: Hashable {
+package struct FilterSQL {
+    package enum Argument: Hashable {
         case integer(Int64)
         case real(Double)
         case text(String)
+        /// PostgreSQL only.
+        case integers([Int64])
     }
 
-    private(set) var sql = ""
-    private(set) var arguments: [Argument] = []
+    /// Where the two engines differ. Both compare text in the order of its bytes, capital ASCII
+    /// letters as small ones.
+    package enum Dialect: Sendable {
+        case sqlite
+        /// Text columns are in the collation "C".
+        case postgreSQL
+    }
+
+    package private(set) var sql = ""
+    package private(set) var arguments: [Argument] = []
+    private let dialect: Dialect
     private let now: UnixTime
-    /// The ids of the running deliveries as a JSON array; nil if there are none.
-    private let running: String?
+    /// The ids of the running deliveries; nil if there are none.
+    private let running: [Int64]?
     private let destinationsMatching: @Sendable (FilterComparison) -> [Int64]
 
     /// How deep `and`, `or` and `not` may be nested in each other (a chain of one of them is one
@@ -28,12 +39,14 @@ struct FilterSQL {
     /// In bytes. SQLite accepts 50,000 (SQLITE_LIMIT_LIKE_PATTERN_LENGTH); escapes may double it.
     private static let maximumPattern = 20_000
 
-    init(_ query: DeliveryQuery) throws(SpoolError) {
+    package init(_ query: DeliveryQuery, _ dialect: Dialect = .sqlite) throws(SpoolError) {
+        self.dialect = dialect
         now = query.now
         destinationsMatching = query.destinationsMatching
         let ids = query.running()
-        running = ids.isEmpty ? nil : Self.json(ids.map(\.rawValue))
+        running = ids.isEmpty ? nil : ids.map(\.rawValue)
         if let filter = query.filter {
+            try Self.check(filter)
             sql = " WHERE "
             try append(filter, depth: 0)
         }
@@ -136,9 +149,15 @@ struct FilterSQL {
         try Self.check(comparison)
         switch comparison.field.name {
         case "id":
-            identifier(comparison, text: "printf('%llx.%d', id >> 16, id & 65535)")
+            identifier(
+                comparison,
+                text: dialect == .sqlite
+                    ? "printf('%llx.%d', id >> 16, id & 65535)"
+                    : "(to_hex(id >> 16) || '.' || (id & 65535)::text)")
         case "message":
-            identifier(comparison, text: "printf('%llx', id >> 16)")
+            identifier(
+                comparison,
+                text: dialect == .sqlite ? "printf('%llx', id >> 16)" : "to_hex(id >> 16)")
         case "domain": text(comparison, column: "domain")
         case "sender": text(comparison, column: "sender")
         case "reply": text(comparison, column: "last_reply")
@@ -154,13 +173,13 @@ struct FilterSQL {
             }
         case "next":
             duration(comparison) { filter in
-                filter.sql += "max(next_attempt - "
+                filter.sql += "\(filter.larger)(next_attempt - "
                 filter.bind(.integer(filter.now.milliseconds))
                 filter.sql += ", 0)"
             }
         case "expires":
             duration(comparison) { filter in
-                filter.sql += "max(expires_at - "
+                filter.sql += "\(filter.larger)(expires_at - "
                 filter.bind(.integer(filter.now.milliseconds))
                 filter.sql += ", 0)"
             }
@@ -172,11 +191,59 @@ struct FilterSQL {
     }
 
     private mutating func bind(_ argument: Argument) {
-        sql += "?"
         arguments.append(argument)
+        sql += dialect == .sqlite ? "?" : "$\(arguments.count)"
     }
 
-    private mutating func never() { sql += "0" }
+    private mutating func never() { sql += dialect == .sqlite ? "0" : "false" }
+
+    /// The larger one of two numbers.
+    private var larger: String { dialect == .sqlite ? "max" : "greatest" }
+
+    /// `text` LIKE a pattern, whatever the case.
+    private mutating func like(_ text: String, _ pattern: String) {
+        switch dialect {
+        case .sqlite:
+            sql += "\(text) LIKE "
+            bind(.text(pattern))
+        case .postgreSQL:
+            sql += "lower(\(text) COLLATE \"C\") LIKE lower("
+            bind(.text(pattern))
+            sql += " COLLATE \"C\")"
+        }
+        sql += " ESCAPE '\\'"
+    }
+
+    private mutating func compare(_ column: String, _ sign: String, with value: String) {
+        switch dialect {
+        case .sqlite:
+            sql += "\(column) \(sign) "
+            bind(.text(value))
+            sql += " COLLATE NOCASE"
+        case .postgreSQL:
+            sql += "lower(\(column)) \(sign) lower("
+            bind(.text(value))
+            sql += " COLLATE \"C\")"
+        }
+    }
+
+    /// How text is sorted.
+    private func folded(_ text: String) -> String {
+        dialect == .sqlite ? "\(text) COLLATE NOCASE" : "lower(\(text) COLLATE \"C\")"
+    }
+
+    private mutating func isOne(_ column: String, of ids: [Int64], negated: Bool = false) {
+        switch dialect {
+        case .sqlite:
+            sql += "\(column) \(negated ? "NOT IN" : "IN") (SELECT value FROM json_each("
+            bind(.text(Self.json(ids)))
+            sql += "))"
+        case .postgreSQL:
+            sql += negated ? "\(column) <> ALL (" : "\(column) = ANY ("
+            bind(.integers(ids))
+            sql += ")"
+        }
+    }
 
     /// SQL has the same signs as the filter language; nil for `~`.
     private static func sign(_ op: FilterComparison.Operator) -> String? {
@@ -190,17 +257,11 @@ struct FilterSQL {
         guard case .text(var value) = comparison.value else { return never() }
         if comparison.field.name == "sender", value == "<>" { value = "" }
         if comparison.op == .contains {
-            sql += "\(column) LIKE "
-            bind(.text("%" + Self.escaped(value) + "%"))
-            sql += " ESCAPE '\\'"
+            like(column, "%" + Self.escaped(value) + "%")
         } else if comparison.op == .equal, Self.hasWildcards(value) {
-            sql += "\(column) LIKE "
-            bind(.text(Self.like(value)))
-            sql += " ESCAPE '\\'"
+            like(column, Self.like(value))
         } else if let sign = Self.sign(comparison.op) {
-            sql += "\(column) \(sign) "
-            bind(.text(value))
-            sql += " COLLATE NOCASE"
+            compare(column, sign, with: value)
         } else {
             never()
         }
@@ -212,23 +273,26 @@ struct FilterSQL {
             comparison.op == .equal || comparison.op == .contains,
             !value.utf8.contains(TextCoding.lineEnd)
         else { return never() }
-        sql += "recipients LIKE "
         guard comparison.op == .equal else {
-            bind(.text("%" + Self.escaped(value) + "%"))
-            sql += " ESCAPE '\\'"
-            return
+            return like("recipients", "%" + Self.escaped(value) + "%")
         }
-        bind(.text("%\n" + Self.like(value) + "\n%"))
-        sql += " ESCAPE '\\'"
+        like("recipients", "%\n" + Self.like(value) + "\n%")
         // A wildcard of LIKE runs over the ends of lines. That does not matter to one `*` at
         // either end of the pattern; with any other the lines must be looked at one by one.
         let wildcards = value.utf8.filter { $0 == UInt8(ascii: "*") || $0 == UInt8(ascii: "?") }
         let exact =
             wildcards.isEmpty
             || wildcards.elementsEqual("*".utf8) && (value.hasPrefix("*") || value.hasSuffix("*"))
-        if !exact {
+        guard !exact else { return }
+        switch dialect {
+        case .sqlite:
             sql += " AND sluice_any_line_matches(recipients, "
             bind(.text(value))
+            sql += ")"
+        case .postgreSQL:
+            sql += " AND EXISTS (SELECT FROM unnest(string_to_array(recipients, E'\\n')) AS line"
+            sql += " WHERE line <> '' AND "
+            like("line", Self.like(value))
             sql += ")"
         }
     }
@@ -237,13 +301,9 @@ struct FilterSQL {
     private mutating func identifier(_ comparison: FilterComparison, text: String) {
         guard case .text(let value) = comparison.value else { return never() }
         if comparison.op == .contains {
-            sql += "\(text) LIKE "
-            bind(.text("%" + Self.escaped(value) + "%"))
-            sql += " ESCAPE '\\'"
+            like(text, "%" + Self.escaped(value) + "%")
         } else if comparison.op == .equal, Self.hasWildcards(value) {
-            sql += "\(text) LIKE "
-            bind(.text(Self.like(value)))
-            sql += " ESCAPE '\\'"
+            like(text, Self.like(value))
         } else if comparison.field.name == "id", let id = DeliveryID(text: value) {
             guard let sign = Self.sign(comparison.op) else { return never() }
             sql += "id \(sign) "
@@ -329,9 +389,8 @@ struct FilterSQL {
         let ids = destinationsMatching(comparison)
         guard !ids.isEmpty else { return never() }
         // The first half keeps the second from being NULL.
-        sql += "destination IS NOT NULL AND destination IN (SELECT value FROM json_each("
-        bind(.text(Self.json(ids)))
-        sql += "))"
+        sql += "destination IS NOT NULL AND "
+        isOne("destination", of: ids)
     }
 
     // MARK: States
@@ -370,14 +429,11 @@ struct FilterSQL {
         case "purging": sql += "state > 1 AND state IN (3, 4)"
         default:
             guard let running else { return never() }
-            sql += "id IN (SELECT value FROM json_each("
-            bind(.text(running))
-            return sql += "))"
+            return isOne("id", of: running)
         }
         if let running {
-            sql += " AND id NOT IN (SELECT value FROM json_each("
-            bind(.text(running))
-            sql += "))"
+            sql += " AND "
+            isOne("id", of: running, negated: true)
         }
     }
 
@@ -385,14 +441,14 @@ struct FilterSQL {
 
     /// Adds ORDER BY for a field of the filter language; one that the spool does not know, or
     /// none, is the order of ids, which is that of arrival. Equal rows are in the order of ids.
-    mutating func order(by field: String?, descending: Bool) {
+    package mutating func order(by field: String?, descending: Bool) {
         sql += " ORDER BY "
         var descending = descending
         switch field {
-        case "domain": sql += "domain COLLATE NOCASE"
-        case "sender": sql += "sender COLLATE NOCASE"
-        case "recipient": sql += "recipients COLLATE NOCASE"
-        case "reply": sql += "last_reply COLLATE NOCASE"
+        case "domain": sql += folded("domain")
+        case "sender": sql += folded("sender")
+        case "recipient": sql += folded("recipients")
+        case "reply": sql += folded("last_reply")
         case "size": sql += "size"
         case "attempts": sql += "attempts"
         case "priority": sql += DeliveryRow.priorityColumn
@@ -412,10 +468,13 @@ struct FilterSQL {
             }
             sql += " END"
         case "destination":
-            sql += """
-                (SELECT name FROM destinations WHERE destinations.id = deliveries.destination) \
-                COLLATE NOCASE
-                """
+            sql += folded(
+                "(SELECT name FROM destinations WHERE destinations.id = deliveries.destination)")
+            // What has no destination comes first, as in SQLite.
+            if dialect == .postgreSQL {
+                sql += descending ? " DESC NULLS LAST, id" : " NULLS FIRST, id"
+                return
+            }
         default:
             sql += descending ? "id DESC" : "id"
             return
@@ -423,7 +482,7 @@ struct FilterSQL {
         sql += descending ? " DESC, id" : ", id"
     }
 
-    mutating func page(limit: Int, offset: Int) {
+    package mutating func page(limit: Int, offset: Int) {
         sql += " LIMIT "
         bind(.integer(Int64(max(0, limit))))
         sql += " OFFSET "

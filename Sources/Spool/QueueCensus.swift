@@ -33,24 +33,27 @@ package struct DestinationCensus: Sendable {
         self.due = [UInt32](repeating: 0, count: due)
     }
 
-    /// Counts one delivery. Bounds are in seconds, ascending.
+    /// Counts one delivery, or several that all bounds treat alike. Bounds are in seconds,
+    /// ascending.
     package mutating func add(
         state: StoredState, nextAttemptAt: UnixTime, receivedAt: UnixTime, expiresAt: UnixTime,
-        ages ageBounds: [Double], due dueBounds: [Double], at now: UnixTime
+        ages ageBounds: [Double], due dueBounds: [Double], at now: UnixTime,
+        count: UInt32 = 1
     ) {
         if state == .purging || state == .bouncing { return }
         let age = now.seconds - receivedAt.seconds
-        ages[ageBounds.firstIndex { age < $0 } ?? ageBounds.count] += 1
+        ages[ageBounds.firstIndex { age < $0 } ?? ageBounds.count] += count
         let left = expiresAt.seconds - now.seconds
-        if left <= 3600 { expiresInHour += 1 }
-        if left <= 86_400 { expiresInDay += 1 }
+        if left <= 3600 { expiresInHour += count }
+        if left <= 86_400 { expiresInDay += count }
         firstExpiry = min(firstExpiry, expiresAt)
         switch state {
-        case .held: held += 1
-        case .routing: routing += 1
+        case .held: held += count
+        case .routing: routing += count
         case .queued:
             let wait = nextAttemptAt.seconds - now.seconds
-            due[wait <= 0 ? 0 : 1 + (dueBounds.firstIndex { wait <= $0 } ?? dueBounds.count)] += 1
+            due[wait <= 0 ? 0 : 1 + (dueBounds.firstIndex { wait <= $0 } ?? dueBounds.count)] +=
+                count
         case .purging, .bouncing: break
         }
     }

@@ -6,7 +6,7 @@ import GRDBSQLite
 ///
 /// Parameters count from 1, columns from 0. Use it only inside the access to the database that
 /// prepared it, or a later one to the same connection.
-struct RawStatement {
+struct RawStatement: SpoolRow {
     /// Keeps the handle alive.
     private let statement: Statement
     private let handle: OpaquePointer

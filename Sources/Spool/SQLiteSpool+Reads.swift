@@ -334,6 +334,7 @@ extension RawStatement {
             case .integer(let value): try bind(value, at: index)
             case .real(let value): try bind(value, at: index)
             case .text(let value): try bind(value, at: index)
+            case .integers: preconditionFailure("not of this dialect")
             }
         }
     }

@@ -19,6 +19,10 @@ package protocol Spool: Sendable {
     /// The body as accepted (with the Received header); nil if the message has left.
     func body(of message: MessageID) throws(SpoolError) -> ByteBuffer?
 
+    /// As `body`, for several at once; `damage` are those that are not what was written. Those
+    /// that have left are in neither.
+    func bodies(of messages: [MessageID]) throws(SpoolError) -> SpoolBodies
+
     func message(_ id: MessageID) throws(SpoolError) -> MessageRecord?
 
     /// Deliveries in the order of their ids, `after` excluded: of one destination, or all. Fewer
@@ -86,6 +90,26 @@ package protocol Spool: Sendable {
 extension Spool {
     /// For a spool that does not know.
     package func availableBytes() throws(SpoolError) -> Int { .max }
+
+    /// For a spool to which one question after the other costs no more.
+    package func bodies(of messages: [MessageID]) throws(SpoolError) -> SpoolBodies {
+        var bodies = SpoolBodies()
+        for message in messages {
+            do throws(SpoolError) {
+                bodies.texts[message] = try body(of: message)
+            } catch  where error.code == .damaged {
+                bodies.damage[message] = error
+            }
+        }
+        return bodies
+    }
+}
+
+package struct SpoolBodies: Sendable {
+    package var texts: [MessageID: ByteBuffer] = [:]
+    package var damage: [MessageID: SpoolError] = [:]
+
+    package init() {}
 }
 
 /// Something went wrong with the spool. `code` is stable, `cause` is the engine's own words,
@@ -118,6 +142,14 @@ package struct SpoolError: Error, Sendable, CustomStringConvertible {
     }
 
     package var description: String { "\(code.rawValue): \(context): \(cause)" }
+
+    package static func damaged(_ cause: String) -> SpoolError {
+        SpoolError(code: .damaged, cause: cause, context: "")
+    }
+
+    package static func refused(_ cause: String) -> SpoolError {
+        SpoolError(code: .refused, cause: cause, context: "")
+    }
 }
 
 /// One change. A batch of them is one transaction.

@@ -31,12 +31,4 @@ extension SpoolError {
             self.init(code: .cannotWrite, cause: String(describing: error), context: context)
         }
     }
-
-    static func damaged(_ cause: String) -> SpoolError {
-        SpoolError(code: .damaged, cause: cause, context: "")
-    }
-
-    static func refused(_ cause: String) -> SpoolError {
-        SpoolError(code: .refused, cause: cause, context: "")
-    }
 }

@@ -2,7 +2,7 @@
 ///
 /// Line feed ends a line, tab ends a field. Where a text holds one of them (no address can; a
 /// reply might), or NUL, at which SQLite's LIKE would stop, it is written as SUB and a letter.
-enum TextCoding {
+package enum TextCoding {
     private static let escape: UInt8 = 0x1A
     static let lineEnd: UInt8 = 0x0A
     static let fieldEnd: UInt8 = 0x09
@@ -18,7 +18,7 @@ enum TextCoding {
         }
     }
 
-    static func append(_ text: String, to bytes: inout [UInt8]) {
+    package static func append(_ text: String, to bytes: inout [UInt8]) {
         let utf8 = text.utf8
         guard utf8.contains(where: { $0 <= escape && letter(for: $0) != nil }) else {
             bytes.append(contentsOf: utf8)
@@ -60,7 +60,7 @@ enum TextCoding {
 
     // MARK: Lines
 
-    static func lines(_ texts: [String]) -> String {
+    package static func lines(_ texts: [String]) -> String {
         var bytes: [UInt8] = []
         for text in texts {
             append(text, to: &bytes)
@@ -69,7 +69,7 @@ enum TextCoding {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    static func lines(from text: Substring.UTF8View) -> [String] {
+    package static func lines(from text: Substring.UTF8View) -> [String] {
         var lines = text.split(separator: lineEnd, omittingEmptySubsequences: false)
         // What follows the last line end.
         if lines.last?.isEmpty == true { lines.removeLast() }
@@ -80,7 +80,7 @@ enum TextCoding {
 
     /// The addresses, a line each, with a line end before the first one too: whatever pattern is
     /// looked for, a line end stands on both sides of an address.
-    static func appendAddresses(_ recipients: [StoredRecipient], to bytes: inout [UInt8]) {
+    package static func appendAddresses(_ recipients: [StoredRecipient], to bytes: inout [UInt8]) {
         bytes.append(lineEnd)
         for recipient in recipients {
             append(recipient.address, to: &bytes)
@@ -90,7 +90,7 @@ enum TextCoding {
 
     /// What else is known of the recipients, a line each, in the order of the addresses; nothing
     /// at all where nothing is known of any, as with most mail before its first attempt.
-    static func appendAttributes(_ recipients: [StoredRecipient], to bytes: inout [UInt8]) {
+    package static func appendAttributes(_ recipients: [StoredRecipient], to bytes: inout [UInt8]) {
         let plain = recipients.allSatisfy {
             $0.notify.isEmpty && $0.originalRecipient.isEmpty && $0.lastReply.isEmpty
         }
@@ -106,13 +106,13 @@ enum TextCoding {
     }
 
     /// How many addresses a column of them holds; nil: it is none.
-    static func recipientCount(_ addresses: UnsafeRawBufferPointer) -> Int? {
+    package static func recipientCount(_ addresses: UnsafeRawBufferPointer) -> Int? {
         guard addresses.first == lineEnd, addresses.last == lineEnd else { return nil }
         return addresses.reduce(0) { $1 == lineEnd ? $0 + 1 : $0 } - 1
     }
 
     /// nil: the two do not belong together.
-    static func recipients(addresses: String, attributes: String) -> [StoredRecipient]? {
+    package static func recipients(addresses: String, attributes: String) -> [StoredRecipient]? {
         guard addresses.utf8.first == lineEnd, addresses.utf8.last == lineEnd else { return nil }
         var recipients = lines(from: Substring(addresses).utf8.dropFirst()).map {
             StoredRecipient(address: $0)

@@ -29,13 +29,20 @@ struct Fsck: ParsableCommand {
     }
 
     func run() throws {
-        let directory: String
+        let configuration: Configuration
         do throws(SettingsError) {
-            directory = try Configuration.load(path: options.path).dataDirectory
+            configuration = try Configuration.load(path: options.path)
         } catch {
             complain("\(error)")
             throw ExitCode(2)
         }
+        guard configuration.spool.address == nil else {
+            complain(
+                "sluiced: this spool is in PostgreSQL, which has tools of its own: pg_amcheck "
+                    + "checks it, pg_dump and pg_basebackup copy it (docs/cluster.md)")
+            throw ExitCode.failure
+        }
+        let directory = configuration.dataDirectory
         let isGood: Bool
         do throws(SpoolError) {
             if let salvage {

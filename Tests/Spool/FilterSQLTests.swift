@@ -15,16 +15,8 @@ private func comparison(
 
 @Suite("Filters in SQL")
 struct FilterSQLTests {
-    let directory: TemporaryDirectory
-    let spool: SQLiteSpool
-
-    init() throws {
-        directory = try TemporaryDirectory()
-        spool = try SQLiteSpool(directory: directory.path)
-    }
-
     private func select(
-        _ filter: FilterExpression?, running: [DeliveryID] = [],
+        _ filter: FilterExpression?, in spool: any Spool, running: [DeliveryID] = [],
         matching: @escaping @Sendable (FilterComparison) -> [Int64] = { _ in [] }
     ) throws -> [DeliveryID] {
         let query = DeliveryQuery(
@@ -34,7 +26,10 @@ struct FilterSQLTests {
         return Array(selected)
     }
 
-    @Test func textOfAnyKindIsDataAndNeverSQL() throws {
+    @Test(arguments: Engine.allCases) func textOfAnyKindIsDataAndNeverSQL(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         let odd = ["'; DROP TABLE deliveries; --", "%", "_", "\\", "\"x y\"@z", "a?c", "[a-z]"]
         for (index, text) in odd.enumerated() {
             let number = Int64(index + 1)
@@ -46,17 +41,21 @@ struct FilterSQLTests {
         for (index, text) in odd.enumerated() {
             for field in ["sender", "domain", "recipient"] {
                 for op in [FilterComparison.Operator.equal, .contains] {
-                    let found = try select(comparison(field, op, .text(text)))
+                    let found = try select(comparison(field, op, .text(text)), in: spool)
                     #expect(found.contains(id(Int64(index + 1))), "\(field) \(op) \(text)")
                     #expect(found.count == 1, "\(field) \(op) \(text): \(found)")
                 }
             }
             #expect(try spool.page(DeliveryQuery(filter: nil, sort: text, now: noon)).total == 7)
         }
-        #expect(try select(comparison("sender", .equal, .text("*"))).count == odd.count)
+        #expect(try select(comparison("sender", .equal, .text("*")), in: spool).count == odd.count)
     }
 
-    @Test func wildcardsStayWithinOneRecipient() throws {
+    @Test(arguments: Engine.allCases) func wildcardsStayWithinOneRecipient(_ engine: Engine) throws
+    {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         var mail = message(1)
         mail.deliveries = [delivery(id(1), to: ["ab@x.example", "cd@y.example"])]
         try spool.commit([.accept(mail)])
@@ -67,14 +66,17 @@ struct FilterSQLTests {
             ("a*e", true), ("AB@X.EXAMPLE", true),
         ]
         for (pattern, matches) in cases {
-            let found = try select(comparison("recipient", .equal, .text(pattern)))
+            let found = try select(comparison("recipient", .equal, .text(pattern)), in: spool)
             #expect(!found.isEmpty == matches, "\(pattern)")
-            let others = try select(comparison("recipient", .notEqual, .text(pattern)))
+            let others = try select(comparison("recipient", .notEqual, .text(pattern)), in: spool)
             #expect(others.isEmpty == matches, "\(pattern)")
         }
     }
 
-    @Test func limitsAreErrorsAndNotCrashes() throws {
+    @Test(arguments: Engine.allCases) func limitsAreErrorsAndNotCrashes(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([.accept(message(1))])
         let condition = comparison("code", .notEqual, .codeClass(4))
         var left = condition
@@ -83,56 +85,62 @@ struct FilterSQLTests {
             left = .and(left, condition)
             right = .or(condition, right)
         }
-        #expect(try select(left) == [id(1)])
-        #expect(try select(right) == [id(1)])
+        #expect(try select(left, in: spool) == [id(1)])
+        #expect(try select(right, in: spool) == [id(1)])
         var negated = condition
         for _ in 0..<401 { negated = .not(negated) }
-        #expect(try select(negated).isEmpty)
+        #expect(try select(negated, in: spool).isEmpty)
 
         // As deep as is allowed, with the most complicated condition innermost.
         let state = comparison("state", .notContains, .text(""))
         var deep = state
         for _ in 0..<7 { deep = .or(condition, .not(.and(condition, deep))) }
-        _ = try select(.and(condition, deep), running: [id(1)])
+        _ = try select(.and(condition, deep), in: spool, running: [id(1)])
         deep = state
         for _ in 0..<11 { deep = .and(condition, .or(condition, deep)) }
-        _ = try select(.not(deep), running: [id(1)])
+        _ = try select(.not(deep), in: spool, running: [id(1)])
         expectError(.refused, mentions: "deep") {
-            _ = try select(.or(condition, .not(deep)))
+            _ = try select(.or(condition, .not(deep)), in: spool)
         }
         for _ in 0..<2000 { deep = .and(condition, .or(condition, deep)) }
-        expectError(.refused, mentions: "deep") { _ = try select(deep) }
+        expectError(.refused, mentions: "deep") { _ = try select(deep, in: spool) }
         for _ in 0..<2000 { left = .and(left, condition) }
-        expectError(.refused, mentions: "too large") { _ = try select(left) }
+        expectError(.refused, mentions: "too large") { _ = try select(left, in: spool) }
 
         let long = String(repeating: "%", count: 20_000)
-        #expect(try select(comparison("domain", .contains, .text(long))).isEmpty)
+        #expect(try select(comparison("domain", .contains, .text(long)), in: spool).isEmpty)
         expectError(.refused, mentions: "20000") {
-            _ = try select(comparison("recipient", .contains, .text(long + "%")))
+            _ = try select(comparison("recipient", .contains, .text(long + "%")), in: spool)
         }
         for value in [Double.nan, .infinity, -.infinity, 1e300] {
             for field in ["size", "attempts", "priority", "age", "next", "code"] {
-                #expect(try select(comparison(field, .equal, .number(value))).isEmpty)
+                #expect(try select(comparison(field, .equal, .number(value)), in: spool).isEmpty)
             }
         }
-        #expect(try select(comparison("code", .equal, .codeClass(.max))).isEmpty)
+        #expect(try select(comparison("code", .equal, .codeClass(.max)), in: spool).isEmpty)
         let page = DeliveryQuery(filter: nil, limit: -5, offset: -5, now: noon)
         #expect(try spool.page(page).rows.isEmpty)
     }
 
-    @Test func manyDestinations() throws {
+    @Test(arguments: Engine.allCases) func manyDestinations(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit((1...50).map { .accept(message($0, destinations: [$0])) })
         try spool.commit([.accept(message(51, destinations: [nil]))])
         let even = (1...100_000).map { Int64($0) * 2 }
         let filter = comparison("worker", .equal, .number(2))
-        let found = try select(filter) { $0.field.name == "worker" ? even : [] }
+        let found = try select(filter, in: spool) { $0.field.name == "worker" ? even : [] }
         #expect(found == (1...25).map { id(Int64($0) * 2) })
         let negated = comparison("worker", .notEqual, .number(2))
-        let others = try select(negated) { $0.op == .equal ? even : [] }
+        let others = try select(negated, in: spool) { $0.op == .equal ? even : [] }
         #expect(others == (1...25).map { id(Int64($0) * 2 - 1) } + [id(51)])
     }
 
-    @Test func sortsByTheNameOfTheDestination() throws {
+    @Test(arguments: Engine.allCases) func sortsByTheNameOfTheDestination(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([
             .destination(DestinationRecord(id: 1, identity: "x", name: "zeta", domains: [])),
             .destination(DestinationRecord(id: 2, identity: "y", name: "Alpha", domains: [])),
@@ -145,7 +153,7 @@ struct FilterSQLTests {
 
     // MARK: Against a naive evaluation
 
-    private func fill(_ random: inout SplitMix) throws -> [StoredDelivery] {
+    private func fill(_ spool: any Spool, _ random: inout SplitMix) throws -> [StoredDelivery] {
         let domains = ["example.com", "Example.COM", "mail.example.net", "a_b.example", "x", ""]
         let senders = ["", "a@x.example", "A@X.example", "100%@x", "back\\slash@x"]
         let locals = ["a", "b", "ab", "a.b+c", "\u{FC}", "A"]
@@ -198,9 +206,12 @@ struct FilterSQLTests {
         return try spool.all()
     }
 
-    @Test func agreesWithANaiveEvaluation() throws {
+    @Test(arguments: Engine.allCases) func agreesWithANaiveEvaluation(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         var random = SplitMix(state: 20_240_601)
-        let rows = try fill(&random)
+        let rows = try fill(spool, &random)
         let naive = NaiveFilter(
             now: noon, running: Set(rows.map(\.id).filter { _ in random.below(10) == 0 }))
         let running = Array(naive.running)
@@ -209,7 +220,7 @@ struct FilterSQLTests {
             let filter = NaiveFilter.randomExpression(&random, depth: 3, rows: rows)
             let expected = rows.filter { naive.holds(filter, $0) }.map(\.id)
             let found = try select(
-                filter, running: running, matching: { NaiveFilter.destinations($0) })
+                filter, in: spool, running: running, matching: { NaiveFilter.destinations($0) })
             try #require(found == expected, "\(NaiveFilter.describe(filter))")
             selected += found.isEmpty || found.count == rows.count ? 0 : 1
         }
@@ -222,8 +233,15 @@ struct FilterSQLTests {
         "priority", "next", "expires", "state", "code", "reply", "nonsense",
     ])
     func sortsAndCuts(_ field: String?) throws {
+        for engine in Engine.allCases { try sortsAndCuts(field, engine) }
+    }
+
+    private func sortsAndCuts(_ field: String?, _ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         var random = SplitMix(state: 7)
-        let rows = try fill(&random)
+        let rows = try fill(spool, &random)
         let naive = NaiveFilter(now: noon, running: [rows[3].id, rows[70].id])
         for descending in [false, true] {
             // `rows` is in the order of ids, and the sort is stable: that is the tie-break.

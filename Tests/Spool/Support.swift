@@ -1,12 +1,15 @@
+import DatabaseServer
 import Foundation
 import Mail
 import NIOCore
+import PostgreSQL
+import SharedSpool
 import Testing
 
 @testable import Spool
 
 /// A directory that goes when the test ends.
-final class TemporaryDirectory {
+final class TemporaryDirectory: Sendable {
     let path: String
 
     init() throws {
@@ -20,6 +23,40 @@ final class TemporaryDirectory {
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
     func file(_ name: String) -> String { path + "/" + name }
+}
+
+/// The implementations of `Spool`; what holds for one holds for the other.
+enum Engine: String, CaseIterable, Sendable {
+    case sqlite, postgreSQL
+
+    func place() throws -> TestPlace {
+        switch self {
+        case .sqlite:
+            let directory = try TemporaryDirectory()
+            return TestPlace(place: .directory(directory.path), directory: directory)
+        case .postgreSQL:
+            return TestPlace(place: .database(try DatabaseServer.shared.get().createDatabase()))
+        }
+    }
+
+    /// What every error of it names.
+    var mention: String { self == .sqlite ? "spool.db" : "postgresql://" }
+}
+
+/// Where a test's spool lies.
+struct TestPlace {
+    let place: SpoolPlace
+    var directory: TemporaryDirectory?
+
+    func open() throws -> any Spool { try place.open() }
+
+    /// Keeps the directory until then.
+    func remove() {
+        withExtendedLifetime(directory) {}
+        if case .database(let address) = place {
+            try? DatabaseServer.shared.get().drop(address)
+        }
+    }
 }
 
 let noon = UnixTime(milliseconds: 1_800_000_000_000)

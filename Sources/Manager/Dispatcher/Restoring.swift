@@ -191,6 +191,7 @@ extension Dispatcher {
             unchanged.append(key)
         }
         keep("data_dir", \.dataDirectory)
+        keep("spool", \.spool)
         keep("control_socket", \.controlSocket)
         keep("intake.listen", \.intake.listen)
         keep("log", \.log)

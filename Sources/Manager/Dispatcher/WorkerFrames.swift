@@ -65,17 +65,16 @@ extension Dispatcher {
     private func fetch(_ ids: [DeliveryID], destination: Int64, for link: WorkerLink) {
         let bound = NIOLoopBound(link, eventLoop: loop)
         reader.read(on: loop) { spool throws(SpoolError) in
-            var fetched: [Fetched] = []
-            for stored in try spool.deliveries(ids) {
-                do throws(SpoolError) {
-                    let body = try spool.body(of: stored.id.message)
-                    fetched.append(
-                        Fetched(stored: stored, job: body.map { Job(stored, body: $0) }))
-                } catch  where error.code == .damaged {
-                    fetched.append(Fetched(stored: stored, damage: error))
+            let found = try spool.deliveries(ids)
+            let bodies = try spool.bodies(of: found.map(\.id.message))
+            return found.map { stored in
+                let message = stored.id.message
+                if let damage = bodies.damage[message] {
+                    return Fetched(stored: stored, damage: damage)
                 }
+                let job = bodies.texts[message].map { Job(stored, body: $0) }
+                return Fetched(stored: stored, job: job)
             }
-            return fetched
         } completion: { [handle = handle] result in
             switch result {
             case .failure(let error):

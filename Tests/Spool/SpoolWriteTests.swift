@@ -4,17 +4,12 @@ import Testing
 
 @testable import Spool
 
-@Suite("SQLite spool: writes")
-struct SQLiteSpoolWriteTests {
-    let directory: TemporaryDirectory
-    let spool: SQLiteSpool
-
-    init() throws {
-        directory = try TemporaryDirectory()
-        spool = try SQLiteSpool(directory: directory.path)
-    }
-
-    @Test func acceptKeepsEverything() throws {
+@Suite("Spool: writes")
+struct SpoolWriteTests {
+    @Test(arguments: Engine.allCases) func acceptKeepsEverything(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         let record = MessageRecord(
             id: MessageID(rawValue: 7), sender: "", receivedAt: noon,
             expiresAt: noon + .seconds(60), size: 5, eightBit: true, utf8: true,
@@ -48,13 +43,19 @@ struct SQLiteSpoolWriteTests {
             ])
     }
 
-    @Test func emptyBody() throws {
+    @Test(arguments: Engine.allCases) func emptyBody(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([.accept(message(1, body: ""))])
         #expect(try spool.body(of: MessageID(rawValue: 1)) == ByteBuffer())
         #expect(try spool.body(of: MessageID(rawValue: 2)) == nil)
     }
 
-    @Test func bodyOfManyPages() throws {
+    @Test(arguments: Engine.allCases) func bodyOfManyPages(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         let body = ByteBuffer(bytes: (0..<1_000_003).map { UInt8(truncatingIfNeeded: $0 &* 31) })
         try spool.commit([
             .accept(NewMessage(record: record(1), body: body, deliveries: [delivery(id(1))]))
@@ -62,7 +63,12 @@ struct SQLiteSpoolWriteTests {
         #expect(try spool.body(of: MessageID(rawValue: 1)) == body)
     }
 
-    @Test func aSliceOfABufferIsStoredWithoutItsSurroundings() throws {
+    @Test(arguments: Engine.allCases) func aSliceOfABufferIsStoredWithoutItsSurroundings(
+        _ engine: Engine
+    ) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         var buffer = ByteBuffer(string: "before|body|after")
         buffer.moveReaderIndex(forwardBy: 7)
         let read = buffer.readSlice(length: 4)
@@ -73,7 +79,12 @@ struct SQLiteSpoolWriteTests {
         #expect(try spool.body(of: MessageID(rawValue: 1)) == ByteBuffer(string: "body"))
     }
 
-    @Test func theLastDeliveryTakesTheMessageAlong() throws {
+    @Test(arguments: Engine.allCases) func theLastDeliveryTakesTheMessageAlong(_ engine: Engine)
+        throws
+    {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([.accept(message(1, destinations: [1, 2])), .accept(message(2))])
         try spool.commit([.remove(id(1, 0))])
         #expect(try spool.body(of: MessageID(rawValue: 1)) != nil)
@@ -85,7 +96,12 @@ struct SQLiteSpoolWriteTests {
         #expect(try spool.body(of: MessageID(rawValue: 2)) != nil)
     }
 
-    @Test func theLargestOrdinalBelongsToItsMessage() throws {
+    @Test(arguments: Engine.allCases) func theLargestOrdinalBelongsToItsMessage(_ engine: Engine)
+        throws
+    {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         let deliveries = [delivery(id(1, 0)), delivery(id(1, .max))]
         try spool.commit([
             .accept(
@@ -99,20 +115,29 @@ struct SQLiteSpoolWriteTests {
         #expect(try spool.body(of: MessageID(rawValue: 1)) == nil)
     }
 
-    @Test func removingWhatHasLeftDoesNothing() throws {
+    @Test(arguments: Engine.allCases) func removingWhatHasLeftDoesNothing(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([.accept(message(1))])
         try spool.commit([.remove(id(1, 5)), .remove(id(9))])
         #expect(try spool.body(of: MessageID(rawValue: 1)) != nil)
         #expect(try spool.ids() == [id(1)])
     }
 
-    @Test func acceptAndRemoveInOneBatch() throws {
+    @Test(arguments: Engine.allCases) func acceptAndRemoveInOneBatch(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([.accept(message(1)), .remove(id(1)), .accept(message(2))])
         #expect(try spool.ids() == [id(2)])
         #expect(try spool.body(of: MessageID(rawValue: 1)) == nil)
     }
 
-    @Test func update() throws {
+    @Test(arguments: Engine.allCases) func update(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([
             .accept(
                 NewMessage(
@@ -144,7 +169,10 @@ struct SQLiteSpoolWriteTests {
         #expect(stored.state == .queued)
     }
 
-    @Test func updateOfWhatHasLeft() throws {
+    @Test(arguments: Engine.allCases) func updateOfWhatHasLeft(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([
             .update(
                 DeliveryUpdate(
@@ -154,7 +182,10 @@ struct SQLiteSpoolWriteTests {
         #expect(try spool.ids().isEmpty)
     }
 
-    @Test func routeIntoOthers() throws {
+    @Test(arguments: Engine.allCases) func routeIntoOthers(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([.accept(message(1, destinations: [nil]))])
         let retried = DeliveryUpdate(
             id: id(1), attempts: 2, nextAttemptAt: noon, lastReply: "451 DNS", recipients: nil)
@@ -183,7 +214,12 @@ struct SQLiteSpoolWriteTests {
         #expect(try spool.body(of: MessageID(rawValue: 1)) != nil)
     }
 
-    @Test func routeMayKeepTheIdAndLeaveSomeUnrouted() throws {
+    @Test(arguments: Engine.allCases) func routeMayKeepTheIdAndLeaveSomeUnrouted(_ engine: Engine)
+        throws
+    {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([.accept(message(1, destinations: [nil]))])
         try spool.commit([
             .route(
@@ -203,26 +239,39 @@ struct SQLiteSpoolWriteTests {
             ])
     }
 
-    @Test func routeIntoNothingRemoves() throws {
+    @Test(arguments: Engine.allCases) func routeIntoNothingRemoves(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([.accept(message(1, destinations: [nil]))])
         try spool.commit([.route(id(1), into: [])])
         #expect(try spool.ids().isEmpty)
         #expect(try spool.body(of: MessageID(rawValue: 1)) == nil)
     }
 
-    @Test func routeOfWhatHasLeftDoesNothing() throws {
+    @Test(arguments: Engine.allCases) func routeOfWhatHasLeftDoesNothing(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([.route(id(1), into: [delivery(id(1, 1)), delivery(id(1, 0))])])
         #expect(try spool.ids().isEmpty)
     }
 
-    @Test func routeKeepsAHold() throws {
+    @Test(arguments: Engine.allCases) func routeKeepsAHold(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([.accept(message(1, destinations: [nil]))])
         try spool.commit([.mark([id(1)], from: [.routing], to: .held, at: nil)])
         try spool.commit([.route(id(1), into: [delivery(id(1, 1)), delivery(id(1, 0))])])
         #expect(try spool.all().map(\.state) == [.held, .held])
     }
 
-    @Test func markChangesOnlyTheStatesItNames() throws {
+    @Test(arguments: Engine.allCases) func markChangesOnlyTheStatesItNames(_ engine: Engine) throws
+    {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit((1...3).map { .accept(message($0)) })
         try spool.commit([.mark([id(1)], from: [.queued], to: .held, at: nil)])
         try spool.commit([
@@ -235,14 +284,22 @@ struct SQLiteSpoolWriteTests {
         #expect(try spool.one(id(2)).purgeAt == nil)
     }
 
-    @Test func whatHasNoDestinationIsReleasedIntoRouting() throws {
+    @Test(arguments: Engine.allCases) func whatHasNoDestinationIsReleasedIntoRouting(
+        _ engine: Engine
+    ) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([.accept(message(1, destinations: [nil]))])
         try spool.commit([.mark([id(1)], from: [.routing], to: .held, at: nil)])
         try spool.commit([.mark([id(1)], from: [.held], to: .queued, at: nil)])
         #expect(try spool.one(id(1)).state == .routing)
     }
 
-    @Test func removeAllLooksAtTheState() throws {
+    @Test(arguments: Engine.allCases) func removeAllLooksAtTheState(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit((1...3).map { .accept(message($0)) })
         try spool.commit([.mark([id(1), id(2)], from: [.queued], to: .purging, at: noon)])
         try spool.commit([.mark([id(2)], from: [.purging], to: .queued, at: nil)])
@@ -252,14 +309,20 @@ struct SQLiteSpoolWriteTests {
         #expect(try spool.body(of: MessageID(rawValue: 2)) != nil)
     }
 
-    @Test func reschedule() throws {
+    @Test(arguments: Engine.allCases) func reschedule(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([.accept(message(1)), .accept(message(2))])
         try spool.commit([.reschedule([id(2), id(4)], at: noon + .seconds(9))])
         #expect(try spool.one(id(1)).nextAttemptAt == noon)
         #expect(try spool.one(id(2)).nextAttemptAt == noon + .seconds(9))
     }
 
-    @Test func destinations() throws {
+    @Test(arguments: Engine.allCases) func destinations(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         let full = DestinationRecord(
             id: 2, identity: "192.0.2.1,192.0.2.2:2526", name: "example.com +1",
             domains: ["example.com", "example.net"], pin: 3, pausedBy: "root (uid 0)",
@@ -278,14 +341,22 @@ struct SQLiteSpoolWriteTests {
         #expect(try spool.destinations() == [changed, bare])
     }
 
-    @Test func twoDestinationsCannotBeTheSame() throws {
+    @Test(arguments: Engine.allCases) func twoDestinationsCannotBeTheSame(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         let first = DestinationRecord(id: 1, identity: "192.0.2.1", name: "a", domains: [])
         let second = DestinationRecord(id: 2, identity: "192.0.2.1", name: "b", domains: [])
         expectError(.refused) { try spool.commit([.destination(first), .destination(second)]) }
         #expect(try spool.destinations().isEmpty)
     }
 
-    @Test func aDestinationWithMailIsNotForgotten() throws {
+    @Test(arguments: Engine.allCases) func aDestinationWithMailIsNotForgotten(_ engine: Engine)
+        throws
+    {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         let record = DestinationRecord(id: 1, identity: "192.0.2.1", name: "a", domains: [])
         try spool.commit([.destination(record), .accept(message(1))])
         try spool.commit([.forgetDestination(1)])
@@ -294,7 +365,10 @@ struct SQLiteSpoolWriteTests {
         #expect(try spool.destinations().isEmpty)
     }
 
-    @Test func actions() throws {
+    @Test(arguments: Engine.allCases) func actions(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         func action(_ id: Int64) -> ActionRecord {
             ActionRecord(
                 id: id, kind: "purge", at: noon, by: "root", reason: "r", target: "t",
@@ -328,9 +402,16 @@ struct SQLiteSpoolWriteTests {
         [.route(id(1), into: [delivery(id(1, 1)), delivery(id(1, 1))])],
     ])
     func aRefusedWriteTakesItsWholeBatchAlong(_ bad: [SpoolWrite]) throws {
+        for engine in Engine.allCases { try aRefusedWrite(bad, engine) }
+    }
+
+    private func aRefusedWrite(_ bad: [SpoolWrite], _ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
         try spool.commit([.accept(message(1))])
         let before = try spool.all()
-        expectError(.refused, mentions: "spool.db") {
+        expectError(.refused, mentions: engine.mention) {
             try spool.commit(
                 [.accept(message(10)), .mark([id(1)], from: [.queued], to: .held, at: nil)] + bad
                     + [.remove(id(1))])

@@ -1,0 +1,30 @@
+package import PostgreSQL
+package import Spool
+
+/// Which spool is meant.
+package enum SpoolPlace: Hashable, Sendable, CustomStringConvertible {
+    /// SQLite, in this data directory.
+    case directory(String)
+    case database(DatabaseAddress)
+
+    package init(directory: String, database: DatabaseAddress?) {
+        self = database.map { .database($0) } ?? .directory(directory)
+    }
+
+    package var description: String {
+        switch self {
+        case .directory(let path): path
+        case .database(let address): address.description
+        }
+    }
+
+    /// Opens the spool, or makes an empty one, and keeps others from it until it is closed.
+    package func open(
+        report: @escaping @Sendable (SpoolError) -> Void = { _ in }
+    ) throws(SpoolError) -> any Spool {
+        switch self {
+        case .directory(let path): try SQLiteSpool(directory: path, report: report)
+        case .database(let address): try PostgreSQLSpool(address, report: report)
+        }
+    }
+}

@@ -1,0 +1,344 @@
+import Mail
+import NIOCore
+import PostgreSQL
+import Spool
+
+/// The writes of one round of a `WriteBatch`, gathered as columns.
+struct WriteRound {
+    private var deliveries = Columns(
+        .int8, .int8, .int8, .int8, .int8, .int8, .int8, .text, .text, .text, .text, .text, .text,
+        .text)
+    private var bodies = Columns(.int8, .bytes, .int8)
+    /// Full ones: a statement's arrays pass through the server's memory.
+    private var fullBodies: [Columns] = []
+    private var copies = Columns(.int8, .int8, .int8, .int8, .text, .text, .text)
+    private var kept = Columns(.int8, .int8, .int8, .text, .text, .text)
+    private var left = ArrayColumn(.int8)
+    private var updates = Columns(.int8, .int8, .int8, .int8, .text, .text, .text)
+    private var marks: [Command] = []
+    private var reschedules: [Command] = []
+    private var warnings = ArrayColumn(.int8)
+    private var removals = ArrayColumn(.int8)
+    private var removalsByState: [Command] = []
+    private var emptied = ArrayColumn(.int8)
+    private var destinations = Columns(
+        .int8, .text, .text, .text, .int8, .text, .int8, .text, .bytes)
+    private var destinationIDs: Set<Int64> = []
+    private var forgotten: [Command] = []
+    private var actions = Columns(
+        .int8, .text, .int8, .text, .text, .text, .text, .int8, .text, .bytes)
+    private var actionIDs: Set<Int64> = []
+
+    /// Parameters of one statement, all of one length.
+    private struct Columns {
+        var columns: [ArrayColumn]
+
+        init(_ elements: ArrayColumn.Element...) { columns = elements.map { ArrayColumn($0) } }
+
+        var isEmpty: Bool { columns[0].count == 0 }
+
+        func command(_ sql: String, _ name: String) -> Command {
+            var command = Command(sql, name: name)
+            for column in columns { command.bind(column) }
+            return command
+        }
+    }
+
+    /// Bytes of bodies in one statement, unless one alone has more.
+    private static let bodyBytes = 4 << 20
+
+    mutating func accept(_ message: NewMessage) {
+        let record = message.record
+        for delivery in message.deliveries {
+            deliveries.columns[0].append(delivery.id.rawValue)
+            deliveries.columns[1].append(delivery.destination)
+            deliveries.columns[2].append(delivery.nextAttemptAt.milliseconds)
+            deliveries.columns[3].append(record.receivedAt.milliseconds)
+            deliveries.columns[4].append(record.expiresAt.milliseconds)
+            deliveries.columns[5].append(record.size)
+            deliveries.columns[6].append(DeliveryRow.flags(of: record))
+            deliveries.columns[7].append(delivery.domain)
+            deliveries.columns[8].append(record.sender)
+            deliveries.columns[9].append(addressesOf: delivery.recipients)
+            deliveries.columns[10].append(attributesOf: delivery.recipients)
+            deliveries.columns[11].append(record.ret)
+            deliveries.columns[12].append(record.envelopeID)
+            deliveries.columns[13].append(record.client)
+        }
+        if bodies.columns[1].byteCount + message.body.readableBytes > Self.bodyBytes,
+            !bodies.isEmpty
+        {
+            fullBodies.append(bodies)
+            bodies = Columns(.int8, .bytes, .int8)
+        }
+        bodies.columns[0].append(record.id.rawValue)
+        bodies.columns[1].append(message.body)
+        bodies.columns[2].append(message.body.withUnsafeReadableBytes { BodyChecksum.of($0) })
+    }
+
+    mutating func route(_ id: DeliveryID, copies new: [NewDelivery], kept same: NewDelivery?) {
+        for delivery in new {
+            copies.columns[0].append(id.rawValue)
+            copies.columns[1].append(delivery.id.rawValue)
+            copies.columns[2].append(delivery.destination)
+            copies.columns[3].append(delivery.nextAttemptAt.milliseconds)
+            copies.columns[4].append(delivery.domain)
+            copies.columns[5].append(addressesOf: delivery.recipients)
+            copies.columns[6].append(attributesOf: delivery.recipients)
+        }
+        guard let same else { return left.append(id.rawValue) }
+        kept.columns[0].append(id.rawValue)
+        kept.columns[1].append(same.destination)
+        kept.columns[2].append(same.nextAttemptAt.milliseconds)
+        kept.columns[3].append(same.domain)
+        kept.columns[4].append(addressesOf: same.recipients)
+        kept.columns[5].append(attributesOf: same.recipients)
+    }
+
+    mutating func update(_ change: DeliveryUpdate) {
+        updates.columns[0].append(change.id.rawValue)
+        updates.columns[1].append(change.attempts)
+        updates.columns[2].append(change.nextAttemptAt.milliseconds)
+        updates.columns[3].append(DeliveryRow.code(ofReply: change.lastReply))
+        updates.columns[4].append(change.lastReply)
+        if let recipients = change.recipients {
+            updates.columns[5].append(addressesOf: recipients)
+            updates.columns[6].append(attributesOf: recipients)
+        } else {
+            updates.columns[5].appendNull()
+            updates.columns[6].appendNull()
+        }
+    }
+
+    mutating func mark(
+        _ ids: [DeliveryID], from: Set<StoredState>, to: StoredState, at: UnixTime?
+    ) {
+        var command = Command(
+            """
+            UPDATE deliveries SET purge_at = $4,
+                state = CASE WHEN $3 = 1 AND destination IS NULL THEN 0 ELSE $3 END
+            WHERE id = ANY ($1) AND state = ANY ($2)
+            """, name: "mark")
+        command.bind(Self.column(ids))
+        var states = ArrayColumn(.int8)
+        for state in from { states.append(Int(state.rawValue)) }
+        command.bind(states)
+        command.bind(Int(to.rawValue))
+        command.bind(at?.milliseconds)
+        marks.append(command)
+    }
+
+    mutating func reschedule(_ ids: [DeliveryID], at time: UnixTime) {
+        var command = Command(
+            "UPDATE deliveries SET next_attempt = $2 WHERE id = ANY ($1)", name: "reschedule")
+        command.bind(Self.column(ids))
+        command.bind(time.milliseconds)
+        reschedules.append(command)
+    }
+
+    mutating func warned(_ id: DeliveryID) { warnings.append(id.rawValue) }
+
+    mutating func remove(_ id: DeliveryID) {
+        removals.append(id.rawValue)
+        emptied.append(id.message.rawValue)
+    }
+
+    mutating func removeAll(
+        _ ids: [DeliveryID], in state: StoredState, countedFor action: Int64?
+    ) {
+        let remove = "DELETE FROM deliveries WHERE id = ANY ($1) AND state = $2"
+        let count = """
+            WITH removed AS (\(remove) RETURNING id)
+            INSERT INTO meta (key, value)
+            SELECT 'removed-' || $3::text, count(*) FROM removed HAVING count(*) > 0
+            ON CONFLICT (key) DO UPDATE SET value = meta.value + excluded.value
+            """
+        var command =
+            action == nil
+            ? Command(remove, name: "remove_by_state") : Command(count, name: "remove_and_count")
+        command.bind(Self.column(ids))
+        command.bind(Int(state.rawValue))
+        if let action { command.bind(action) }
+        removalsByState.append(command)
+        for id in ids { emptied.append(id.message.rawValue) }
+    }
+
+    mutating func forgetCount(of action: Int64) {
+        var command = Command(
+            "DELETE FROM meta WHERE key = 'removed-' || $1::text", name: "forget_count")
+        command.bind(action)
+        forgotten.append(command)
+    }
+
+    /// False: it sets this destination already.
+    mutating func set(_ record: DestinationRecord) -> Bool {
+        guard destinationIDs.insert(record.id).inserted else { return false }
+        destinations.columns[0].append(record.id)
+        destinations.columns[1].append(record.identity)
+        destinations.columns[2].append(record.name)
+        destinations.columns[3].append(TextCoding.lines(record.domains))
+        destinations.columns[4].append(record.pin.map(Int64.init))
+        destinations.columns[5].append(record.pausedBy)
+        destinations.columns[6].append(record.pausedUntil?.milliseconds)
+        destinations.columns[7].append(record.pauseReason)
+        destinations.columns[8].append(record.scheduler)
+        return true
+    }
+
+    mutating func forget(_ destination: Int64) {
+        var command = Command(
+            """
+            DELETE FROM destinations WHERE id = $1
+                AND NOT EXISTS (SELECT FROM deliveries WHERE destination = $1)
+            """, name: "forget")
+        command.bind(destination)
+        forgotten.append(command)
+    }
+
+    /// False: it sets this action already.
+    mutating func set(_ record: ActionRecord) -> Bool {
+        guard actionIDs.insert(record.id).inserted else { return false }
+        actions.columns[0].append(record.id)
+        actions.columns[1].append(record.kind)
+        actions.columns[2].append(record.at.milliseconds)
+        actions.columns[3].append(record.by)
+        actions.columns[4].append(record.reason)
+        actions.columns[5].append(record.target)
+        actions.columns[6].append(record.state)
+        actions.columns[7].append(record.undoUntil?.milliseconds)
+        actions.columns[8].append(record.result)
+        actions.columns[9].append(record.details)
+        return true
+    }
+
+    private static func column(_ ids: [DeliveryID]) -> ArrayColumn {
+        var column = ArrayColumn(.int8)
+        for id in ids { column.append(id.rawValue) }
+        return column
+    }
+
+    // MARK: Statements
+
+    /// In the order of the phases.
+    func commands() -> [(command: Command, effect: WriteBatch.Effect)] {
+        var commands: [(command: Command, effect: WriteBatch.Effect)] = []
+        func add(_ command: Command, _ effect: WriteBatch.Effect = .none) {
+            commands.append((command, effect))
+        }
+        if !destinations.isEmpty {
+            add(destinations.command(Self.setDestinations, "set_destinations"))
+        }
+        for command in forgotten { add(command) }
+        if !deliveries.isEmpty { add(deliveries.command(Self.accept, "accept")) }
+        for columns in fullBodies + [bodies] where !columns.isEmpty {
+            add(columns.command(Self.keepBodies, "keep_bodies"), .messagesAdded)
+        }
+        if !copies.isEmpty { add(copies.command(Self.copy, "copy")) }
+        if !kept.isEmpty { add(kept.command(Self.replace, "replace")) }
+        if left.count > 0 { add(Command(Self.remove, name: "remove", left)) }
+        if !updates.isEmpty { add(updates.command(Self.update, "update")) }
+        for command in marks + reschedules { add(command) }
+        if warnings.count > 0 { add(Command(Self.warn, name: "warn", warnings)) }
+        if removals.count > 0 { add(Command(Self.remove, name: "remove", removals)) }
+        for command in removalsByState { add(command) }
+        if emptied.count > 0 {
+            add(Command(Self.removeBodies, name: "remove_bodies", emptied), .messagesRemoved)
+        }
+        if !actions.isEmpty { add(actions.command(Self.setActions, "set_actions")) }
+        return commands
+    }
+
+    private static let accept = """
+        INSERT INTO deliveries (
+            id, destination, state, attempts, next_attempt, received_at, expires_at, size, flags,
+            domain, sender, recipients, attributes, ret, envelope_id, client)
+        SELECT id, destination, CASE WHEN destination IS NULL THEN 0 ELSE 1 END, 0, next_attempt,
+            received_at, expires_at, size, flags, domain, sender, recipients, attributes, ret,
+            envelope_id, client
+        FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS new (
+            id, destination, next_attempt, received_at, expires_at, size, flags, domain, sender,
+            recipients, attributes, ret, envelope_id, client)
+        """
+
+    private static let keepBodies = """
+        INSERT INTO bodies (message, data, checksum) SELECT * FROM unnest($1, $2, $3)
+        """
+
+    /// A delivery that gets a destination leaves the state `routing` (0) for `queued` (1).
+    private static let copy = """
+        INSERT INTO deliveries (
+            id, destination, state, attempts, next_attempt, purge_at, received_at, expires_at,
+            size, flags, code, domain, sender, recipients, attributes, ret, envelope_id, client,
+            last_reply)
+        SELECT new.id, new.destination,
+            CASE WHEN state = 0 AND new.destination IS NOT NULL THEN 1 ELSE state END, attempts,
+            new.next_attempt, purge_at, received_at, expires_at, size, flags, code, new.domain,
+            sender, new.recipients, new.attributes, ret, envelope_id, client, last_reply
+        FROM unnest($1, $2, $3, $4, $5, $6, $7) AS new (
+            source, id, destination, next_attempt, domain, recipients, attributes)
+        JOIN deliveries AS old ON old.id = new.source
+        """
+
+    private static let replace = """
+        UPDATE deliveries AS old SET destination = new.destination,
+            state = CASE WHEN state = 0 AND new.destination IS NOT NULL THEN 1 ELSE state END,
+            next_attempt = new.next_attempt, domain = new.domain, recipients = new.recipients,
+            attributes = new.attributes
+        FROM unnest($1, $2, $3, $4, $5, $6) AS new (
+            id, destination, next_attempt, domain, recipients, attributes)
+        WHERE old.id = new.id
+        """
+
+    private static let update = """
+        UPDATE deliveries AS old SET attempts = new.attempts, next_attempt = new.next_attempt,
+            code = new.code, last_reply = new.last_reply,
+            recipients = coalesce(new.recipients, old.recipients),
+            attributes = coalesce(new.attributes, old.attributes)
+        FROM unnest($1, $2, $3, $4, $5, $6, $7) AS new (
+            id, attempts, next_attempt, code, last_reply, recipients, attributes)
+        WHERE old.id = new.id
+        """
+
+    private static let warn = """
+        UPDATE deliveries SET flags = flags | \(DeliveryRow.warned) WHERE id = ANY ($1)
+        """
+
+    private static let remove = "DELETE FROM deliveries WHERE id = ANY ($1)"
+
+    /// Of those messages that have no delivery left.
+    private static let removeBodies = """
+        DELETE FROM bodies WHERE message = ANY ($1) AND NOT EXISTS (
+            SELECT FROM deliveries
+            WHERE id BETWEEN bodies.message << 16 AND bodies.message << 16 | 65535)
+        """
+
+    private static let setDestinations = """
+        INSERT INTO destinations (
+            id, identity, name, domains, pin, paused_by, paused_until, pause_reason, scheduler)
+        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        ON CONFLICT (id) DO UPDATE SET identity = excluded.identity, name = excluded.name,
+            domains = excluded.domains, pin = excluded.pin, paused_by = excluded.paused_by,
+            paused_until = excluded.paused_until, pause_reason = excluded.pause_reason,
+            scheduler = excluded.scheduler
+        """
+
+    private static let setActions = """
+        INSERT INTO actions (
+            id, kind, at, by, reason, target, state, undo_until, result, details)
+        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, at = excluded.at,
+            by = excluded.by, reason = excluded.reason, target = excluded.target,
+            state = excluded.state, undo_until = excluded.undo_until,
+            result = excluded.result, details = excluded.details
+        """
+}
+
+extension ArrayColumn {
+    fileprivate mutating func append(addressesOf recipients: [StoredRecipient]) {
+        appendText { TextCoding.appendAddresses(recipients, to: &$0) }
+    }
+
+    fileprivate mutating func append(attributesOf recipients: [StoredRecipient]) {
+        appendText { TextCoding.appendAttributes(recipients, to: &$0) }
+    }
+}
