@@ -86,8 +86,9 @@ struct Actions: AsyncParsableCommand {
 
 struct Workers: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "The workers; set changes how many there are.",
-        subcommands: [List.self, Set.self], defaultSubcommand: List.self)
+        abstract: "The workers; set changes how many there are, drain empties one.",
+        subcommands: [List.self, Set.self, Drain.self, Undrain.self],
+        defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "The workers (the default).")
@@ -120,6 +121,39 @@ struct Workers: AsyncParsableCommand {
             let request = PlanRequest(
                 action: .workers, selector: Selector(), reason: options.reason, worker: count)
             try await options.run(request, target: "\(count)", options.connection.client)
+        }
+    }
+
+    struct Drain: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Lets a worker hand over what it has and gives it nothing new.",
+            discussion: """
+                Its process stays, also through a restart of the daemon, until sluice workers \
+                undrain. Running transactions end first. Only while no other worker lives does it \
+                get mail.
+                """)
+
+        @Argument(help: "The worker's number.") var worker: Int
+        @OptionGroup var options: ActionOptions
+
+        func run() async throws {
+            let request = PlanRequest(
+                action: .drain, selector: Selector(), reason: options.reason, worker: worker)
+            try await options.run(request, target: "worker \(worker)", options.connection.client)
+        }
+    }
+
+    struct Undrain: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Gives a drained worker its share again.")
+
+        @Argument(help: "The worker's number.") var worker: Int
+        @OptionGroup var options: ActionOptions
+
+        func run() async throws {
+            let request = PlanRequest(
+                action: .undrain, selector: Selector(), reason: options.reason, worker: worker)
+            try await options.run(request, target: "worker \(worker)", options.connection.client)
         }
     }
 }

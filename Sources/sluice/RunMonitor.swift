@@ -28,8 +28,10 @@ extension ControlClient: MonitorSource {
         switch subject {
         case .events:
             for try await event in events() { receive(.event(event)) }
-        case .trace(let destination):
-            for try await line in trace(destination: destination) { receive(.trace(line)) }
+        case .trace(let destination, let content):
+            for try await line in trace(destination: destination, content: content) {
+                receive(.trace(line))
+            }
         }
     }
 }

@@ -33,6 +33,10 @@ struct Trace: AsyncParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
+    @Flag(
+        help: "Also what messages say, 60 lines of each: for operators, and noted in the log.")
+    var content = false
+
     @Flag(help: "Print a JSON document per line.")
     var json = false
 
@@ -40,7 +44,7 @@ struct Trace: AsyncParsableCommand {
         let console = Console.standard()
         let client = connection.client
         let row = try await Target.destination(destination, client)
-        for try await line in client.trace(destination: row.id) {
+        for try await line in client.trace(destination: row.id, content: content) {
             if json {
                 try console.print(jsonLine: line)
             } else {

@@ -22,6 +22,30 @@ import Testing
             ])
     }
 
+    @Test func columnsAreChosenAndOrdered() throws {
+        #expect(
+            try table.choosing("note, A").lines(width: nil) == [
+                "NOTE                   A", "short                  1",
+                "a much longer note  1000",
+            ])
+        for (list, message) in [
+            ("a,colour", "no column 'colour'; there are a,name,note"), (",", "one"),
+        ] {
+            let error = #expect(throws: CommandFailure.self) { try table.choosing(list) }
+            #expect(error?.message.contains(message) == true)
+        }
+    }
+
+    @Test func progressFitsItsLine() {
+        let progress = RunningAction(
+            id: "p1", action: .purge, by: "ann", since: UnixTime(milliseconds: 0), phase: .changing,
+            done: 310, total: 1240)
+        #expect(PlanText.progress(progress, columns: 80).contains(" 37 %  purge 310 of 1,240"))
+        for columns in 1...200 {
+            #expect(PlanText.progress(progress, columns: columns).count < columns)
+        }
+    }
+
     @Test func shrinksTheLeastImportantFirst() {
         #expect(
             table.lines(width: 26) == [

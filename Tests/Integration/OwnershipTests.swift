@@ -149,6 +149,54 @@ extension Integration {
             }
         }
 
+        /// A drained worker hands over, stays empty through a restart, and gets its share again.
+        @Test func drainedWorkersStayEmpty() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver("down", .dead)
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                settings.groupBy = "domain"
+                settings.workers = 2
+                let daemon = try await scene.daemon(settings)
+                let mails = (0..<30).map { TestMail("m\($0)", to: "user@d\($0).test") }
+                try await scene.send(mails, to: daemon.port)
+                func worker(_ number: Int) async throws -> WorkerRow? {
+                    try await daemon.control.workers().rows.first { $0.id == number }
+                }
+                func act(_ action: ActionKind) async throws -> Plan {
+                    let plan = try await daemon.control.plan(
+                        PlanRequest(action: action, selector: Selector(), worker: 2))
+                    _ = try await daemon.control.apply(plan.id, ApplyRequest())
+                    return plan
+                }
+                try await waitUntil("both have some") {
+                    let rows = try await daemon.control.workers().rows
+                    return rows.reduce(0) { $0 + $1.destinations } == 30
+                        && rows.allSatisfy { $0.destinations > 0 }
+                }
+                let had = try await worker(2)?.destinations
+                let plan = try await act(.drain)
+                #expect(plan.counts.destinations == had)
+                try await waitUntil("the second is empty") {
+                    let left = try await worker(2)?.destinations
+                    let taken = try await worker(1)?.destinations
+                    return left == 0 && taken == 30
+                }
+                #expect(try await worker(2)?.share == 0)
+                try await daemon.end(SIGKILL)
+                try await daemon.start()
+                try await waitUntil("the first has all again") {
+                    try await worker(1)?.destinations == 30
+                }
+                #expect(try await worker(2)?.drainedBy != nil)
+                #expect(try await worker(2)?.destinations == 0)
+                _ = try await act(.undrain)
+                try await waitUntil("the second has its share") {
+                    try await worker(2)?.destinations == had
+                }
+            }
+        }
+
         /// Weights, and what another number of workers moves, as an operator sees them.
         @Test func weightsAndPlans() async throws {
             try await withScene { scene in

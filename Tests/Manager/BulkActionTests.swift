@@ -195,4 +195,140 @@ struct BulkActionTests {
         let odd = #"{"counts":{},"queued":"gA=="}"#
         #expect(ActionDetails(decoding: Array(odd.utf8)) == nil)
     }
+
+    // MARK: What has changed since the preview
+
+    /// What others held meanwhile is not what was agreed to: it is left alone, and told.
+    @Test func whatChangedSinceThePreviewIsLeftAlone() async throws {
+        try await withQueue { rig, runner, planner in
+            let everything = Selector(filter: "domain = d.test")
+            let purge = try await planner.plan(PlanRequest(action: .purge, selector: everything))
+            let hold = try await planner.plan(PlanRequest(action: .hold, selector: everything))
+            _ = try await answering(rig) {
+                try await runner.apply(hold.id, ApplyRequest(), by: "bob")
+            }
+            let row = try await answering(rig) {
+                try await runner.apply(
+                    purge.id, ApplyRequest(count: purge.counts.deliveries), by: "ann")
+            }
+            let held = Self.count - hold.counts.deliveries
+            #expect(row.counts.deliveries == held)
+            #expect(
+                row.result.contains("\(hold.counts.deliveries) were held, released or purged since")
+            )
+            #expect(try await counts(rig)[0] == [0, hold.counts.deliveries, held])
+        }
+    }
+
+    @Test func nothingIsDoneWhereNothingIsAsItWasShown() async throws {
+        try await withQueue { rig, runner, planner in
+            let all = Selector(filter: "state = held")
+            let first = try await planner.plan(PlanRequest(action: .release, selector: all))
+            let second = try await planner.plan(PlanRequest(action: .release, selector: all))
+            _ = try await runner.apply(first.id, ApplyRequest(), by: "ann")
+            let error = await #expect(throws: APIError.self) {
+                try await runner.apply(second.id, ApplyRequest(), by: "bob")
+            }
+            #expect(error?.code == "plan-changed")
+            #expect(error?.message.contains("nothing was done") == true)
+            // And there is no record of an action.
+            #expect(try rig.spool.actionCount() == 1)
+        }
+    }
+
+    @Test func aDestinationThatChangedRefuses() async throws {
+        try await withQueue { rig, runner, planner in
+            func plan(_ ids: [String]) async throws -> Plan {
+                try await planner.plan(
+                    PlanRequest(action: .pause, selector: Selector(destinations: ids)))
+            }
+            let (one, all) = (try await plan(["1"]), try await plan(["1", "2", "3"]))
+            try await rig.on { stage in
+                stage.dispatcher.pause(
+                    stage.dispatcher.table[1]!, by: "bob", until: nil, reason: "mine")
+            }
+            let error = await #expect(throws: APIError.self) {
+                try await runner.apply(one.id, ApplyRequest(), by: "ann")
+            }
+            #expect(error?.code == "plan-changed")
+            #expect(error?.message.contains("d1") == true)
+            let row = try await runner.apply(all.id, ApplyRequest(), by: "ann")
+            #expect(row.result.contains("2 destinations paused; 1 changed since the preview"))
+            let by = try await rig.on { $0.dispatcher.table[1]?.pausedBy }
+            #expect(by == "bob")
+        }
+    }
+
+    @Test func drainingIsPlannedAndRefused() async throws {
+        try await withQueue { rig, runner, planner in
+            try await rig.on { stage in
+                for number in 1...2 {
+                    stage.dispatcher.workerRows[number] = WorkerRow(id: number, state: .running)
+                }
+            }
+            func plan(_ action: ActionKind, _ worker: Int?) async throws -> Plan {
+                try await planner.plan(
+                    PlanRequest(action: action, selector: Selector(), worker: worker))
+            }
+            let drain = try await plan(.drain, 1)
+            #expect(drain.counts.destinations == 3)
+            #expect(drain.notes.contains { $0.contains("worker 2 gets 3") })
+            #expect(drain.notes.contains { $0.contains("worker 1 0 %, worker 2 100 %") })
+            let late = try await plan(.drain, 2)
+            let row = try await runner.apply(drain.id, ApplyRequest(), by: "ann")
+            #expect(row.state == .undoable)
+            #expect(row.target == "worker 1")
+            for (action, worker, code): (ActionKind, Int?, String) in [
+                (.drain, 1, "drained-already"), (.drain, 2, "last-worker"),
+                (.drain, 7, "no-such-worker"), (.drain, nil, "no-such-worker"),
+                (.undrain, 2, "not-drained"),
+            ] {
+                let error = await #expect(throws: APIError.self) { try await plan(action, worker) }
+                #expect(error?.code == code)
+            }
+            let reassign = await #expect(throws: APIError.self) {
+                try await planner.plan(
+                    PlanRequest(
+                        action: .reassign, selector: Selector(destinations: ["1"]), worker: 1))
+            }
+            #expect(reassign?.code == "worker-drained")
+            // The preview of before knew of no drain.
+            let changed = await #expect(throws: APIError.self) {
+                try await runner.apply(late.id, ApplyRequest(), by: "ann")
+            }
+            #expect(changed?.code == "plan-changed")
+            _ = try await runner.undo(row.id, by: "ann")
+            #expect(try await rig.on { $0.dispatcher.drained.isEmpty })
+        }
+    }
+
+    // MARK: Progress
+
+    @Test func progressIsTold() async throws {
+        try await withQueue { rig, runner, planner in
+            let seen = Mutex<[RunningAction]>([])
+            let plan = try await planner.plan(
+                PlanRequest(action: .purge, selector: Selector(filter: "domain = d.test")))
+            _ = try await rig.on { stage in
+                stage.recorders[1]!.onFrame = { [unowned stage] in
+                    guard case .withdraw(let request, _)? = stage.recorders[1]?.frames.last else {
+                        return
+                    }
+                    let running = stage.dispatcher.status().running ?? []
+                    seen.withLock { $0 += running }
+                    stage.dispatcher.loop.assumeIsolated().execute {
+                        stage.say(.withdrawn(request: request, running: []), from: 1)
+                    }
+                }
+            }
+            _ = try await runner.apply(
+                plan.id, ApplyRequest(count: plan.counts.deliveries), by: "ann")
+            let all = seen.withLock { $0 }
+            #expect(all.allSatisfy { $0.id == plan.id && $0.total == Self.count && $0.by == "ann" })
+            #expect(all.map(\.phase).allSatisfy { $0 == .changing })
+            #expect(all.map(\.done) == all.map(\.done).sorted() && (all.last?.done ?? 0) > 0)
+            #expect(all.allSatisfy { (0...1).contains($0.fraction) })
+            #expect(try await rig.on { $0.dispatcher.status().running == nil })
+        }
+    }
 }

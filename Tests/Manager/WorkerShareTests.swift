@@ -1,4 +1,5 @@
 import Control
+import Foundation
 import Mail
 import NIOCore
 import Scheduler
@@ -85,13 +86,61 @@ import Testing
         }
     }
 
+    /// A drained worker hands over all it has, also what is pinned to it, and gets nothing new.
+    @Test func aDrainedWorkerGetsNothing() async throws {
+        try await withDestinations(60, workers: 3) { rig in
+            let foretold = try await rig.on { stage in
+                let dispatcher = stage.dispatcher
+                for (id, destination) in dispatcher.table where id % 7 == 0 { destination.pin = 2 }
+                dispatcher.rebalance()
+                return Set(
+                    dispatcher.moves(toWorkers: 3, drained: [2: "ann"]).map(\.destination.id))
+            }
+            let (left, shares) = try await rig.on { stage in
+                let dispatcher = stage.dispatcher
+                let had = Set(
+                    dispatcher.table.values.filter { $0.ownership.worker == 2 }.map(\.id))
+                dispatcher.drained = [2: "ann"]
+                dispatcher.ring = dispatcher.ring(of: [1, 2, 3])
+                dispatcher.rebalance()
+                let targets = dispatcher.table.values.map { dispatcher.target(of: $0) }
+                return (
+                    (had, Set(targets)), dispatcher.ring.shares
+                )
+            }
+            #expect(left.0.isSubset(of: foretold) && !left.0.isEmpty)
+            #expect(left.1 == [1, 3])
+            #expect(shares[2] == nil)
+            // Until no other lives.
+            let last = try await rig.on { stage in
+                stage.dispatcher.ring(of: [2]).shares[2]
+            }
+            #expect(last == 1)
+        }
+    }
+
+    @Test func drainedWorkersAreWrittenDown() throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("sluice-drained-\(UUID())").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let file = DrainedWorkers(directory: folder)
+        #expect(file.read() == [:])
+        #expect(file.write([2: "ann (uid 7)", 11: "bob\n3 eve"]))
+        #expect(file.read().keys.sorted() == [2, 11])
+        #expect(file.read()[2] == "ann (uid 7)")
+        #expect(file.write([:]))
+        #expect(file.read() == [:])
+        #expect(!DrainedWorkers(directory: folder + "/nowhere").write([1: "x"]))
+    }
+
     @Test func moreWorkersAreForetold() async throws {
         try await withDestinations(200, workers: 2) { rig in
             let (before, moving) = try await rig.on { stage in
                 let table = stage.dispatcher.table
                 return (
                     table.compactMapValues { $0.ownership.worker },
-                    Set(stage.dispatcher.moves(toWorkers: 3).map(\.id))
+                    Set(stage.dispatcher.moves(toWorkers: 3, drained: [:]).map(\.destination.id))
                 )
             }
             #expect((40...90).contains(moving.count))

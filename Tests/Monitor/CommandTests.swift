@@ -34,6 +34,12 @@ struct CommandTests {
                 session.stream(Fixture.trace.map { .trace($0) })
             }
             session.model.undoable = Fixture.action(.pause, undoFor: 60)
+            // Only a drain that there is can be ended.
+            if id == .undrainWorker {
+                session.press("1", "7")
+                session.answer()
+                session.model.drain(1)
+            }
             let before = session
             #expect(command.availability(session.model) == .yes, "\(key)")
             session.press(key)
@@ -56,7 +62,7 @@ struct CommandTests {
             [], ["?"], ["S"], ["R"], ["/"], ["F"], ["D"], [.enter], ["z"], [" ", "D"], ["3"],
             ["3", "S"], ["3", " ", "D"], ["3", .enter], ["3", .enter, "F"],
             ["5"], ["5", .enter], ["6"], ["6", "l", .enter], ["7"], ["7", "+"], ["8"], ["9"], ["0"],
-            ["8", "k", .enter],
+            ["8", "k", .enter], ["c"], ["V"], ["3", "c"], ["7", "c"], ["7", "d"], ["9", "b"],
         ]
         let keys =
             Command.all.flatMap(\.keys)
@@ -120,5 +126,17 @@ struct CommandTests {
             #expect(footer.contains("q quit"), "\(columns)")
             #expect(footer.contains("? help"), "\(columns)")
         }
+    }
+}
+
+extension Model {
+    /// As the daemon would say it.
+    fileprivate mutating func drain(_ worker: Int) {
+        guard var status, let index = status.workers.firstIndex(where: { $0.id == worker })
+        else { return }
+        status.workers[index].drainedBy = "ann"
+        self.status = status
+        let seen = self
+        pages.changeAll { $0.take(status, in: seen) }
     }
 }

@@ -135,6 +135,37 @@ struct GoldenTests {
             }
         ),
         ("sort", { $0.press("S", "j") }),
+        ("columns", { $0.press("c", "j", "j", " ", "j", " ") }),
+        (
+            "views",
+            {
+                $0.model.kept.make(
+                    .keep(SavedView(name: "stuck", rows: .messages, filter: "age > 1h")))
+                $0.model.kept.make(
+                    .keep(
+                        SavedView(
+                            name: "refused", rows: .destinations, filter: "state = backoff",
+                            sort: "queued", descending: true)))
+                $0.press("V", "j")
+            }
+        ),
+        (
+            "completion",
+            {
+                $0.press("/")
+                $0.type("state = ")
+                $0.press(.tab)
+            }
+        ),
+        (
+            "drain",
+            {
+                $0.press("7")
+                $0.answer()
+                $0.press("d")
+                $0.answerPlan()
+            }
+        ),
         ("reassign", { $0.press("R") }),
         (
             "filter",

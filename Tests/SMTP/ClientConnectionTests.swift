@@ -419,4 +419,21 @@ import Testing
                 "received 250 OK ␛[2J",
             ])
     }
+
+    /// Never unless asked for; then its beginning, made safe.
+    @Test func traceShowsContentWhereItIsAskedFor() throws {
+        let wire = try ClientWire(tracing: true).greeted(["SIZE 100000"])
+        wire.connection.tracesContent = true
+        let text =
+            "Subject: \u{1B}[2J\r\n" + String(repeating: "x", count: 300) + "\r\n"
+            + (0..<100).map { "line \($0)\r\n" }.joined()
+        wire.connection.deliver(transaction(body: text))
+        for line in ["250 2.1.0 OK", "250 OK", "354 Go", "250 OK"] { try wire.hear(line + "\r\n") }
+        let content = wire.client.trace.filter { $0.hasPrefix("content ") }
+        #expect(content.count == 60)
+        #expect(content.first == "content Subject: ␛[2J")
+        #expect(content[1] == "content " + String(repeating: "x", count: 200) + "…")
+        #expect(content.last == "content line 57")
+        #expect(wire.client.trace.contains { $0.hasSuffix("octets more are not shown") })
+    }
 }

@@ -50,7 +50,9 @@ package struct ActionRun {
             try confirm(Confirmation(plan), console)
         }
         let count = plan.mustTypeCount ? plan.counts.deliveries : nil
-        let action = try await api.apply(plan.id, ApplyRequest(count: count))
+        let action = try await showingProgress(of: plan.id, api, console) {
+            try await api.apply(plan.id, ApplyRequest(count: count))
+        }
         if json {
             try console.print(json: ActionDocument(plan: plan, action: action))
         } else {
@@ -59,6 +61,41 @@ package struct ActionRun {
             console.print(Self.report(action, console))
         }
         if action.state == .failed { throw CommandFailure.refused("") }
+    }
+
+    /// Between two looks at how far it is; what ends sooner is not told about.
+    private static let progressInterval = Duration.milliseconds(500)
+
+    /// Where somebody waits at a terminal, a line that says how far it is, taken away in the end.
+    private func showingProgress(
+        of plan: String, _ api: some ControlAPI, _ console: Console,
+        _ act: @escaping @Sendable () async throws -> ActionRow
+    ) async throws -> ActionRow {
+        guard let width = console.width else { return try await act() }
+        return try await withThrowingTaskGroup(of: ActionRow?.self) { group in
+            group.addTask { try await act() }
+            group.addTask {
+                var isShown = false
+                while (try? await Task.sleep(for: Self.progressInterval)) != nil {
+                    let all = (try? await api.status().running) ?? []
+                    guard let progress = all.first(where: { $0.id == plan }) else { continue }
+                    console.write("\r" + PlanText.progress(progress, columns: width))
+                    isShown = true
+                }
+                if isShown {
+                    console.write("\r" + String(repeating: " ", count: max(0, width - 1)) + "\r")
+                }
+                return nil
+            }
+            var action: ActionRow?
+            while let next = try await group.next() {
+                guard let next else { continue }
+                action = next
+                group.cancelAll()
+            }
+            guard let action else { throw CancellationError() }
+            return action
+        }
     }
 
     /// Undoes an action; without an id the latest one that can be undone.
@@ -119,7 +156,7 @@ package struct ActionRun {
     /// The number of workers is no selection.
     private func matchesNothing(_ plan: Plan) -> Bool {
         let action = plan.request.action
-        if action == .workers { return false }
+        if action.isAboutWorkers { return false }
         return (action.actsOnDeliveries ? plan.counts.deliveries : plan.counts.destinations) == 0
     }
 }

@@ -15,7 +15,7 @@ package enum PlanText {
                 "  " + label + String(repeating: " ", count: max(1, 9 - label.count)) + text)
         }
 
-        add(plan.request.action == .workers ? "moves" : "touches", touched(counts))
+        add(plan.request.action.isAboutWorkers ? "moves" : "touches", touched(counts))
         if let oldest = plan.oldestAt { add("oldest", Format.span(from: oldest, to: plan.at)) }
         if !plan.topDomains.isEmpty { add("domains", named(plan.topDomains)) }
         if !plan.topSenders.isEmpty {
@@ -42,6 +42,27 @@ package enum PlanText {
             add("undo", "possible for \(Format.duration(seconds: undo))")
         }
         return lines
+    }
+
+    /// How far an action is: a bar, a share, and of how many. Shorter than `columns`.
+    package static func progress(_ progress: RunningAction, columns: Int) -> String {
+        let verb =
+            switch progress.phase {
+            case .reading: "looking at"
+            case .changing: progress.action.rawValue
+            case .checking: "checking"
+            }
+        let text =
+            " \(Int(100 * progress.fraction)) %  \(verb) \(Format.count(progress.done)) of "
+            + "\(Format.count(progress.total))"
+        let room = min(30, columns - text.count - 3)
+        guard room >= 5 else { return String(text.dropFirst().prefix(max(0, columns - 1))) }
+        let full = Int(progress.fraction * Double(room))
+        let bar =
+            "[" + String(repeating: "#", count: full) + String(repeating: ".", count: room - full)
+            + "]"
+        let line = bar + text
+        return line + String(repeating: " ", count: max(0, min(8, columns - 1 - line.count)))
     }
 
     private static func touched(_ counts: Counts) -> String {

@@ -37,6 +37,9 @@ extension Table {
     }
 
     private static func state(_ row: WorkerRow, _ now: UnixTime) -> String {
+        if row.drainedBy != nil, row.state == .running {
+            return row.destinations > 0 ? "draining" : "drained"
+        }
         guard row.state == .dead, let restart = row.restartAt else { return row.state.rawValue }
         return "dead, back in \(Format.span(from: now, to: restart))"
     }

@@ -4,12 +4,22 @@ package enum ActionKind: String, Codable, Sendable, CaseIterable {
     case retry, purge, hold, release, bounce, pause, resume, reassign
     /// `sluice workers set N`.
     case workers
+    /// `sluice workers drain N`: the worker hands over what it has and gets nothing new.
+    case drain, undrain
 
     /// True for what acts on deliveries; the others act on destinations (or on the workers).
     package var actsOnDeliveries: Bool {
         switch self {
         case .retry, .purge, .hold, .release, .bounce: true
-        case .pause, .resume, .reassign, .workers: false
+        case .pause, .resume, .reassign, .workers, .drain, .undrain: false
+        }
+    }
+
+    /// True for what is about the workers themselves and selects nothing.
+    package var isAboutWorkers: Bool {
+        switch self {
+        case .workers, .drain, .undrain: true
+        default: false
         }
     }
 }
@@ -51,7 +61,8 @@ package struct PlanRequest: Codable, Sendable {
     package var action: ActionKind
     package var selector: Selector
     package var reason: String
-    /// For `reassign`: the worker to pin to, nil to unpin. For `workers`: how many.
+    /// For `reassign`: the worker to pin to, nil to unpin. For `workers`: how many. For `drain`
+    /// and `undrain`: which.
     package var worker: Int?
     /// For `pause`: how long, in seconds; nil until resumed.
     package var seconds: Double?

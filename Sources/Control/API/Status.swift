@@ -58,6 +58,8 @@ package struct WorkerRow: Codable, Sendable, Identifiable {
     package var destinations: Int
     /// Assigned to it by an operator, with mail or without.
     package var pinned: Int
+    /// Who drained it: it hands over what it has and gets nothing new; nil where nobody did.
+    package var drainedBy: String?
     /// As configured, relative to 1, and the part of the ring (0…1) that it has now; nothing while
     /// it does not run.
     package var weight: Double
@@ -86,6 +88,52 @@ package struct WorkerRow: Codable, Sendable, Identifiable {
     }
 }
 
+/// How far an action is that is being carried out.
+package struct RunningAction: Codable, Hashable, Sendable {
+    package enum Phase: String, Codable, Sendable {
+        /// Finds out what has changed since the preview.
+        case reading
+        /// Changes the deliveries, on disk.
+        case changing
+        /// Reads back what has become of them.
+        case checking
+    }
+
+    /// The id of the plan; for an undo that of the action.
+    package var id: String
+    package var action: ActionKind
+    package var by: String
+    package var since: UnixTime
+    package var phase: Phase
+    /// Deliveries of this phase, and of the action.
+    package var done: Int
+    package var total: Int
+
+    package init(
+        id: String, action: ActionKind, by: String, since: UnixTime, phase: Phase = .reading,
+        done: Int = 0, total: Int
+    ) {
+        self.id = id
+        self.action = action
+        self.by = by
+        self.since = since
+        self.phase = phase
+        self.done = done
+        self.total = total
+    }
+
+    /// 0…1, over all phases: changing takes about as long as the others together.
+    package var fraction: Double {
+        guard total > 0 else { return 0 }
+        let part = min(1, Double(done) / Double(total))
+        return switch phase {
+        case .reading: 0.25 * part
+        case .changing: 0.25 + 0.5 * part
+        case .checking: 0.75 + 0.25 * part
+        }
+    }
+}
+
 /// `GET /v1/status`.
 package struct Status: Codable, Sendable {
     package var version = 1
@@ -100,6 +148,8 @@ package struct Status: Codable, Sendable {
     package var totals: Totals
     package var rates: Rates
     package var workers: [WorkerRow]
+    /// The actions that are being carried out, the oldest first; nil where there are none.
+    package var running: [RunningAction]?
     /// Whether the peer that asks may act, and if not, why not.
     package var mayOperate: Bool
     package var mayNotOperateBecause: String?
@@ -178,11 +228,14 @@ package struct Event: Codable, Sendable {
 
 /// One line of `GET /v1/trace?destination=ID`.
 package struct TraceLine: Codable, Sendable {
+    /// Only for who asks with `content=1`, and may operate.
+    package static let contentDirection = "|"
+
     package var at: UnixTime
     package var destination: String
     package var worker: Int
     package var connection: Int
-    /// `>` sent, `<` received, `*` about the connection.
+    /// `>` sent, `<` received, `*` about the connection, `|` of what a message says.
     package var direction: String
     package var text: String
     /// Lines left out before this one because the reader was too slow.

@@ -102,10 +102,14 @@ extension ControlClient {
         ControlStream(client: self, target: RequestTarget("v1", "events").text)
     }
 
-    package func trace(destination: String) -> ControlStream<TraceLine> {
+    /// - Parameter content: also what messages say; for operators only.
+    package func trace(
+        destination: String, content: Bool = false
+    ) -> ControlStream<TraceLine> {
         ControlStream(
             client: self,
-            target: RequestTarget("v1", "trace").adding("destination", destination).text)
+            target: RequestTarget("v1", "trace").adding("destination", destination)
+                .adding("content", content ? "1" : nil).text)
     }
 
     /// Hands a message in. Returns its id, once it is on disk.

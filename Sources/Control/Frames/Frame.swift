@@ -33,7 +33,7 @@ package enum Frame: Sendable {
     case recorded(UInt64)
     /// False while the spool cannot record results: start nothing.
     case recording(Bool)
-    case trace(destination: Int64, on: Bool)
+    case trace(destination: Int64, on: Bool, content: Bool)
     /// Asks what a destination's connections do; answered by `inspected`.
     case inspect(request: UInt64, destination: Int64)
     /// End running transactions within that time, report, and exit.

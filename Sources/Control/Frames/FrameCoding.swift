@@ -95,10 +95,11 @@ extension Frame {
         case .recording(let v0):
             Tag.recording.rawValue.write(to: &buffer)
             v0.write(to: &buffer)
-        case .trace(let destination, let on):
+        case .trace(let destination, let on, let content):
             Tag.trace.rawValue.write(to: &buffer)
             destination.write(to: &buffer)
             on.write(to: &buffer)
+            content.write(to: &buffer)
         case .shutdown(let grace):
             Tag.shutdown.rawValue.write(to: &buffer)
             grace.write(to: &buffer)
@@ -191,7 +192,8 @@ extension Frame {
             self = .recording(try Bool.read(from: &buffer))
         case .trace:
             self = .trace(
-                destination: try Int64.read(from: &buffer), on: try Bool.read(from: &buffer))
+                destination: try Int64.read(from: &buffer), on: try Bool.read(from: &buffer),
+                content: try Bool.read(from: &buffer))
         case .shutdown:
             self = .shutdown(grace: try Duration.read(from: &buffer))
         case .hello:

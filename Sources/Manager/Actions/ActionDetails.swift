@@ -12,8 +12,11 @@ struct ActionDetails: Codable {
     var routing = DeliverySet()
     var destinations: [PreviousDestination] = []
     var workers: Int?
+    /// The worker that was drained or is no longer, and who had drained it.
+    var drainedWorker: Int?
+    var drainedBy: String?
 
-    struct PreviousDestination: Codable {
+    struct PreviousDestination: Codable, Hashable {
         var id: Int64
         var pin: Int?
         var pausedBy: String?
@@ -48,6 +51,8 @@ struct ActionDetails: Codable {
         destinations =
             try container.decodeIfPresent([PreviousDestination].self, forKey: .destinations) ?? []
         workers = try container.decodeIfPresent(Int.self, forKey: .workers)
+        drainedWorker = try container.decodeIfPresent(Int.self, forKey: .drainedWorker)
+        drainedBy = try container.decodeIfPresent(String.self, forKey: .drainedBy)
     }
 
     func encode(to encoder: any Encoder) throws {
@@ -59,10 +64,12 @@ struct ActionDetails: Codable {
         }
         if !destinations.isEmpty { try container.encode(destinations, forKey: .destinations) }
         try container.encodeIfPresent(workers, forKey: .workers)
+        try container.encodeIfPresent(drainedWorker, forKey: .drainedWorker)
+        try container.encodeIfPresent(drainedBy, forKey: .drainedBy)
     }
 
     private enum CodingKeys: String, CodingKey {
-        case counts, queued, held, routing, destinations, workers
+        case counts, queued, held, routing, destinations, workers, drainedWorker, drainedBy
     }
 
     /// Earlier versions wrote the numbers one by one.

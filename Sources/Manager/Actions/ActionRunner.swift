@@ -61,11 +61,39 @@ struct ActionRunner {
     private func applyToDeliveries(
         _ bound: BoundPlan, number: Int64, by peer: String
     ) async throws -> ActionRow {
+        let (running, now) = try await dispatcher.run { ($0.runningActions, $0.clocks.wall()) }
+        running.begin(
+            RunningAction(
+                id: bound.plan.id, action: bound.plan.request.action, by: peer, since: now,
+                total: bound.deliveries.count))
+        defer { running.end(bound.plan.id) }
         let changed =
             bound.plan.request.action == .retry
-            ? try await change(bound, number: number, by: peer)
-            : try await inTurn { try await change(bound, number: number, by: peer) }
-        return try await conclude(bound, changed, number: number, by: peer)
+            ? try await change(bound, running, number: number, by: peer)
+            : try await inTurn { try await change(bound, running, number: number, by: peer) }
+        running.enter(.checking, bound.plan.id)
+        return try await conclude(bound, changed, running, number: number, by: peer)
+    }
+
+    /// Throws where nothing is as the preview showed it: then there is nothing that was agreed to.
+    private func mustBeAsShown(_ bound: BoundPlan) async throws {
+        var found = 0
+        var rest = bound.deliveries.makeIterator()
+        while case let ids = rest.next(Self.part), !ids.isEmpty {
+            let figures = try await figures(ids)
+            if figures.contains(where: bound.isAsShown) { return }
+            found += figures.count
+        }
+        guard !bound.deliveries.isEmpty else { return }
+        let gone = bound.deliveries.count - found
+        var parts: [String] = []
+        if gone > 0 { parts.append("\(gone) have left the queue") }
+        if found > 0 { parts.append("\(found) were held, released or purged meanwhile") }
+        throw APIError(
+            code: "plan-changed",
+            message:
+                "nothing is as the preview showed it: \(parts.joined(separator: ", ")); nothing "
+                + "was done: make a new one")
     }
 
     /// One after the other, those that mark deliveries or take marks back.
@@ -85,17 +113,20 @@ struct ActionRunner {
 
     /// Returns what was changed, by the state before.
     private func change(
-        _ bound: BoundPlan, number: Int64, by peer: String
+        _ bound: BoundPlan, _ running: RunningActions, number: Int64, by peer: String
     ) async throws -> ActionDetails {
+        try await mustBeAsShown(bound)
         let action = bound.plan.request.action
         var before = ActionDetails(counts: bound.plan.counts)
         if action.marksDeliveries {
             // Known in full before the first is marked: what a crash leaves half done can be undone.
             var rest = bound.deliveries.makeIterator()
             while case let ids = rest.next(Self.part), !ids.isEmpty {
-                before.add(try await figures(ids).filter { action.applies(to: $0.state) })
+                before.add(try await figures(ids).filter(bound.isAsShown))
+                running.advance(bound.plan.id, by: ids.count)
             }
         }
+        running.enter(.changing, bound.plan.id)
         let deliveries = before.deliveries
         let row = try await dispatcher.run { dispatcher in
             dispatcher.begin(bound, number: number, by: peer, deliveries)
@@ -105,7 +136,8 @@ struct ActionRunner {
         var hastened: [Int64: [DeliveryID]] = [:]
         var rest = bound.deliveries.makeIterator()
         while case let ids = rest.next(Self.part), !ids.isEmpty || !head.isEmpty {
-            let part = try await figures(ids).filter { action.applies(to: $0.state) }
+            let part = try await figures(ids).filter(bound.isAsShown)
+            running.advance(bound.plan.id, by: ids.count)
             if part.isEmpty, head.isEmpty { continue }
             try await dispatcher.run { [head] dispatcher, promise in
                 dispatcher.change(part, of: number, alongside: head, promise)
@@ -134,14 +166,23 @@ struct ActionRunner {
 
     /// Reports what the spool now says of what was changed.
     private func conclude(
-        _ bound: BoundPlan, _ changed: ActionDetails, number: Int64, by peer: String
+        _ bound: BoundPlan, _ changed: ActionDetails, _ progress: RunningActions, number: Int64,
+        by peer: String
     ) async throws -> ActionRow {
         let action = bound.plan.request.action
         let running = try await dispatcher.run { dispatcher, promise in
             dispatcher.whenWithdrawn(number, promise)
         }
         var tally = ActionTally()
-        var rest = changed.deliveries.makeIterator()
+        let done = changed.deliveries
+        // Those that were left alone: what is not there has left.
+        var others = bound.deliveries.subtracting(done).makeIterator()
+        while case let ids = others.next(Self.part), !ids.isEmpty {
+            let found = try await figures(ids)
+            tally.present += found.count
+            tally.leftAlone += found.count
+        }
+        var rest = done.makeIterator()
         while case let ids = rest.next(Self.part), !ids.isEmpty {
             // Read back from the disk.
             let (present, figures) = try await reader.read { [ids] spool throws(SpoolError) in
@@ -149,6 +190,7 @@ struct ActionRunner {
                 let touched = zip(ids, states).filter { $1.map(action.leaves) ?? false }.map(\.0)
                 return (states.count { $0 != nil }, try spool.figures(touched))
             }
+            progress.advance(bound.plan.id, by: ids.count)
             tally.present += present
             for delivery in figures { tally.add(delivery) }
         }
@@ -200,6 +242,13 @@ struct ActionRunner {
         let all = details.deliveries.count
         defer { Memory.handBack(after: all) }
         let doomed = try await dispatcher.run { try $0.beginUndo(of: record) }
+        let (running, now) = try await dispatcher.run { ($0.runningActions, $0.clocks.wall()) }
+        let name = String(id)
+        running.begin(
+            RunningAction(
+                id: name, action: ActionKind(rawValue: record.kind) ?? .purge, by: peer, since: now,
+                phase: .changing, total: all))
+        defer { running.end(name) }
         var counts = Counts()
         do {
             var walk = UndoWalk(details)
@@ -214,6 +263,7 @@ struct ActionRunner {
                 next = walk.next()
                 let tail = next == nil ? [SpoolWrite.action(undone)] : []
                 let back = try await takeBack(part, of: record, alongside: tail)
+                running.advance(name, by: part?.ids.count ?? 0)
                 counts.deliveries += back.count
                 counts.recipients += back.reduce(0) { $0 + $1.recipients }
             } while next != nil
@@ -277,6 +327,8 @@ struct ActionTally: Sendable {
     var counts = Counts()
     /// Still in the queue, changed or not.
     var present = 0
+    /// Of these: no longer as they were shown when it began.
+    var leftAlone = 0
     private var destinations: Set<Int64> = []
     private var lastMessage: MessageID?
 
@@ -290,6 +342,14 @@ struct ActionTally: Sendable {
         }
         if lastMessage != delivery.id.message { counts.messages += 1 }
         lastMessage = delivery.id.message
+    }
+}
+
+extension BoundPlan {
+    /// The action can still touch it, and nobody has held or released it since the preview.
+    func isAsShown(_ delivery: DeliveryFigures) -> Bool {
+        plan.request.action.applies(to: delivery.state)
+            && (delivery.state == .held) == held.contains(delivery.id)
     }
 }
 

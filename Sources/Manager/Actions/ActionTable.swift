@@ -10,8 +10,15 @@ struct BoundPlan {
     var plan: Plan
     /// For an action on deliveries.
     var deliveries = DeliverySet()
+    /// Those of them that were shown as held.
+    var held = DeliverySet()
     /// For an action on destinations.
     var destinations: [Int64] = []
+    /// How the destinations were when they were shown.
+    var shown: [Int64: ActionDetails.PreviousDestination] = [:]
+    /// For an action on workers: how many there were, and which were drained.
+    var workers = 0
+    var drained: Set<Int> = []
 }
 
 /// The plans that wait to be applied, and the clock of what waits out its undo window. Confined to

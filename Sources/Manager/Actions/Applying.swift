@@ -201,6 +201,10 @@ extension Dispatcher {
             parts.append("\(running) in a transaction right now: its end decides")
         }
         if gone > 0 { parts.append("\(gone) had left the queue") }
+        if tally.leftAlone > 0 {
+            parts.append(
+                "\(tally.leftAlone) were held, released or purged since the preview: left alone")
+        }
         return actionRow(
             bound, number: number, by: peer, counts: tally.counts,
             state: action.marksDeliveries ? .undoable : .done,
@@ -236,6 +240,9 @@ extension Dispatcher {
     private func target(of request: PlanRequest, _ bound: BoundPlan) -> String {
         var parts: [String] = []
         if request.action == .workers { parts.append(Counted.workers(request.worker ?? 0)) }
+        if request.action == .drain || request.action == .undrain {
+            parts.append("worker \(request.worker ?? 0)")
+        }
         if let filter = request.selector.filter { parts.append(filter) }
         if let filter = request.selector.destinationFilter {
             parts.append("destinations with \(filter)")

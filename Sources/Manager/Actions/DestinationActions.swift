@@ -11,15 +11,16 @@ extension Dispatcher {
         let request = bound.plan.request
         var details = ActionDetails()
         var touched = 0
-        if request.action == .workers {
-            details.workers = supervisor?.count
-            supervisor?.setCount(request.worker ?? 1)
+        let changed: Set<Int64>
+        do throws(APIError) {
+            changed = try changedSinceShown(bound)
+            try applyToWorkers(request, &details, by: peer)
+        } catch {
+            return promise.fail(error)
         }
-        for id in bound.destinations {
+        for id in bound.destinations where !changed.contains(id) {
             guard let destination = table[id] else { continue }
-            let previous = ActionDetails.PreviousDestination(
-                id: id, pin: destination.pin, pausedBy: destination.pausedBy,
-                pausedUntil: destination.pausedUntil, pauseReason: destination.pauseReason)
+            let previous = ActionDetails.PreviousDestination(destination)
             guard apply(request, to: destination, by: peer) else { continue }
             details.destinations.append(previous)
             touched += 1
@@ -31,11 +32,69 @@ extension Dispatcher {
         let gone = bound.destinations.count { table[$0] == nil }
         var result = resultText(request, touched)
         if gone > 0 { result += "; \(gone) no longer there" }
+        if !changed.isEmpty {
+            result += "; \(changed.count) changed since the preview, left as they are"
+        }
         let row = actionRow(
             bound, number: number, by: peer, counts: counts,
-            state: touched > 0 || request.action == .workers ? .undoable : .done, undoUntil: nil,
+            state: touched > 0 || request.action.isAboutWorkers ? .undoable : .done,
+            undoUntil: nil,
             result: result)
         finish(row, row.record(details), promise)
+    }
+
+    /// The destinations that are no longer as the preview showed them. Throws where none is left
+    /// that is, or the workers are others: then what would be done is not what was agreed to.
+    private func changedSinceShown(_ bound: BoundPlan) throws(APIError) -> Set<Int64> {
+        let action = bound.plan.request.action
+        if action.isAboutWorkers {
+            guard bound.workers == supervisor?.count ?? 0, bound.drained == Set(drained.keys) else {
+                throw APIError(
+                    code: "plan-changed",
+                    message: "the workers have changed since the preview; nothing was done: make "
+                        + "a new one")
+            }
+            return []
+        }
+        // The worker may have gone since.
+        try validate(bound.plan.request)
+        let changed = bound.destinations.filter { id in
+            table[id].map { ActionDetails.PreviousDestination($0) != bound.shown[id] } ?? false
+        }
+        if !changed.isEmpty, changed.count == bound.destinations.count {
+            let name = table[changed[0]]?.title ?? ""
+            let what = changed.count == 1 ? name : "all of \(Counted.destinations(changed.count))"
+            throw APIError(
+                code: "plan-changed",
+                message: "\(what) was paused, resumed or reassigned since the preview; nothing was "
+                    + "done: make a new one")
+        }
+        return Set(changed)
+    }
+
+    private func applyToWorkers(
+        _ request: PlanRequest, _ details: inout ActionDetails, by peer: String
+    ) throws(APIError) {
+        switch request.action {
+        case .workers:
+            details.workers = supervisor?.count
+            supervisor?.setCount(request.worker ?? 1)
+        case .drain, .undrain:
+            guard let worker = request.worker else { return }
+            details.drainedWorker = worker
+            details.drainedBy = drained[worker]
+            try setDrained(worker, by: request.action == .drain ? peer : nil)
+        default: break
+        }
+    }
+
+    private func setDrained(_ worker: Int, by who: String?) throws(APIError) {
+        // Without processes there is nobody to write it down.
+        guard let supervisor else {
+            drained[worker] = who
+            return
+        }
+        try supervisor.setDrained(worker, by: who)
     }
 
     /// False where there was nothing to do.
@@ -102,6 +161,9 @@ extension Dispatcher {
             return request.worker.map { "\(what) moving to worker \($0)" }
                 ?? "\(what) given back to the ring"
         case .workers: return Counted.workers(request.worker ?? 0)
+        case .drain:
+            return "worker \(request.worker ?? 0) hands over what it has and gets nothing new"
+        case .undrain: return "worker \(request.worker ?? 0) takes mail again"
         default: return what
         }
     }
@@ -111,6 +173,17 @@ extension Dispatcher {
         _ promise: EventLoopPromise<ActionRow>
     ) {
         if let workers = details.workers { supervisor?.setCount(workers) }
+        if let worker = details.drainedWorker {
+            do throws(APIError) {
+                guard workerRows[worker] != nil else {
+                    throw APIError(
+                        code: "not-undoable", message: "there is no worker \(worker) any more")
+                }
+                try setDrained(worker, by: details.drainedBy)
+            } catch {
+                return promise.fail(error)
+            }
+        }
         let isReassign = old.kind == ActionKind.reassign.rawValue
         for previous in details.destinations {
             guard let destination = table[previous.id] else { continue }
@@ -127,8 +200,20 @@ extension Dispatcher {
         counts.destinations = details.destinations.count
         let result =
             details.workers.map { "\(Counted.workers($0)) again" }
+            ?? details.drainedWorker.map { worker in
+                details.drainedBy == nil
+                    ? "worker \(worker) takes mail again" : "worker \(worker) is drained again"
+            }
             ?? "\(Counted.destinations(counts.destinations)) as before"
         let row = undoneRow(old, counts: counts, result: result, by: peer)
         finish(row, row.record(details), promise)
+    }
+}
+
+extension ActionDetails.PreviousDestination {
+    init(_ destination: Destination) {
+        self.init(
+            id: destination.id, pin: destination.pin, pausedBy: destination.pausedBy,
+            pausedUntil: destination.pausedUntil, pauseReason: destination.pauseReason)
     }
 }

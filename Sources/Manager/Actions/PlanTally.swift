@@ -5,6 +5,7 @@ import Spool
 /// What a plan on deliveries would touch, counted.
 struct PlanTally: Sendable {
     private(set) var chosen = DeliverySet()
+    private(set) var held = DeliverySet()
     private(set) var counts = Counts()
     private(set) var oldest: UnixTime?
     /// The first of them, to be shown.
@@ -28,6 +29,7 @@ struct PlanTally: Sendable {
             counts.bytes += delivery.size
         }
         chosen.append(delivery.id)
+        if delivery.state == .held { held.append(delivery.id) }
         counts.deliveries += 1
         counts.recipients += delivery.recipients
         oldest = min(oldest ?? delivery.receivedAt, delivery.receivedAt)

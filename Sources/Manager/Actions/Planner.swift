@@ -45,7 +45,8 @@ struct Planner {
                 plan.undoSeconds = Double(undo.purgeWindow.nanoseconds) / 1e9
                 plan.mustTypeCount = tally.counts.deliveries > undo.confirmAbove
             }
-            dispatcher.actions.keep(BoundPlan(plan: plan, deliveries: tally.chosen), at: now)
+            dispatcher.actions.keep(
+                BoundPlan(plan: plan, deliveries: tally.chosen, held: tally.held), at: now)
             return plan
         }
     }
@@ -197,7 +198,7 @@ struct Planner {
         return try await dispatcher.run { dispatcher in
             let now = dispatcher.clocks.wall()
             let selected =
-                request.action == .workers
+                request.action.isAboutWorkers
                 ? []
                 : dispatcher.destinationRows().filter { row in
                     request.selector.destinations.contains(row.id)
@@ -215,9 +216,14 @@ struct Planner {
             plan.oldestAt = rows.compactMap(\.oldestAt).min()
             plan.topDomains = rows.prefix(5).map { NamedCount(name: $0.name, count: $0.queued) }
             plan.notes = request.notes(on: selected)
-            if request.action == .workers { dispatcher.foretellMoves(&plan) }
-            dispatcher.actions.keep(
-                BoundPlan(plan: plan, destinations: rows.compactMap { Int64($0.id) }), at: now)
+            if request.action.isAboutWorkers { dispatcher.foretellMoves(&plan) }
+            var bound = BoundPlan(plan: plan, destinations: rows.compactMap { Int64($0.id) })
+            for id in bound.destinations {
+                bound.shown[id] = dispatcher.table[id].map(ActionDetails.PreviousDestination.init)
+            }
+            bound.workers = dispatcher.supervisor?.count ?? 0
+            bound.drained = Set(dispatcher.drained.keys)
+            dispatcher.actions.keep(bound, at: now)
             return plan
         }
     }
@@ -229,7 +235,7 @@ extension ActionKind {
         case .retry, .hold: state == .queued
         case .release: state == .held
         case .purge, .bounce: state == .queued || state == .held || state == .routing
-        case .pause, .resume, .reassign, .workers: false
+        case .pause, .resume, .reassign, .workers, .drain, .undrain: false
         }
     }
 }
@@ -271,11 +277,19 @@ extension Dispatcher {
                     message: "there is no worker \(worker); there are "
                         + workerRows.keys.sorted().map(String.init).joined(separator: ", "))
             }
+            guard drained[worker] == nil else {
+                throw APIError(
+                    code: "worker-drained",
+                    message:
+                        "worker \(worker) is drained by \(drained[worker] ?? ""): it gets nothing "
+                        + "new until it is undrained")
+            }
         case .workers:
             guard let count = request.worker, (1...256).contains(count) else {
                 throw APIError(
                     code: "bad-request", message: "the number of workers must be 1 to 256")
             }
+        case .drain, .undrain: try validateDrain(request)
         case .pause:
             guard let seconds = request.seconds else { return }
             // A year: whoever means longer means until resumed.
@@ -290,20 +304,76 @@ extension Dispatcher {
         }
     }
 
-    /// What another number of workers moves.
+    private func validateDrain(_ request: PlanRequest) throws(APIError) {
+        guard let worker = request.worker, let row = workerRows[worker], row.state != .draining
+        else {
+            throw APIError(
+                code: "no-such-worker",
+                message: "there is no worker \(request.worker.map(String.init) ?? "of no number"); "
+                    + "there are "
+                    + workerRows.keys.sorted().map(String.init).joined(separator: ", "))
+        }
+        if request.action == .undrain {
+            guard drained[worker] == nil else { return }
+            throw APIError(code: "not-drained", message: "worker \(worker) is not drained")
+        }
+        if let who = drained[worker] {
+            throw APIError(
+                code: "drained-already", message: "worker \(worker) is drained already, by \(who)")
+        }
+        let others = workerRows.values.filter {
+            $0.id != worker && $0.state != .draining && drained[$0.id] == nil
+                && configuration.weight(of: $0.id) > 0
+        }
+        guard !others.isEmpty else {
+            throw APIError(
+                code: "last-worker",
+                message:
+                    "no other worker takes mail: undrain or add one before \(worker) is drained")
+        }
+    }
+
+    /// What another number of workers, or another one that is drained, moves.
     func foretellMoves(_ plan: inout Plan) {
-        let moving = moves(toWorkers: plan.request.worker ?? 1)
+        let request = plan.request
+        let count = supervisor?.count ?? workerRows.count
+        var after = drained
+        var workers = max(1, count)
+        switch request.action {
+        case .drain: after[request.worker ?? 0] = ""
+        case .undrain: after[request.worker ?? 0] = nil
+        default:
+            workers = request.worker ?? 1
+            after = after.filter { $0.key <= workers }
+        }
+        let moving = moves(toWorkers: workers, drained: after)
         let all = table.values.count { $0.queued > 0 }
         plan.counts.destinations = moving.count
-        plan.counts.deliveries = moving.reduce(0) { $0 + $1.queued }
-        plan.topDomains = moving.sorted { $1.queued < $0.queued }.prefix(5).map {
-            NamedCount(name: $0.title, count: $0.queued)
-        }
+        plan.counts.deliveries = moving.reduce(0) { $0 + $1.destination.queued }
+        plan.oldestAt = moving.compactMap { $0.destination.oldest }.min()
+        plan.topDomains = moving.sorted { $1.destination.queued < $0.destination.queued }.prefix(5)
+            .map { NamedCount(name: $0.destination.title, count: $0.destination.queued) }
         plan.notes.append(
             moving.isEmpty
                 ? "no destination with mail moves"
                 : "\(moving.count) of \(Counted.destinations(all)) with mail move; each lets its "
                     + "transactions end first")
+        let receivers = moving.reduce(into: [Int: Int]()) { $0[$1.worker ?? 0, default: 0] += 1 }
+        if !receivers.isEmpty {
+            plan.notes.append(
+                receivers.sorted { $0.key < $1.key }
+                    .map { "worker \($0.key) gets \($0.value)" }.joined(separator: ", "))
+        }
+        let shares = ring(of: 1...workers, drained: after).shares
+        plan.notes.append(
+            "the ring then: "
+                + (1...workers).map { "worker \($0) \(Int((100 * (shares[$0] ?? 0)).rounded())) %" }
+                .prefix(12).joined(separator: ", "))
+        let pinned = table.values.count { $0.pin != nil && $0.pin == request.worker }
+        if request.action == .drain, pinned > 0 {
+            plan.notes.append(
+                "\(Counted.destinations(pinned)) pinned there come back when it is undrained")
+        }
     }
 
     func effect(_ request: PlanRequest, _ rows: [DestinationRow]) -> String {
@@ -321,6 +391,11 @@ extension Dispatcher {
             return "moves \(what) to worker \(worker) and pins it there"
         case .workers:
             return Counted.workers(request.worker ?? 0) + " instead of \(supervisor?.count ?? 0)"
+        case .drain:
+            return
+                "worker \(request.worker ?? 0) hands all its destinations over and gets nothing new "
+                + "until it is undrained, also after a restart; its process stays"
+        case .undrain: return "worker \(request.worker ?? 0) takes its share of the ring again"
         default: return what
         }
     }

@@ -48,6 +48,11 @@ final class Dispatcher {
     var inspections: [UInt64: Inspection] = [:]
     var attemptHistory = AttemptHistory()
     var traced: [Int64: Int] = [:]
+    /// Of these: who wants to see what messages say too.
+    var tracedContent: [Int64: Int] = [:]
+    /// Workers that get nothing new, and who said so.
+    var drained: [Int: String] = [:]
+    let runningActions = RunningActions()
     /// Deliveries that were held or purged while their transaction ran: their end counts there.
     var marked: [DeliveryID: StoredState] = [:]
     /// Deliveries one of whose results is being settled in parts, and the later ones that wait.

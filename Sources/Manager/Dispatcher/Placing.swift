@@ -10,26 +10,36 @@ import Spool
 extension Dispatcher {
     /// The worker that should have a destination: the pinned one while it lives, else the ring's.
     func target(of destination: Destination) -> Int? {
-        if let pin = destination.pin, links[pin]?.isReady == true { return pin }
+        if let pin = destination.pin, links[pin]?.isReady == true, drained[pin] == nil {
+            return pin
+        }
         return ring.owner(of: destination.key)
     }
 
     /// The ring of these workers with their configured weights. Where only workers are left that
     /// are to get nothing, they get everything: mail must not wait for the others to come back.
-    func ring(of workers: some Collection<Int>) -> Ring {
-        let weights = workers.map { ($0, configuration.weight(of: $0)) }
+    func ring(of workers: some Collection<Int>, drained: [Int: String]? = nil) -> Ring {
+        let drained = drained ?? self.drained
+        let weights = workers.map {
+            ($0, drained[$0] == nil ? configuration.weight(of: $0) : 0)
+        }
         let isIdle = weights.allSatisfy { $0.1 <= 0 }
         return Ring(
             workers: Dictionary(uniqueKeysWithValues: weights.map { ($0, isIdle ? 1 : $1) }))
     }
 
-    /// What would move if there were so many workers: destinations that have mail.
-    func moves(toWorkers count: Int) -> [Destination] {
-        let ring = ring(of: 1...count)
-        return table.values.filter { destination in
-            guard destination.queued > 0, let now = target(of: destination) else { return false }
-            if let pin = destination.pin, pin <= count { return pin != now }
-            return ring.owner(of: destination.key) != now
+    /// What would move if there were so many workers, of which these are drained: destinations that
+    /// have mail, and to which worker.
+    func moves(
+        toWorkers count: Int, drained: [Int: String]
+    ) -> [(destination: Destination, worker: Int?)] {
+        let ring = ring(of: 1...count, drained: drained)
+        return table.values.compactMap { destination in
+            guard destination.queued > 0 else { return nil }
+            let now = destination.ownership.worker ?? target(of: destination)
+            var next = ring.owner(of: destination.key)
+            if let pin = destination.pin, pin <= count, drained[pin] == nil { next = pin }
+            return next == now ? nil : (destination, next)
         }
     }
 
@@ -42,7 +52,11 @@ extension Dispatcher {
         destination.generation += 1
         link.send(.assign(assignment(of: destination)))
         FaultPoint.assigned.reached()
-        if isTraced(destination.id) { link.send(.trace(destination: destination.id, on: true)) }
+        if isTraced(destination.id) {
+            link.send(
+                .trace(
+                    destination: destination.id, on: true, content: showsContent(destination.id)))
+        }
         if empty, destination.pendingSettlements == 0 {
             destination.ownership = .owned(worker)
             sendHastened(destination)

@@ -218,13 +218,20 @@ extension Dispatcher {
     }
 
     /// Counts the listeners of a destination's trace; its owner traces while there are any.
-    func trace(_ id: Int64, on: Bool) {
-        let before = isTraced(id)
+    func trace(_ id: Int64, on: Bool, content: Bool = false) {
+        let before = (isTraced(id), showsContent(id))
         traced[id, default: 0] += on ? 1 : -1
         if traced[id] == 0 { traced[id] = nil }
-        guard before != isTraced(id), let destination = table[id] else { return }
+        if content {
+            tracedContent[id, default: 0] += on ? 1 : -1
+            if tracedContent[id] == 0 { tracedContent[id] = nil }
+        }
+        guard before != (isTraced(id), showsContent(id)), let destination = table[id] else {
+            return
+        }
         if case .none = destination.ownership { place(destination, empty: destination.queued == 0) }
         guard let worker = destination.ownership.worker else { return }
-        links[worker]?.send(.trace(destination: id, on: on))
+        links[worker]?.send(
+            .trace(destination: id, on: isTraced(id), content: showsContent(id)))
     }
 }

@@ -117,6 +117,7 @@ extension Dispatcher {
         status.spoolError =
             spoolError?.description ?? (hasRoom ? nil : "the disk of the spool is nearly full")
         status.warning = warning
+        status.running = runningActions.all
         return status
     }
 
@@ -137,6 +138,7 @@ extension Dispatcher {
             row.pinned = pinned[row.id] ?? 0
             row.weight = configuration.weight(of: row.id)
             row.share = shares[row.id] ?? 0
+            row.drainedBy = drained[row.id]
             return row
         }
     }

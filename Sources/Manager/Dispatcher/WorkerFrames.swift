@@ -145,6 +145,8 @@ extension Dispatcher {
     }
 
     func isTraced(_ destination: Int64) -> Bool { (traced[destination] ?? 0) > 0 }
+
+    func showsContent(_ destination: Int64) -> Bool { (tracedContent[destination] ?? 0) > 0 }
 }
 
 extension Job {

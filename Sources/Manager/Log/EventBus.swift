@@ -12,6 +12,7 @@ final class EventBus: Sendable {
 
     private struct Trace {
         var destination: String
+        var wantsContent: Bool
         var continuation: AsyncStream<TraceLine>.Continuation
         var dropped = 0
     }
@@ -46,12 +47,14 @@ final class EventBus: Sendable {
         for continuation in continuations { continuation.yield(event) }
     }
 
-    func traces(of destination: String) -> AsyncStream<TraceLine> {
+    /// - Parameter content: also what messages say.
+    func traces(of destination: String, content: Bool) -> AsyncStream<TraceLine> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: TraceLine.self, bufferingPolicy: .bufferingOldest(Self.depth))
         let id = state.withLock { state in
             state.next += 1
-            state.traces[state.next] = Trace(destination: destination, continuation: continuation)
+            state.traces[state.next] = Trace(
+                destination: destination, wantsContent: content, continuation: continuation)
             return state.next
         }
         continuation.onTermination = { [weak self] _ in
@@ -62,7 +65,9 @@ final class EventBus: Sendable {
 
     func trace(_ line: TraceLine) {
         state.withLock { state in
+            let isContent = line.direction == TraceLine.contentDirection
             for (id, trace) in state.traces where trace.destination == line.destination {
+                if isContent, !trace.wantsContent { continue }
                 var line = line
                 line.dropped += trace.dropped
                 if case .dropped = trace.continuation.yield(line) {

@@ -40,7 +40,9 @@ enum Answer {
         switch code {
         case "not-found", "no-such-plan": .notFound
         case "forbidden": .forbidden
-        case "plan-expired", "not-undoable", "too-late", "count-required": .conflict
+        case "plan-expired", "plan-changed", "not-undoable", "too-late", "count-required",
+            "worker-drained", "drained-already", "not-drained", "last-worker":
+            .conflict
         case "spool", "stopping": .serviceUnavailable
         case "too-large": .contentTooLarge
         default: .badRequest

@@ -148,11 +148,34 @@ struct ControlServer: Service {
             guard let id = request.parameters.get("destination") else {
                 throw APIError(code: "bad-request", message: "say ?destination=ID")
             }
-            let row = try await destination(id)
-            return Answer.lines(events.traces(of: row.id), for: request) { isOn in
-                guard let number = Int64(row.id) else { return }
-                try? await dispatcher.run { $0.trace(number, on: isOn) }
+            let content = try Self.flag("content", of: request)
+            if content {
+                let peer = try await operatorOf(context)
+                logger.notice(
+                    "message content traced",
+                    metadata: [
+                        "by": "\(peer.description)", "destination": "\(SafeText(id).text)",
+                    ])
             }
+            let row = try await destination(id)
+            return Answer.lines(
+                events.traces(of: row.id, content: content), for: request
+            ) { isOn in
+                guard let number = Int64(row.id) else { return }
+                try? await dispatcher.run { $0.trace(number, on: isOn, content: content) }
+            }
+        }
+    }
+
+    /// `1` or `true`; `0`, `false` or nothing.
+    private static func flag(_ name: String, of request: Request) throws -> Bool {
+        switch request.parameters.get(name)?.lowercased() {
+        case nil, "0"?, "false"?: false
+        case "1"?, "true"?: true
+        case let value?:
+            throw APIError(
+                code: "bad-request",
+                message: "\(name) is 1 or 0, not '\(SafeText(value).text)'")
         }
     }
 

@@ -51,6 +51,8 @@ final class Supervisor {
     }
 
     func start(workers: Int) {
+        dispatcher.drained = DrainedWorkers(directory: dispatcher.configuration.dataDirectory)
+            .read().filter { $0.key <= workers }
         setCount(workers)
         tick()
     }
@@ -74,6 +76,27 @@ final class Supervisor {
         updateRing()
     }
 
+    /// Gives a worker nothing new and lets it hand over what it has, or the other way round. Throws
+    /// where that could not be written down; nothing has changed then.
+    func setDrained(_ number: Int, by who: String?) throws(APIError) {
+        var drained = dispatcher.drained
+        drained[number] = who
+        guard DrainedWorkers(directory: dispatcher.configuration.dataDirectory).write(drained)
+        else {
+            throw APIError(
+                code: "not-written",
+                message: "which workers are drained cannot be written into the data directory: "
+                    + String(cString: strerror(errno)))
+        }
+        dispatcher.drained = drained
+        dispatcher.publish(
+            "worker",
+            who.map { "worker \(number) is drained by \($0)" }
+                ?? "worker \(number) takes mail again",
+            worker: number)
+        updateRing()
+    }
+
     /// It was told to hand over what it has and did not get to its end.
     private func stay(_ number: Int) {
         guard let link = slots[number]?.link, dispatcher.links[number] === link else { return }
@@ -83,6 +106,11 @@ final class Supervisor {
 
     private func retire(_ number: Int) {
         slots[number]?.isLeaving = true
+        // One that comes back some day is a new one.
+        if dispatcher.drained.removeValue(forKey: number) != nil {
+            _ = DrainedWorkers(directory: dispatcher.configuration.dataDirectory)
+                .write(dispatcher.drained)
+        }
         guard slots[number]?.pid != nil else {
             slots[number] = nil
             dispatcher.workerRows[number] = nil

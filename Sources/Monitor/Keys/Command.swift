@@ -12,7 +12,7 @@ package struct Command: Sendable {
         case retry, hold, release, pause, resume, reassign, bounce, purge, undo
         case showDestinations, showDestination, showQueue, showMessage, showBackoff, showAges
         case showWorkers, showEvents, showTrace, showActions
-        case left, right, body, save, addWorker, removeWorker
+        case left, right, body, save, addWorker, removeWorker, drainWorker, undrainWorker
     }
 
     package enum Group: String, CaseIterable, Sendable {
@@ -91,6 +91,10 @@ package struct Command: Sendable {
             .reassign, ["R"], "reassign", "move a destination to another worker", .act,
             operates: true, rank: 6,
             availability: {
+                if $0.page.kind == .workers {
+                    guard let worker = $0.worker else { return .no("choose a worker first") }
+                    return worker.destinations > 0 ? .yes : .no("it has no destination with mail")
+                }
                 let needed = needsDestination($0)
                 if needed != .yes { return needed }
                 return $0.status?.workers.isEmpty == false ? .yes : .no("no worker is known yet")
@@ -127,6 +131,29 @@ package struct Command: Sendable {
                 let here = onWorkers($0)
                 if here != .yes { return here }
                 return $0.status?.workers.count ?? 0 > 1 ? .yes : .no("the only worker stays")
+            }),
+        Command(
+            .drainWorker, ["d"], "drain worker",
+            "let the worker hand over all it has, and give it nothing new", .act, operates: true,
+            rank: 24,
+            availability: { model in
+                let here = onWorkers(model)
+                if here != .yes { return here }
+                guard let worker = model.worker else { return .no("choose a worker first") }
+                if worker.drainedBy != nil { return .no("it is drained already") }
+                let others = (model.status?.workers ?? []).contains {
+                    $0.id != worker.id && $0.drainedBy == nil && $0.state != .draining
+                }
+                return others ? .yes : .no("no other worker takes mail")
+            }),
+        Command(
+            .undrainWorker, ["e"], "end drain", "let a drained worker take its share again", .act,
+            operates: true, quiet: true, rank: 25,
+            availability: { model in
+                let here = onWorkers(model)
+                if here != .yes { return here }
+                guard let worker = model.worker else { return .no("choose a worker first") }
+                return worker.drainedBy == nil ? .no("it is not drained") : .yes
             }),
         Command(
             .tag, [" "], "tag", "tag the row; actions are then about all tagged rows", .act,
@@ -190,7 +217,12 @@ package struct Command: Sendable {
         Command(
             .body, ["b"], "body", "show what a message says, or hide it", .look, rank: 23,
             availability: { model in
-                model.page.kind == .message ? .yes : .elsewhere("only a message has a body")
+                switch model.page.kind {
+                case .message: return .yes
+                // The daemon tells a reader nothing of it either.
+                case .trace: return model.mayNotOperate.map(Availability.no) ?? .yes
+                default: return .elsewhere("only messages and traces have something to say")
+                }
             }),
 
         Command(
@@ -227,10 +259,12 @@ package struct Command: Sendable {
     // MARK: Conditions
 
     private static let needsTarget: @Sendable (Model) -> Availability = { model in
-        model.targets.isEmpty && model.matching == nil ? .no(model.page.noTarget) : .yes
+        if model.page.kind == .workers { return .elsewhere(model.page.noTarget) }
+        return model.targets.isEmpty && model.matching == nil ? .no(model.page.noTarget) : .yes
     }
 
     private static let needsDestination: @Sendable (Model) -> Availability = { model in
+        if model.page.kind == .workers { return .elsewhere(model.page.noTarget) }
         if let matching = model.matching {
             return matching.kind == .destination
                 ? .yes : .no("what is chosen are messages: this is for destinations")
@@ -296,6 +330,9 @@ package struct Command: Sendable {
 }
 
 extension Model {
+    /// The worker under the cursor.
+    var worker: WorkerRow? { (page as? WorkersPage)?.list.current }
+
     /// Actions are about more than the row under the cursor.
     var hasChosen: Bool { !tags.isEmpty || matching != nil }
 

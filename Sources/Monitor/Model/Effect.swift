@@ -61,7 +61,8 @@ package struct Snapshot: Sendable {
 /// What a page follows as it happens.
 package enum StreamSubject: Hashable, Sendable {
     case events
-    case trace(destination: String)
+    /// - Parameter content: also what messages say.
+    case trace(destination: String, content: Bool = false)
 }
 
 package struct StreamRequest: Hashable, Sendable {

@@ -13,11 +13,20 @@ extension Model {
         let choices: [Menu.Choice] =
             [.worker(nil)] + (status?.workers ?? []).map { .worker($0.id) }
         // Begin at one that could take it and is not in charge now.
-        let now = current?.worker
-        let next = status?.workers.first { $0.id != now && $0.state == .running }
+        let now = worker?.id ?? current?.worker
+        let next = status?.workers.first {
+            $0.id != now && $0.state == .running && $0.drainedBy == nil
+        }
         let selected = next.flatMap { choices.firstIndex(of: .worker($0.id)) } ?? 0
         overlay = .menu(
-            Menu(purpose: .worker(subject(for: .reassign)), choices: choices, selected: selected))
+            Menu(purpose: .worker(reassigned), choices: choices, selected: selected))
+    }
+
+    /// From the page of workers: all that the worker has.
+    private var reassigned: Subject {
+        guard let worker else { return subject(for: .reassign) }
+        return Subject(
+            matching: Subject.Matching(kind: .destination, filter: "worker = \(worker.id)"))
     }
 
     mutating func openThemeMenu() {

@@ -8,7 +8,7 @@ extension Model {
         _ action: ActionKind, subject: Subject? = nil, worker: Int? = nil
     ) -> [Effect] {
         let subject = subject ?? self.subject(for: action)
-        guard !subject.isEmpty || action == .workers else { return [] }
+        guard !subject.isEmpty || action.isAboutWorkers else { return [] }
         lastTicket += 1
         let preview = Preview(
             action: action, subject: subject, worker: worker,
@@ -24,6 +24,24 @@ extension Model {
         case .planning, .applying: return true
         case .ready, .failed: return false
         }
+    }
+
+    /// How far the action of a preview is, as the daemon said last.
+    func progress(of preview: Preview) -> RunningAction? {
+        guard case .applying(_, let plan) = preview.phase else { return nil }
+        return status?.running?.first { $0.id == plan.id }
+    }
+
+    /// What takes longer than this is shown as it goes on, and asked about more often.
+    private static let patience = Duration.milliseconds(500)
+    private static let progressInterval = Duration.milliseconds(250)
+
+    mutating func hastenWhileActing() {
+        guard case .preview(let preview)? = overlay, case .applying = preview.phase,
+            moment.elapsed - preview.since >= Self.patience, let nextFetchAt
+        else { return }
+        let last = nextFetchAt - options.interval
+        self.nextFetchAt = min(nextFetchAt, last + Self.progressInterval)
     }
 
     /// Asks again, where the answer is one to another question than the operator's now.
@@ -85,7 +103,7 @@ extension Model {
             let touched =
                 preview.action.actsOnDeliveries
                 ? plan.counts.deliveries : plan.counts.destinations
-            if touched == 0, preview.action != .workers { return "nothing to act on" }
+            if touched == 0, !preview.action.isAboutWorkers { return "nothing to act on" }
             if secondsLeft(plan) == nil { return "this preview is too old: Esc, and again" }
             if plan.mustTypeCount, preview.typedCount != plan.counts.deliveries {
                 return "type \(Format.exact(plan.counts.deliveries)) to confirm"

@@ -30,6 +30,7 @@ extension Model {
     mutating func tick() -> [Effect] {
         if let feedback, moment.elapsed - feedback.at >= Self.feedbackTime { self.feedback = nil }
         if undoable != nil, undoSeconds == nil { undoable = nil }
+        hastenWhileActing()
         return fetchIfDue()
     }
 
@@ -117,6 +118,15 @@ extension Model {
         case .showAges: return show(.ages)
         case .left: page.moveSideways(by: -1, in: self)
         case .right: page.moveSideways(by: 1, in: self)
+        case .body where page.kind == .trace:
+            guard var trace = page as? TracePage else { return [] }
+            trace.toggleContent()
+            page = trace
+            say(
+                .hint,
+                trace.showsContent
+                    ? "from now on with what messages say, 60 lines of each; the daemon logs it"
+                    : "from now on without what messages say")
         case .body:
             guard var message = page as? MessagePage else { return [] }
             message.toggleBody()
@@ -138,6 +148,8 @@ extension Model {
         case .pause: return preview(.pause)
         case .resume: return preview(.resume)
         case .reassign: openWorkerMenu()
+        case .drainWorker: return preview(.drain, subject: Subject(), worker: worker?.id)
+        case .undrainWorker: return preview(.undrain, subject: Subject(), worker: worker?.id)
         case .undo:
             guard let action = page.undoable(in: self) ?? undoable else { return [] }
             isUndoing = true

@@ -37,9 +37,11 @@ extension Painter {
             guard let worker = model.status?.workers.first(where: { $0.id == id }) else {
                 return [Span("worker \(id)"), Span("  gone", .bad)]
             }
+            let word: Label = worker.drainedBy == nil ? worker.state.word : "drained"
+            let role: Role? = worker.drainedBy == nil ? worker.state.role : .warning
             return [
-                Span("worker \(id) "), Span(glyphs.glyph(worker.state), worker.state.role),
-                Span(" \(worker.state.word)  ", worker.state.role),
+                Span("worker \(id) "), Span(glyphs.glyph(worker.state), role),
+                Span(" \(word)  ", role),
                 Span(
                     "\(Format.count(worker.destinations)) destinations, "
                         + "\(Format.rate(worker.deliveredPerSecond))/s", .dim),

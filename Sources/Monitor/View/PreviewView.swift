@@ -15,6 +15,8 @@ extension ActionKind {
         case .resume: "Resume"
         case .reassign: "Reassign"
         case .workers: "Set workers"
+        case .drain: "Drain worker"
+        case .undrain: "End the drain"
         }
     }
 }
@@ -43,6 +45,9 @@ private struct PreviewText {
     }
 
     private var target: Line {
+        if preview.action == .drain || preview.action == .undrain {
+            return [Span("worker \(preview.worker ?? 0)", .strong)]
+        }
         if preview.action == .workers {
             return [Span(Format.counted(preview.worker ?? 0, "worker", "workers"), .strong)]
         }
@@ -249,6 +254,25 @@ extension Painter {
             row: row, x + 2)
         let rest = inside.column + inside.columns - x - 2
         guard rest > 8 else { return }
+        if let waited = waited(preview), let progress = model.progress(of: preview), rest >= 18 {
+            let verb: Label =
+                switch progress.phase {
+                case .reading: "looking at"
+                case .changing: "done"
+                case .checking: "checked"
+                }
+            let text: Line = [
+                Span(" \(Int(100 * progress.fraction))% ", .strong),
+                Span(
+                    "\(verb) \(Format.count(progress.done)) of \(Format.count(progress.total)), "
+                        + "\(Format.age(waited))", .dim),
+            ]
+            let columns = max(6, min(16, rest - text.columns))
+            put(
+                gauge.bar(progress.fraction, columns: columns, .gauge) + text, row: row,
+                column: x + 2, width: rest)
+            return
+        }
         if let waited = waited(preview) {
             let gauge = gauge.moving(waited, columns: min(16, rest - 6), .gauge)
             put(

@@ -22,6 +22,9 @@ package final class ClientConnection {
     package private(set) var tls: TLSInfo?
     /// Since when it waits for what it waits for now.
     package private(set) var waitingSince: NIODeadline
+    /// What messages say is traced too. Never unless somebody asked for it.
+    package var tracesContent = false
+
     package var tracing: Bool {
         get { session.tracing }
         set { session.tracing = newValue }
@@ -192,6 +195,7 @@ package final class ClientConnection {
         if let message = output.message {
             write(output.needsStuffing ? DotStuffing.apply(to: message) : message, context)
             if tracing { note("a message of \(message.readableBytes) octets") }
+            if tracing, tracesContent { traceContent(of: message) }
         }
         context.flush()
     }
@@ -257,6 +261,28 @@ package final class ClientConnection {
         for (direction, line) in session.takeTrace() {
             delegate?.traced(self, direction: direction, line: line)
         }
+    }
+
+    /// Lines of a message that a trace shows, and octets of each: the beginning says what it is.
+    private static let tracedLines = 60
+    private static let tracedColumns = 200
+
+    /// What the message says, as it is sent but for the dots; bounded.
+    private func traceContent(of message: ByteBuffer) {
+        var rest = message
+        for _ in 0..<Self.tracedLines {
+            let bytes = rest.readableBytesView
+            if bytes.isEmpty { return }
+            let end = bytes.firstIndex(of: lf)
+            let length = end.map { $0 - bytes.startIndex + 1 } ?? bytes.count
+            let line = rest.readSlice(length: length)?.readableBytesView ?? bytes
+            let shown = line.prefix(Self.tracedColumns).filter { $0 != cr && $0 != lf }
+            let more = line.count > Self.tracedColumns ? "…" : ""
+            delegate?.traced(
+                self, direction: .content,
+                line: SafeText(String(decoding: shown, as: UTF8.self)).text + more)
+        }
+        if rest.readableBytes > 0 { note("\(rest.readableBytes) octets more are not shown") }
     }
 
     private func note(_ text: String) {

@@ -2,6 +2,8 @@ package enum TraceDirection: String, Sendable, Hashable {
     case sent, received
     /// What is no line of the conversation: a message's size, TLS, an end.
     case note
+    /// A line of a message, sent; only while `tracesContent`.
+    case content
 }
 
 /// Learns what a connection does. Everything is called on its event loop.

@@ -145,6 +145,8 @@ final class OwnedDestination {
     var connections = 0
     var isSurrendering = false
     var isTraced = false
+    /// What messages say is traced too.
+    var tracesContent = false
     /// Why this host could not open a connection; until it can.
     var trouble: String?
     /// The domains that DNS is being asked for, one for each attempt that waits for it.

@@ -237,6 +237,7 @@ extension Engine: ClientConnectionDelegate {
             case .sent: UInt8(ascii: ">")
             case .received: UInt8(ascii: "<")
             case .note: UInt8(ascii: "*")
+            case .content: UInt8(ascii: "|")
             }
         link?.send(
             .traced(

@@ -202,6 +202,7 @@ extension Engine {
         let connection = ClientConnection.open(
             to: candidate.address, options: options, on: loop, delegate: self)
         connection.tracing = destination.isTraced
+        connection.tracesContent = destination.tracesContent
         let pooled = PooledConnection(
             connection, destination: destination.id, candidate: candidate, number: nextConnection,
             withoutTLS: plain, at: clocks.monotonic())

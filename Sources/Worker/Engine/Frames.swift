@@ -50,8 +50,8 @@ extension Engine {
             if isStopping { endIfDone() }
         case .recording(let possible):
             scheduler.setRecording(possible, at: now)
-        case .trace(let destination, let on):
-            trace(destination, on: on)
+        case .trace(let destination, let on, let content):
+            trace(destination, on: on, content: content)
         case .inspect(let request, let destination):
             link?.send(.inspected(request: request, inspection(of: destination, at: now)))
         case .shutdown(let grace):
@@ -188,11 +188,13 @@ extension Engine {
             .surrendered(destination: destination.id, snapshot: snapshot?.encoded ?? []))
     }
 
-    private func trace(_ id: Int64, on: Bool) {
+    private func trace(_ id: Int64, on: Bool, content: Bool) {
         guard let destination = destinations[id] else { return }
         destination.isTraced = on
+        destination.tracesContent = content
         for pooled in connections.values where pooled.destination == id {
             pooled.connection.tracing = on
+            pooled.connection.tracesContent = content
         }
     }
 

@@ -26,7 +26,9 @@ struct FrameMaker {
             .surrender(destination: int64()),
             .recorded(number()),
             .recording(Bool.random(using: &random)),
-            .trace(destination: int64(), on: Bool.random(using: &random)),
+            .trace(
+                destination: int64(), on: Bool.random(using: &random),
+                content: Bool.random(using: &random)),
             .inspect(request: number(), destination: int64()),
             .inspected(request: number(), inspection()),
             .shutdown(grace: .milliseconds(Int64.random(in: 0...100_000, using: &random))),

@@ -228,7 +228,7 @@ import Testing
         let receiver = try await receiver(.fast)
         try await withEngine { rig in
             try await rig.configure(receiver) { $0.limits.concurrency = 1 }
-            try await rig.say(.trace(destination: 1, on: true))
+            try await rig.say(.trace(destination: 1, on: true, content: false))
             let ended = try await rig.on { parts in
                 // In the middle of the first transaction.
                 parts.manager.watch = { [unowned parts] in

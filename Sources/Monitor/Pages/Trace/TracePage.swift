@@ -12,6 +12,8 @@ struct TracePage: MonitorPage {
     private(set) var dropped = 0
     private(set) var filter: FilterExpression?
     var query: Query? = Query()
+    /// What messages say is shown too, from when it was asked for.
+    private(set) var showsContent = false
 
     init(_ id: Target) {
         self.id = id
@@ -19,7 +21,9 @@ struct TracePage: MonitorPage {
 
     var kind: PageKind { .trace }
     var crumb: Label { "Trace \(safe(id.name))" }
-    var stream: StreamSubject? { .trace(destination: id.id) }
+    var stream: StreamSubject? { .trace(destination: id.id, content: showsContent) }
+
+    mutating func toggleContent() { showsContent.toggle() }
 
     func question(in model: Model) -> Question? { nil }
 
@@ -78,7 +82,7 @@ extension FilterFields {
         fields: [
             FilterField(name: "text", kind: .text, help: "the line"),
             FilterField(
-                name: "direction", kind: .choice(["sent", "received", "note"]),
+                name: "direction", kind: .choice(["sent", "received", "note", "content"]),
                 help: "who said it"),
             FilterField(name: "code", kind: .code, help: "of a reply"),
             FilterField(name: "connection", kind: .number, help: "the connection's number"),
@@ -100,7 +104,12 @@ extension TraceLine {
         switch field {
         case "text": .text(text)
         case "direction":
-            .text(direction == ">" ? "sent" : direction == "<" ? "received" : "note")
+            switch direction {
+            case ">": .text("sent")
+            case "<": .text("received")
+            case Self.contentDirection: .text("content")
+            default: .text("note")
+            }
         case "code": code.map { .number(Double($0)) }
         case "connection": .number(Double(connection))
         case "worker": .number(Double(worker))

@@ -39,6 +39,9 @@ extension TracePage {
                     "\(glyphs.frozen) stopped, \(Format.exact(newer)) newer\(follow)",
                     .headingSorted))
         }
+        if showsContent {
+            line.append(Span("  \(glyphs.lost) with what messages say", .headingSorted))
+        }
         if dropped > 0 {
             line.append(
                 Span("  \(Format.counted(dropped, "line", "lines")) left out", .headingSorted))
@@ -65,6 +68,7 @@ extension TracePage {
     private static func role(of line: TraceLine) -> Role? {
         switch line.direction {
         case ">": .sent
+        case TraceLine.contentDirection: nil
         case "<":
             switch line.code ?? 0 {
             case 400..<500: .warning

@@ -21,5 +21,5 @@ struct WorkersPage: ListPage {
         list.current.map { DestinationsPage(filter: "worker = \($0.id)") }
     }
 
-    var noTarget: Label { "actions are about destinations: Enter shows those of the worker" }
+    var noTarget: Label { "this is about destinations and mail: open the worker to see its" }
 }

@@ -96,6 +96,11 @@ struct WorkerText {
         case .state:
             let glyph = Span(glyphs.glyph(row.state), row.state.role)
             let role = row.state == .running ? nil : row.state.role
+            if row.drainedBy != nil, row.state == .running {
+                let glyph = Span(glyphs.draining, .warning)
+                let word: Label = row.destinations > 0 ? "draining" : "drained"
+                return width < 11 ? [glyph] : [glyph, Span(" \(word)", .warning)]
+            }
             return width < 11 ? [glyph] : [glyph, Span(" \(row.state.word)", role)]
         case .pid: return row.pid.map { [Span("\($0)", .dim)] } ?? none
         case .uptime:
@@ -139,8 +144,12 @@ struct WorkerText {
         guard model.mayNotOperate == nil else { return [] }
         var line: Line = []
         for (id, text): (Command.ID, Label) in [
-            (.open, "shows its destinations"), (.addWorker, "adds a worker"),
-            (.removeWorker, "removes one"),
+            (.open, "its destinations"), (.reassign, "moves them"),
+            (
+                model.worker?.drainedBy == nil ? .drainWorker : .undrainWorker,
+                model.worker?.drainedBy == nil ? "drains it" : "ends the drain"
+            ),
+            (.addWorker, "adds one"), (.removeWorker, "removes the last"),
         ] {
             guard let key = model.options.keymap.label(of: id) else { continue }
             line += [Span(line.isEmpty ? "" : ", "), Span(key, .key), Span(" \(text)", .dim)]
@@ -153,6 +162,14 @@ struct WorkerText {
             Span(glyphs.glyph(row.state), row.state.role), Span(" worker \(row.id) ", .strong),
         ]
         switch row.state {
+        case .running where row.drainedBy != nil:
+            first.append(
+                Span(
+                    "drained by \(safe(row.drainedBy ?? "")): gets nothing new"
+                        + (row.destinations > 0
+                            ? ", \(Format.counted(row.destinations, "destination", "destinations")) "
+                                + "still to be handed over" : ""),
+                    .warning))
         case .running: first.append(Span("delivers"))
         case .starting: first.append(Span("is starting", .warning))
         case .silent:
