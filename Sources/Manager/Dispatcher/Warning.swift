@@ -18,6 +18,8 @@ struct LateMail {
 extension Dispatcher {
     /// Deliveries read at once.
     private static let latePage = 200
+    /// Between two pages.
+    private static let lateRest = Duration.milliseconds(500)
 
     /// Tells senders of mail that is late (RFC 3461 §4.1, DELAY): once for each delivery, whether
     /// it was tried, held, or kept back with its destination.
@@ -60,25 +62,32 @@ extension Dispatcher {
             }
             let limit = dispatcher.clocks.wall() + (.zero - delay)
             let ripe = page.prefix { $0.message.receivedAt <= limit }
-            for stored in ripe { dispatcher.warn(of: stored, after: delay) }
+            let told = ripe.count { dispatcher.warn(of: $0, after: delay) }
             if let last = ripe.last { dispatcher.late.cursors[delay] = last.id }
-            let isWhole = ripe.count == Self.latePage
-            dispatcher.look(for: isWhole ? delays : delays.dropFirst())
+            guard ripe.count == Self.latePage else {
+                return dispatcher.look(for: delays.dropFirst())
+            }
+            // A start looks at those again that have been told.
+            guard told > 0 else { return dispatcher.look(for: delays) }
+            // After an outage all of a long queue is late at once: the reports must not crowd out
+            // the mail that can be delivered. These are 400 in a second, a million in 42 minutes.
+            dispatcher.after(Self.lateRest) { $0.look(for: delays) }
         }
     }
 
-    private func warn(of stored: StoredDelivery, after delay: Duration) {
+    /// False where nobody is to be told.
+    private func warn(of stored: StoredDelivery, after delay: Duration) -> Bool {
         let destination = stored.destination.flatMap { table[$0] }
         let retry =
             destination.map { policy(of: $0).retry }
             ?? configuration.retry.applied(to: RetryPolicy())
-        guard !stored.isWarned, retry.delayWarning == delay else { return }
+        guard !stored.isWarned, retry.delayWarning == delay else { return false }
         switch stored.state {
         case .routing, .queued, .held: break
-        case .purging, .bouncing: return
+        case .purging, .bouncing: return false
         }
         let until = expiry(of: stored, at: destination)
-        guard until > clocks.wall() else { return }
+        guard until > clocks.wall() else { return false }
         let recipients = stored.recipients.map { recipient in
             let last = recipient.lastReply.isEmpty ? stored.lastReply : recipient.lastReply
             return ReportedRecipient(
@@ -87,5 +96,6 @@ extension Dispatcher {
                 retryUntil: until)
         }
         record([.warned(stored.id)], reporting: recipients, of: stored.message)
+        return true
     }
 }
