@@ -17,6 +17,9 @@ struct Window: Hashable, Sendable {
     /// if their number is not the cause than if it is; and what is enough to believe it.
     private static let letInTells = 2.3
     private static let turnedAwayTells = -0.6
+    /// The same of one that is turned away while no other is open: no limit is that low. Less than
+    /// enough, as the receiver may still have counted one that had just gone.
+    private static let aloneTells = 3.0
     private static let enough = 5.0
     /// So many in a row turned away beyond the ceiling, and it is one after all.
     private static let proof = 6
@@ -143,6 +146,16 @@ struct Window: Hashable, Sendable {
         if beyond {
             doubt = max(doubt + Self.turnedAwayTells, 0)
             futile += 1
+        } else if others == 0, serial >= cut, width(limit: limit) == 1,
+            turnedAway <= Self.tooMany, !isIndifferent
+        {
+            doubt = min(doubt + Self.aloneTells, Self.enough)
+            if doubt >= Self.enough {
+                isIndifferent = true
+                futile = 0
+                size = max(size, before)
+                return
+            }
         }
         if isIndifferent {
             guard turnedAway > Self.tooMany else {

@@ -117,4 +117,55 @@ import Testing
         }
         #expect(sum / 3000 >= 16, "on average \(sum / 3000) of 20")
     }
+
+    /// One in four connections is turned away by the machine that is not well, however fast they
+    /// follow each other: that some are while no other is open says it is not their number.
+    @Test(arguments: [Duration.milliseconds(5), .milliseconds(600)])
+    func turnedAwayAloneIsNoLimit(_ transaction: Duration) {
+        var window = Window(initial: 10)
+        var serial: Int64 = 0
+        var now = start
+        var sizes: [Int] = []
+        for _ in 0..<200 {
+            // A cohort: all open together, every fourth is turned away, the others go on.
+            let width = window.width(limit: 10)
+            let cohort = serial..<serial + Int64(width)
+            serial += Int64(width)
+            for number in cohort {
+                window.started(number, running: Int(number - cohort.lowerBound) + 1, limit: 10)
+            }
+            for number in cohort {
+                let others = Int(number - cohort.lowerBound)
+                if number % 4 == 3 {
+                    window.turnedAway(
+                        number, next: serial, limit: 10, others: others,
+                        beyond: window.isBeyond(others: others), at: now)
+                } else {
+                    window.letIn(beyond: window.isBeyond(others: others))
+                    window.succeeded(number, limit: 10, at: now)
+                }
+            }
+            now = now + transaction
+            sizes.append(window.size)
+        }
+        #expect(sizes.suffix(150).reduce(0, +) >= 150 * 8, "\(sizes)")
+    }
+
+    /// A limit of one connection is one.
+    @Test func turnedAwayBesideOneIsALimit() {
+        var window = Window(initial: 2)
+        for serial in 0..<100 {
+            let number = Int64(serial) * 2
+            window.started(number, running: 1, limit: 10)
+            window.letIn(beyond: window.isBeyond(others: 0))
+            if window.width(limit: 10) > 1 {
+                window.started(number + 1, running: 2, limit: 10)
+                window.turnedAway(
+                    number + 1, next: number + 2, limit: 10, others: 1,
+                    beyond: window.isBeyond(others: 1), at: start)
+            }
+            window.succeeded(number, limit: 10, at: start)
+        }
+        #expect(window.size == 1 && !window.isIndifferent)
+    }
 }

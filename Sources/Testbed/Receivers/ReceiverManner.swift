@@ -6,9 +6,10 @@ package struct ReceiverManner: Sendable {
     package var availability = Availability.up
     /// Connections served at once; one more is greeted with 421 and closed. Nil: no limit.
     package var connectionLimit: Int?
-    /// One of so many machines behind a load balancer is broken: every such connection is greeted
-    /// with 421 and closed. Nil: all are well.
+    /// One of so many machines behind a load balancer is broken, and `brokenness` says how. Nil: all
+    /// are well.
     package var brokenBackend: Int?
+    package var brokenness = Brokenness.busy
     /// Messages accepted per time. Nil: no limit.
     package var quota: Quota?
     /// How long an unknown pair of sender and recipient is put off (450 4.2.0). Nil: not at all.
@@ -30,6 +31,14 @@ package struct ReceiverManner: Sendable {
         case refusing
         /// Listens for a time, then refuses for a time, again and again; starts listening.
         case cycle(up: Duration, down: Duration)
+    }
+
+    /// What becomes of a connection that the load balancer gives to a broken machine.
+    package enum Brokenness: Hashable, Sendable, CaseIterable {
+        /// It is greeted with 421 and closed.
+        case busy
+        /// The machine refuses it, and so the balancer closes it without a word.
+        case refusing
     }
 
     package struct Quota: Sendable {
@@ -136,9 +145,12 @@ extension ReceiverManner {
     }
 
     /// A pool of machines behind a load balancer that goes around, one of which is broken.
-    package static func oneBroken(of backends: Int) -> ReceiverManner {
+    package static func oneBroken(
+        of backends: Int, _ brokenness: Brokenness = .busy
+    ) -> ReceiverManner {
         var manner = ReceiverManner(name: "one backend of \(backends) broken")
         manner.brokenBackend = backends
+        manner.brokenness = brokenness
         return manner
     }
 

@@ -39,6 +39,7 @@ struct ReceiverSession {
             return say(reply, after: .zero, &state) + [.close]
         }
         if state.isBroken() {
+            guard state.manner.brokenness == .busy else { return [.tear] }
             let reply = ScriptedReply(421, "4.3.2", "Service not available, try again later")
             return say(reply, after: delay, &state) + [.close]
         }

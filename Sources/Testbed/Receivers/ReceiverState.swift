@@ -94,6 +94,7 @@ struct ReceiverState {
         statistics.transactions += 1
         statistics.transactionsNow += 1
         statistics.transactionsMax = max(statistics.transactionsMax, statistics.transactionsNow)
+        statistics.transactionShares += 1 / Double(statistics.transactionsNow)
         if statistics.ramp.count < ReceiverStatistics.rampLength {
             statistics.ramp.append(
                 ReceiverStatistics.RampStep(

@@ -16,6 +16,14 @@ package struct ReceiverStatistics: Sendable {
     /// connections overlap for a moment when one is closed and another opened.
     package var transactionsNow = 0
     package var transactionsMax = 0
+    /// Of each start, one over how many ran then, added up.
+    var transactionShares = 0.0
+    /// How many ran at a time, in the mean over time where each takes equally long: the harmonic
+    /// mean over their starts. Without a clock, and so whatever else the machine does, it says what
+    /// share of what the receiver could take was sent.
+    package var transactionsMean: Double {
+        transactionShares > 0 ? Double(transactions) / transactionShares : 0
+    }
     /// How it went after the receiver last came up: for each of the first transactions how many
     /// messages had been taken by then, and how many transactions ran, itself included.
     package var ramp: [RampStep] = []
