@@ -101,7 +101,14 @@ enum SharedSchema {
                 END IF;
             END $$
             """,
-        ]
+        ],
+        // The rule that said what to make of the last reply; '' where none did.
+        [
+            """
+            ALTER TABLE \(name).deliveries
+                ADD COLUMN last_rule TEXT COLLATE "C" NOT NULL DEFAULT ''
+            """
+        ],
     ]
 
     static var version: Int64 { Int64(steps.count) }

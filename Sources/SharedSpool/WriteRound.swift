@@ -14,7 +14,8 @@ struct WriteRound {
     private var copies = Columns(.int8, .int8, .int8, .int8, .text, .text, .text)
     private var kept = Columns(.int8, .int8, .int8, .text, .text, .text)
     private var left = ArrayColumn(.int8)
-    private var updates = Columns(.int8, .int8, .int8, .int8, .text, .text, .text)
+    private var updates = Columns(
+        .int8, .int8, .int8, .int8, .text, .text, .text, .text)
     private var marks: [Command] = []
     private var reschedules: [Command] = []
     private var warnings = ArrayColumn(.int8)
@@ -101,12 +102,13 @@ struct WriteRound {
         updates.columns[2].append(change.nextAttemptAt.milliseconds)
         updates.columns[3].append(DeliveryRow.code(ofReply: change.lastReply))
         updates.columns[4].append(change.lastReply)
+        updates.columns[5].append(change.lastRule)
         if let recipients = change.recipients {
-            updates.columns[5].append(addressesOf: recipients)
-            updates.columns[6].append(attributesOf: recipients)
+            updates.columns[6].append(addressesOf: recipients)
+            updates.columns[7].append(attributesOf: recipients)
         } else {
-            updates.columns[5].appendNull()
             updates.columns[6].appendNull()
+            updates.columns[7].appendNull()
         }
     }
 
@@ -269,11 +271,12 @@ struct WriteRound {
         INSERT INTO deliveries (
             id, destination, state, attempts, next_attempt, purge_at, received_at, expires_at,
             size, flags, code, domain, sender, recipients, attributes, ret, envelope_id, client,
-            last_reply)
+            last_reply, last_rule)
         SELECT new.id, new.destination,
             CASE WHEN state = 0 AND new.destination IS NOT NULL THEN 1 ELSE state END, attempts,
             new.next_attempt, purge_at, received_at, expires_at, size, flags, code, new.domain,
-            sender, new.recipients, new.attributes, ret, envelope_id, client, last_reply
+            sender, new.recipients, new.attributes, ret, envelope_id, client, last_reply,
+            last_rule
         FROM unnest($1, $2, $3, $4, $5, $6, $7) AS new (
             source, id, destination, next_attempt, domain, recipients, attributes)
         JOIN deliveries AS old ON old.id = new.source
@@ -291,11 +294,11 @@ struct WriteRound {
 
     private static let update = """
         UPDATE deliveries AS old SET attempts = new.attempts, next_attempt = new.next_attempt,
-            code = new.code, last_reply = new.last_reply,
+            code = new.code, last_reply = new.last_reply, last_rule = new.last_rule,
             recipients = coalesce(new.recipients, old.recipients),
             attributes = coalesce(new.attributes, old.attributes)
-        FROM unnest($1, $2, $3, $4, $5, $6, $7) AS new (
-            id, attempts, next_attempt, code, last_reply, recipients, attributes)
+        FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS new (
+            id, attempts, next_attempt, code, last_reply, last_rule, recipients, attributes)
         WHERE old.id = new.id
         """
 

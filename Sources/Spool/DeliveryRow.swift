@@ -15,7 +15,8 @@ package enum DeliveryRow {
     /// In the order in which `decode` reads them.
     package static let columns = """
         id, destination, state, attempts, next_attempt, purge_at, received_at, expires_at, size, \
-        flags, domain, sender, recipients, attributes, ret, envelope_id, client, last_reply
+        flags, domain, sender, recipients, attributes, ret, envelope_id, client, last_reply, \
+        last_rule
         """
 
     /// - Throws: `damaged` for a row that no version of this program has written.
@@ -36,7 +37,8 @@ package enum DeliveryRow {
             domain: row.text(10), recipients: recipients, state: state,
             attempts: Int(row.int(3)), nextAttemptAt: UnixTime(milliseconds: row.int(4)),
             purgeAt: row.optionalInt(5).map(UnixTime.init(milliseconds:)),
-            lastReply: row.text(17), isWarned: row.int(9) & warned != 0)
+            lastReply: row.text(17), lastRule: row.text(18),
+            isWarned: row.int(9) & warned != 0)
     }
 
     /// In the order in which `figures` reads them.

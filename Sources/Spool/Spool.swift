@@ -296,17 +296,20 @@ package struct DeliveryUpdate: Sendable {
     package var attempts: Int
     package var nextAttemptAt: UnixTime
     package var lastReply: String
+    /// The rule that said what to make of that reply; empty: none did.
+    package var lastRule: String
     /// Those still queued where the attempt settled some; nil where all stay as they were.
     package var recipients: [StoredRecipient]?
 
     package init(
         id: DeliveryID, attempts: Int, nextAttemptAt: UnixTime, lastReply: String,
-        recipients: [StoredRecipient]?
+        lastRule: String = "", recipients: [StoredRecipient]?
     ) {
         self.id = id
         self.attempts = attempts
         self.nextAttemptAt = nextAttemptAt
         self.lastReply = lastReply
+        self.lastRule = lastRule
         self.recipients = recipients
     }
 }
@@ -322,14 +325,17 @@ package struct StoredDelivery: Hashable, Sendable {
     package var nextAttemptAt: UnixTime
     package var purgeAt: UnixTime?
     package var lastReply: String
+    /// The rule that said what to make of that reply; empty: none did.
+    package var lastRule: String
     /// The sender has been told that it is late.
     package var isWarned: Bool
 
     package init(
         id: DeliveryID, message: MessageRecord, destination: Int64?, domain: String,
         recipients: [StoredRecipient], state: StoredState, attempts: Int, nextAttemptAt: UnixTime,
-        purgeAt: UnixTime?, lastReply: String, isWarned: Bool = false
+        purgeAt: UnixTime?, lastReply: String, lastRule: String = "", isWarned: Bool = false
     ) {
+        self.lastRule = lastRule
         self.isWarned = isWarned
         self.id = id
         self.message = message

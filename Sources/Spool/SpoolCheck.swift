@@ -234,6 +234,13 @@ package struct SpoolCheck: Sendable {
         return faults
     }
 
+    /// A spool of an earlier version has no rules.
+    private static func columns(_ database: Database) throws -> String {
+        let isThere = try database.columns(in: "deliveries").contains { $0.name == "last_rule" }
+        return isThere
+            ? DeliveryRow.columns : DeliveryRow.columns.replacing("last_rule", with: "''")
+    }
+
     /// Rows that cannot be understood, bodies that are missing or not as long as they were: what
     /// they were nobody can tell any more.
     private mutating func checkDeliveries(_ database: Database) throws {
@@ -241,7 +248,7 @@ package struct SpoolCheck: Sendable {
         let row = try RawStatement(
             database,
             """
-            SELECT \(DeliveryRow.columns), (SELECT length(data) FROM bodies WHERE message = id >> 16)
+            SELECT \(try Self.columns(database)), (SELECT length(data) FROM bodies WHERE message = id >> 16)
             FROM deliveries
             """)
         while try row.step() {
@@ -250,7 +257,7 @@ package struct SpoolCheck: Sendable {
                 if let fault = Self.fault(of: delivery) {
                     faults.append("delivery \(delivery.id): \(fault)")
                 }
-                switch row.optionalInt(18) {
+                switch row.optionalInt(19) {
                 case nil:
                     faults.append("delivery \(delivery.id): its message's text is missing")
                 case let length? where length != delivery.message.size:

@@ -86,6 +86,11 @@ enum SpoolSchema {
         migrator.registerMigration("2") { database in
             try database.execute(sql: "ALTER TABLE bodies ADD COLUMN checksum INTEGER")
         }
+        // The rule that said what to make of the last reply; '' where none did.
+        migrator.registerMigration("3") { database in
+            try database.execute(
+                sql: "ALTER TABLE deliveries ADD COLUMN last_rule TEXT NOT NULL DEFAULT ''")
+        }
         return migrator
     }
 

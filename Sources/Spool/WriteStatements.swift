@@ -52,10 +52,10 @@ final class WriteStatements {
             INSERT INTO deliveries (
                 id, destination, state, attempts, next_attempt, purge_at, received_at, expires_at,
                 size, flags, code, domain, sender, recipients, attributes, ret, envelope_id,
-                client, last_reply)
+                client, last_reply, last_rule)
             SELECT ?2, ?3, CASE WHEN state = 0 AND ?3 IS NOT NULL THEN 1 ELSE state END, attempts,
                 ?4, purge_at, received_at, expires_at, size, flags, code, ?5, sender, ?6, ?7, ret,
-                envelope_id, client, last_reply
+                envelope_id, client, last_reply, last_rule
             FROM deliveries WHERE id = ?1
             """)
         replaceDelivery = try prepare(
@@ -67,7 +67,8 @@ final class WriteStatements {
             """)
         update = try prepare(
             """
-            UPDATE deliveries SET attempts = ?2, next_attempt = ?3, code = ?4, last_reply = ?5
+            UPDATE deliveries SET attempts = ?2, next_attempt = ?3, code = ?4, last_reply = ?5,
+                last_rule = ?6
             WHERE id = ?1
             """)
         updateRecipients = try prepare(
@@ -273,6 +274,7 @@ final class WriteStatements {
         try update.bind(DeliveryRow.code(ofReply: change.lastReply), at: 4)
         texts.removeAll()
         texts.append(change.lastReply)
+        texts.append(change.lastRule)
         guard try texts.run(update, firstAt: 5) > 0, let recipients = change.recipients else {
             return
         }

@@ -148,12 +148,12 @@ struct SpoolWriteTests {
             .update(
                 DeliveryUpdate(
                     id: id(1), attempts: 1, nextAttemptAt: noon + .seconds(60),
-                    lastReply: "421 4.7.0 later", recipients: nil))
+                    lastReply: "421 4.7.0 later", lastRule: "yahoo-tss", recipients: nil))
         ])
         var stored = try spool.one(id(1))
         #expect(stored.attempts == 1)
         #expect(stored.nextAttemptAt == noon + .seconds(60))
-        #expect(stored.lastReply == "421 4.7.0 later")
+        #expect(stored.lastReply == "421 4.7.0 later" && stored.lastRule == "yahoo-tss")
         #expect(stored.recipients.map(\.address) == ["b@example.com", "c@example.com"])
 
         let left = StoredRecipient(address: "c@example.com", lastReply: "450 4.2.1 busy")

@@ -49,6 +49,8 @@ package struct MessageRow: Codable, Sendable, Identifiable {
     package var nextAttemptAt: UnixTime?
     package var purgeAt: UnixTime?
     package var lastReply: String?
+    /// The rule that said what to make of the last reply; nil where none did.
+    package var lastRule: String?
     /// -3 (bulk) to 4 (urgent), 0 is normal: each step doubles its share of the destination's
     /// turns.
     package var priority: Int?
@@ -91,11 +93,14 @@ package struct AttemptRow: Codable, Hashable, Sendable {
     package var tls: String?
     package var worker: Int?
     package var reply: String
+    /// The rule that said what to make of it; nil where none did.
+    package var rule: String?
 
     package init(
         delivery: String, number: Int, at: UnixTime, seconds: Double, remote: String?,
-        tls: String?, worker: Int?, reply: String
+        tls: String?, worker: Int?, reply: String, rule: String? = nil
     ) {
+        self.rule = rule
         self.delivery = delivery
         self.number = number
         self.at = at

@@ -25,7 +25,8 @@ struct AttemptHistory {
             seconds: Double(report.milliseconds) / 1000,
             remote: report.remote.isEmpty ? nil : SafeText(report.remote).text,
             tls: report.tls.isEmpty ? nil : report.tls, worker: worker,
-            reply: SafeText(report.reply).text)
+            reply: SafeText(report.reply).text,
+            rule: report.rule.isEmpty ? nil : SafeText(report.rule).text)
         attempts[report.delivery, default: []].append(row)
         order.append(report.delivery)
         count += 1

@@ -44,7 +44,8 @@ extension Dispatcher {
                 .update(
                     DeliveryUpdate(
                         id: report.delivery, attempts: report.attempts,
-                        nextAttemptAt: report.due, lastReply: report.reply, recipients: nil))
+                        nextAttemptAt: report.due, lastReply: report.reply, lastRule: report.rule,
+                        recipients: nil))
             ]) { _ in
                 FaultPoint.deferred.reached()
                 done()
@@ -143,7 +144,7 @@ extension Dispatcher {
             write = .update(
                 DeliveryUpdate(
                     id: report.delivery, attempts: report.attempts, nextAttemptAt: report.due,
-                    lastReply: report.reply, recipients: remaining))
+                    lastReply: report.reply, lastRule: report.rule, recipients: remaining))
         }
         FaultPoint.settling.reached()
         record([write], reporting: reported, of: stored.message) { _ in

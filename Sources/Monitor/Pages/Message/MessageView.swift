@@ -118,7 +118,9 @@ struct MessageText {
         }
         lines.append([Span("  ")] + fact("next", next(row)))
         if let reply = row.lastReply {
-            lines.append([Span("  ")] + fact("last", [Span(safe(reply))]))
+            let rule = row.lastRule.map { Span("  rule \(safe($0))", .dim) }
+            lines.append(
+                [Span("  ")] + fact("last", [Span(safe(reply))] + (rule.map { [$0] } ?? [])))
         }
         return lines
     }
