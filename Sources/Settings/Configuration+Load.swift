@@ -83,14 +83,17 @@ extension Configuration {
     }
 
     private mutating func readShaping(_ reader: TableReader) {
+        var lines: [NamePattern: Int] = [:]
         for entry in reader.tables("shaping") {
             let rule = ShapingRule(
                 entry, limits: limits.applied(to: Limits()), retry: retry.applied(to: RetryPolicy())
             )
             guard let rule else { continue }
-            if shaping.contains(where: { $0.match == rule.match }) {
-                entry.error("match", "\"\(rule.match)\" has an entry already; merge them")
+            if let line = lines[rule.match] {
+                entry.error(
+                    "match", "\"\(rule.match)\" has an entry already, in line \(line); merge them")
             } else {
+                lines[rule.match] = entry.line
                 shaping.append(rule)
             }
         }

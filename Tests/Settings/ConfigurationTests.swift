@@ -36,6 +36,36 @@ import Testing
         #expect(problems("worker_weights = 2").count == 1)
     }
 
+    /// Each mistake once, where it was made, and all of them.
+    @Test func mistakesDoNotBringOthers() {
+        let found = problems(
+            """
+            [limits]
+            rate = "0/s"
+            burst = 0
+            [retry]
+            full_first = "5h"
+            full_cap = "1h"
+            breaker_first = "2h"
+            [[shaping]]
+            match = "*.a.test"
+            concurrency = 0
+            [[shaping]]
+            match = "*.A.test."
+            rate = "-1/s"
+            [[shaping]]
+            match = "b.test"
+            schedule = "1m,5x*2"
+            [[shaping]]
+            match = "c.test"
+            full_cap = "30m"
+            """)
+        #expect(
+            found.map { $0.split(separator: ":").dropFirst().first.flatMap { Int($0) } } == [
+                2, 3, 5, 7, 10, 12, 13, 16, 19,
+            ], "\(found)")
+    }
+
     @Test func everythingThatTheDesignShows() throws {
         let configuration = try load(
             """
@@ -125,7 +155,7 @@ import Testing
             "/s.toml:14: limits.concurrency: expected an integer from 1 to 10000, found \"many\"",
             "/s.toml:15: limits.burst: has no meaning without rate; set rate too",
             "/s.toml:18: shaping[1].initial_window: 9 is above concurrency, 3",
-            "/s.toml:21: shaping[2].match: \"a.example\" has an entry already; merge them",
+            "/s.toml:21: shaping[2].match: \"a.example\" has an entry already, in line 16; merge them",
             "/s.toml:22: shaping[2].rate: expected a rate such as",
             "/s.toml:23: unheard: unknown key; known here: ",
         ]

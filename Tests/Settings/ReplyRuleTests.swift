@@ -211,6 +211,57 @@ import Testing
                 "match = \"*.b.a.test\"\ncode = \"421\"", "match = \"*.a.test\"\ncode = \"421\"")
                 == nil)
         #expect(shadowed("stage = \"rcpt\"", "stage = [\"rcpt\", \"dot\"]") == nil)
+        // Words within words, but not expressions within expressions.
+        #expect(shadowed("text = \"too fast\"", "text = \"Sent TOO FAST\"") != nil)
+        #expect(shadowed("text = \"too fast\"", "text = \"too\"") == nil)
+        #expect(shadowed("text = \"too.fast\"", "text = \"xtoo.fast\"") == nil)
+    }
+
+    @Test(arguments: [
+        (
+            "full", "action = \"bounce\"",
+            "rules[2].action: contradicts \"a\" in line 1: the same"
+                + " conditions, and another action (\"full\"); remove one of them"
+        ),
+        (
+            "suspend\"\ntime = \"5m", "time = \"6m\"\naction = \"suspend\"",
+            "rules[2].action: contradicts"
+        ),
+        ("full", "action = \"full\"", "rules[2]: never used: \"a\" in line 1 says the same"),
+    ])
+    func rulesThatContradict(_ first: String, _ second: String, _ complaint: String) {
+        let found = problems(
+            """
+            [[rules]]
+            name = "a"
+            match = "*.Example.com."
+            code = ["421", "45x"]
+            text = "Busy"
+            action = "\(first)"
+            [[rules]]
+            match = "*.example.com"
+            code = ["45x", 421]
+            text = "Busy"
+            \(second)
+            """)
+        #expect(found.count == 1 && found[0].contains(complaint), "\(found)")
+    }
+
+    /// Legal, and hardly what was meant.
+    @Test func codesOfTwoClasses() throws {
+        func warns(_ conditions: String) -> Bool {
+            let log = ProblemLog(file: "/s.toml")
+            guard
+                let document = try? TOMLDocument(
+                    text: "[[rules]]\n\(conditions)\naction = \"full\"\n", file: "/s.toml")
+            else { return false }
+            _ = Configuration.read(document, log)
+            return log.problems.contains { $0.severity == .warning && $0.line == 3 }
+        }
+        #expect(warns("code = \"4xx\"\nenhanced = \"5.1.1\""))
+        #expect(warns("code = \"550\"\nenhanced = [\"4.7.*\", \"4.2.2\"]"))
+        #expect(!warns("code = \"550\"\nenhanced = [\"4.7.*\", \"5.2.2\"]"))
+        #expect(!warns("code = \"4xx\"\nenhanced = \"4.1.1\""))
     }
 
     @Test func twoRulesOfOneName() {

@@ -125,6 +125,10 @@ package final class TableReader {
 
     package func has(_ key: String) -> Bool { table[key] != nil }
 
+    func hasOthers(than keys: Set<String>) -> Bool {
+        table.entries.contains { !keys.contains($0.key) }
+    }
+
     /// Reads a document that is not the daemon's configuration: `body` takes what it knows, and
     /// whatever is wrong or left over is thrown, by line.
     package static func read<Value>(

@@ -60,7 +60,7 @@ package struct CodePattern: Hashable, Sendable, Codable {
 
 /// Enhanced codes (RFC 3463): "4.7.28", "4.7.500-699", "4.7.*" or "4.*".
 package struct EnhancedPattern: Hashable, Sendable, Codable {
-    private let klass: ClosedRange<Int>
+    let klass: ClosedRange<Int>
     private let subject: ClosedRange<Int>
     private let detail: ClosedRange<Int>
 

@@ -23,6 +23,21 @@ package enum ReplyAction: Hashable, Sendable, Codable {
         case suspend, bounce, elsewhere, none
     }
 
+    package var word: Word {
+        switch self {
+        case .wait(.greylisted): .greylist
+        case .wait(.full): .full
+        case .wait(.content): .message
+        case .wait: .recipient
+        case .throttle(.crowded): .throttleConnections
+        case .throttle: .throttleRate
+        case .suspend: .suspend
+        case .bounce: .bounce
+        case .elsewhere: .elsewhere
+        case .none: .none
+        }
+    }
+
     /// nil: `suspend` without a time.
     init?(_ word: Word, time: Duration?) {
         switch word {

@@ -18,10 +18,26 @@ extension ReplyRule {
                     "name", "\"\(rule.name)\" is the name of the rule in line \(twin.line), too")
             }
             if let earlier = rules.first(where: { $0.rule.covers(rule) }) {
-                entry.error(
-                    nil,
-                    "never used: \"\(earlier.rule.name)\" in line \(earlier.line) matches all of"
-                        + " it and comes first; move this one before it or remove it")
+                let first = "\"\(earlier.rule.name)\" in line \(earlier.line)"
+                if !earlier.rule.hasConditions(of: rule) {
+                    entry.error(
+                        nil,
+                        "never used: \(first) matches all of it and comes first; move this one"
+                            + " before it or remove it")
+                } else if earlier.rule.action == rule.action {
+                    entry.error(nil, "never used: \(first) says the same; remove one of them")
+                } else {
+                    entry.error(
+                        "action",
+                        "contradicts \(first): the same conditions, and another action"
+                            + " (\"\(earlier.rule.action.word.rawValue)\"); remove one of them")
+                }
+            }
+            if rule.isSplit {
+                entry.warn(
+                    "enhanced",
+                    "of another class than code: only a reply that contradicts itself, such as"
+                        + " \"550 4.2.1\", has both")
             }
             rules.append((rule, entry.line))
         }

@@ -30,13 +30,38 @@ package struct ReplyRule: Hashable, Sendable, Codable {
                 || reply.enhanced.map { code in enhanced.contains { $0.matches(code) } } ?? false)
     }
 
+    /// The same conditions, whatever the action.
+    func hasConditions(of other: ReplyRule) -> Bool { covers(other) && other.covers(self) }
+
+    /// The classes (4, 5) of the codes and of the enhanced codes have nothing in common: only a
+    /// reply that contradicts itself has both.
+    var isSplit: Bool {
+        guard !codes.isEmpty, !enhanced.isEmpty else { return false }
+        return !codes.contains { code in
+            enhanced.contains { pattern in
+                pattern.klass.contains(code.codes.lowerBound / 100)
+            }
+        }
+    }
+
+    /// Every text that `inner` matches is one that `outer` matches: because they are the same, or
+    /// both are plain words of which one has the other in it.
+    private static func isWithin(_ inner: String?, _ outer: String) -> Bool {
+        guard let inner else { return false }
+        if inner == outer { return true }
+        let special = Set(".[]()*+?{}|^$\\")
+        guard !inner.contains(where: special.contains), !outer.contains(where: special.contains)
+        else { return false }
+        return inner.lowercased().contains(outer.lowercased())
+    }
+
     /// Every reply that `other` matches is one that this matches. Says false where it cannot tell.
     func covers(_ other: ReplyRule) -> Bool {
         if let match {
             // A "*" in the other one is only matched by a "*" in this one.
             guard let inner = other.match, match.matches(inner.text) else { return false }
         }
-        if text != nil && text != other.text { return false }
+        if let text, !Self.isWithin(other.text, text) { return false }
         func isWithin<Condition>(
             _ inner: [Condition], _ outer: [Condition], _ covers: (Condition, Condition) -> Bool
         ) -> Bool {

@@ -76,6 +76,16 @@ extension ValueKind where Value == Rate {
                                 + " second; \"off\" means no limit"))
                     return nil
                 }
+                let start = text.prefix { $0 == " " || $0 == "0" || $0 == "." }
+                if text.hasPrefix("-") || !start.isEmpty && text.dropFirst(start.count).first == "/"
+                {
+                    complaints.append(
+                        ValueComplaint(
+                            message: "expected \(expected), found \"\(text.escapedForMessage)\":"
+                                + " nothing would ever be sent; \"off\" means no limit, and"
+                                + " \"sluice pause\" keeps mail back"))
+                    return nil
+                }
                 written = text
             case .integer(let number): written = String(number)
             default: return nil

@@ -49,26 +49,29 @@ package struct RetryKeys: Hashable, Sendable, Codable {
         where schedule != nil && reader.has(key) {
             reader.error(key, "has no meaning beside schedule; keep one of them")
         }
-        if schedule == nil && policy.first > policy.cap {
+        // What is wrong with `base` is said where it was set.
+        func isOurs(_ keys: String...) -> Bool { keys.contains(where: reader.has) }
+        if schedule == nil && isOurs("first", "cap") && policy.first > policy.cap {
             reader.error(
                 first == nil ? "cap" : "first",
                 "first (\(DurationText.text(policy.first))) is above cap"
                     + " (\(DurationText.text(policy.cap)))")
         }
-        if schedule == nil && policy.fullFirst > policy.fullCap {
+        if schedule == nil && isOurs("full_first", "full_cap") && policy.fullFirst > policy.fullCap
+        {
             reader.error(
                 fullFirst == nil ? "full_cap" : "full_first",
                 "full_first (\(DurationText.text(policy.fullFirst))) is above full_cap"
                     + " (\(DurationText.text(policy.fullCap)))")
         }
-        if policy.breakerFirst > policy.breakerCap {
+        if isOurs("breaker_first", "breaker_cap") && policy.breakerFirst > policy.breakerCap {
             reader.error(
                 breakerFirst == nil ? "breaker_cap" : "breaker_first",
                 "breaker_first (\(DurationText.text(policy.breakerFirst))) is above breaker_cap"
                     + " (\(DurationText.text(policy.breakerCap)))")
         }
         let second = policy.schedule?.first ?? policy.first
-        if second >= policy.maxAge {
+        if isOurs("max_age", "first", "schedule") && second >= policy.maxAge {
             let key = ["max_age", "first", "schedule"].first(where: reader.has)
             reader.warn(
                 key,

@@ -19,7 +19,8 @@ package struct ShapingRule: Hashable, Sendable, Codable {
         }
         guard let match else { return nil }
         self.match = match
-        if self.limits == LimitKeys() && self.retry == RetryKeys() {
+        // A value that is wrong is reported as that.
+        if !reader.hasOthers(than: ["match"]) {
             reader.warn(nil, "changes nothing: set concurrency, rate …")
         }
     }

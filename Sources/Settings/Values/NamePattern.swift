@@ -11,7 +11,10 @@ package struct NamePattern: Hashable, Sendable, Codable, CustomStringConvertible
     /// For shaping: "*" anywhere, over domains, host names, addresses and destinations'
     /// identities (which contain ",", ":" and brackets). nil where it could match nothing.
     package init?(glob: String) {
-        // Domains are compared as A-labels; a label with a "*" has none.
+        // Domains are compared as A-labels; a label with a "*" has none. A dot at the end is the
+        // root's (RFC 1034 §3.1), which no name here has.
+        let isRooted = glob.hasSuffix(".") && glob.count > 1
+        let glob = isRooted ? String(glob.dropLast()) : glob
         let labels = glob.lowercased().split(separator: ".", omittingEmptySubsequences: false)
         let text = labels.map { label in
             label.utf8.allSatisfy { $0 < 0x80 }
