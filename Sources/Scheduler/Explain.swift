@@ -174,6 +174,22 @@ extension DestinationSnapshot {
     /// How long the breaker stays open from the snapshot on; nil where it is not open.
     package var openFor: Duration? { breaker.open.map { .nanoseconds($0) } }
 
+    /// Its breaker is half-open this long after the snapshot: a probe is to decide.
+    package func isProbing(after time: Duration) -> Bool {
+        breaker.open.map { $0 <= time.nanoseconds } ?? false
+    }
+
+    /// How many connections it might have, without the configured limit.
+    package var windowSize: Int { window.size }
+
+    /// What is in the bucket of the configured rate this long after the snapshot; nil without one.
+    package func tokens(after time: Duration) -> Double? {
+        tokens.map { bucket in
+            let debt = Double(max(0, bucket.debt - max(0, time.nanoseconds)))
+            return max(0, bucket.burst - debt / Double(max(1, bucket.interval)))
+        }
+    }
+
     /// Failed attempts since the destination last worked.
     package var failures: Int { breaker.failures }
 

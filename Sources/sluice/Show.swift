@@ -27,7 +27,14 @@ struct Show: AsyncParsableCommand {
             case (nil, 1):
                 try console.print(json: DestinationDocument(destination: destinations[0]))
             case (nil, 0): break
-            default: throw CommandFailure.refused("'\(id)' is more than one thing: name one by id")
+            case (let message?, _):
+                let delivery = message.detail.deliveries.first?.id ?? "\(id).0"
+                throw CommandFailure.refused(
+                    "'\(id)' is a message and a destination: name the message by its delivery,"
+                        + " '\(SafeText(delivery).text)', or the destination by its name")
+            default:
+                throw CommandFailure.refused(
+                    "'\(id)' is \(destinations.count) destinations: name one by its number")
             }
         } else {
             let now = console.now()

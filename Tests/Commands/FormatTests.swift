@@ -50,4 +50,12 @@ import Testing
         #expect(Format.clock(yesterday, now: now, utcOffset: 0) == "2026-11-22 22:33:20")
         #expect(Format.clock(yesterday, now: now, utcOffset: 7200) == "2026-11-23 00:33:20")
     }
+
+    @Test(arguments: [
+        (0.0, "0/s"), (5.0, "5/s"), (0.2, "0.2/s"), (0.02, "1.2/min"), (6.0 / 3600, "6/h"),
+        (0.5 / 3600, "0.5/h"),
+    ])
+    func rates(_ perSecond: Double, _ text: String) {
+        #expect(Format.rate(perSecond) == text)
+    }
 }

@@ -53,6 +53,12 @@ import Testing
         let lines = StatusText.lines(status)
         #expect(lines[1] == "SPOOL CANNOT RECORD: disk␊full; intake and delivery wait")
         #expect(lines.last == "you may look, not act: not in group sluice")
+        status.spoolError = nil
+        status.intakeError = "the disk of the spool is nearly full"
+        #expect(
+            StatusText.lines(status)[1]
+                == "NO MAIL IS TAKEN IN: the disk of the spool is nearly full; delivery goes on")
+        #expect(StatusText.summary(status).hasSuffix("; NO MAIL IS TAKEN IN"))
     }
 
     @Test func queries() throws {

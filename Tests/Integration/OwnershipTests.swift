@@ -197,6 +197,95 @@ extension Integration {
             }
         }
 
+        /// A lower limit while connections are open: those end with what they are doing, and no new
+        /// one is opened before there are fewer than the limit.
+        @Test func aLowerLimitIsFallenTo() async throws {
+            try await withScene { scene in
+                var manner = ReceiverManner.fast
+                manner.delays.recipient = .milliseconds(30)
+                let receiver = try await scene.receiver("mx", manner, keep: .deliveries)
+                var settings = DaemonSettings()
+                settings.workers = 2
+                settings.routes = ["*": receiver.route]
+                settings.limits = ["concurrency = 12", "initial_window = 12", "rate = \"off\""]
+                let daemon = try await scene.daemon(settings)
+                try await scene.queue(TestMail.many(900), at: daemon)
+                try await waitUntil("all are open") { receiver.statistics.connectionsNow == 12 }
+                settings.limits = ["concurrency = 3", "rate = \"off\""]
+                try daemon.configure(settings)
+                try await daemon.control.reload()
+                try await waitUntil("it has fallen") {
+                    receiver.statistics.connectionsNow <= 3
+                }
+                let opened = receiver.statistics.connections
+                #expect(opened == 13, "none was opened on the way: \(opened)")
+                let before = receiver.statistics
+                #expect(before.messages < 800, "there is mail left to show it")
+                for count in stride(from: before.messages + 20, to: 850, by: 40) {
+                    try await receiver.takes(count)
+                    #expect(receiver.statistics.connectionsNow <= 3)
+                }
+                let row = try await daemon.destination("rcpt.test")
+                #expect(row.limit == 3 && row.connections <= 3)
+                try await receiver.takes(901)
+                try await daemon.awaitEmptyQueue()
+                #expect(receiver.statistics.duplicates == 0)
+            }
+        }
+
+        /// An operator's word outlasts a worker, a reload with other weights and a restart.
+        @Test func pinsHold() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver("down", .dead)
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                settings.groupBy = "domain"
+                settings.workers = 3
+                settings.top = ["worker_weights = [1, 1, 0]"]
+                settings.retry = ["breaker_first = \"1h\"", "breaker_cap = \"2h\""]
+                settings.more = "[supervision]\nrestart_first = \"10ms\"\n"
+                let daemon = try await scene.daemon(settings)
+                let mails = (0..<30).map { TestMail("m\($0)", to: "user@d\($0).test") }
+                try await scene.send(mails, to: daemon.port)
+                func owners() async throws -> [String: Int?] {
+                    let rows = try await daemon.control.destinations(limit: 100).rows
+                    return Dictionary(uniqueKeysWithValues: rows.map { ($0.name, $0.worker) })
+                }
+                func settled(_ what: String) async throws -> [String: Int?] {
+                    try await eventually(what) {
+                        let now = try await owners()
+                        return now.count == 30 && now.values.allSatisfy { $0 != nil } ? now : nil
+                    }
+                }
+                let first = try await settled("all have an owner")
+                #expect(!first.values.contains(3), "a worker of weight 0 gets nothing by itself")
+                let pinned = try await daemon.destination("d7.test")
+                try await daemon.act(.reassign, Selector(destinations: [pinned.id]), worker: 3)
+                try await waitUntil("it is there") {
+                    try await daemon.destination("d7.test").worker == 3
+                }
+                try await killOwner(of: pinned.id, daemon)
+                try await waitUntil("it is there again") {
+                    try await daemon.destination("d7.test").worker == 3
+                }
+                settings.top = ["worker_weights = [1, 0, 0]"]
+                try daemon.configure(settings)
+                try await daemon.control.reload()
+                try await waitUntil("the second has none") {
+                    let now = try await owners()
+                    return now.allSatisfy { $0.value == ($0.key == "d7.test" ? 3 : 1) }
+                }
+                try await daemon.end(SIGKILL)
+                try await daemon.start()
+                try await waitUntil("and after a restart") {
+                    let now = try await owners()
+                    return now.count == 30
+                        && now.allSatisfy { $0.value == ($0.key == "d7.test" ? 3 : 1) }
+                }
+                #expect(try await daemon.destination("d7.test").pin == 3)
+            }
+        }
+
         /// Weights, and what another number of workers moves, as an operator sees them.
         @Test func weightsAndPlans() async throws {
             try await withScene { scene in

@@ -1,5 +1,6 @@
 import Control
 import Glibc
+import Scheduler
 import Testbed
 import Testing
 
@@ -268,6 +269,178 @@ extension Integration {
                 try await same("after its worker died")
                 try await daemon.control.reload()
                 try await same("after a reload")
+            }
+        }
+
+        /// The same of mail that is due: for tokens, for the breaker, without a worker.
+        @Test func dueMailWaitsWithoutAttempts() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver("mx")
+                let dead = try await scene.receiver("dead", .dead)
+                var settings = DaemonSettings()
+                settings.routes = ["slow.test": receiver.route, "dead.test": dead.route]
+                settings.groupBy = "domain"
+                settings.workers = 1
+                settings.retry = ["breaker_first = \"1h\"", "breaker_cap = \"2h\""]
+                settings.more = """
+                    [[shaping]]
+                    match = "slow.test"
+                    rate = "1/h"
+                    [supervision]
+                    restart_first = "30s"
+                    restart_cap = "30s"
+                    """
+                let daemon = try await scene.daemon(settings)
+                try await scene.send(TestMail.many(5, domain: "slow.test"), to: daemon.port)
+                try await scene.send(TestMail.many(5, domain: "dead.test"), to: daemon.port)
+                func attempts(_ domain: String) async throws -> [Int] {
+                    try await daemon.control.messages(filter: "domain = \(domain)").rows.map(
+                        \.attempts)
+                }
+                try await waitUntil("one has gone") {
+                    try await daemon.destination("slow.test").why.kind == "tokens"
+                        && receiver.statistics.messages == 1
+                }
+                #expect(try await attempts("slow.test") == [0, 0, 0, 0])
+                let open = try await eventually("the breaker opens") {
+                    let row = try await daemon.destination("dead.test")
+                    return row.breaker == .open && row.delivering == 0 ? row : nil
+                }
+                // What comes now is due, and waits with the rest.
+                try await scene.send(
+                    TestMail.many(5, prefix: "n", domain: "dead.test"), to: daemon.port)
+                let later = try await daemon.destination("dead.test")
+                #expect(later.why.kind == "breaker" && later.failures == open.failures)
+                let spent = try await attempts("dead.test").reduce(0, +)
+                #expect(spent == (try await daemon.totals()).deferred)
+
+                let worker = try await daemon.control.workers().rows[0]
+                kill(pid_t(try #require(worker.pid)), SIGKILL)
+                let row = try await eventually("nobody has it") {
+                    let row = try await daemon.destination("slow.test")
+                    return row.why.text == "worker 1 is restarting" ? row : nil
+                }
+                #expect(row.why.kind == "worker" && row.worker == nil)
+                #expect(row.why.until != nil && row.why.detail?.worker == 1)
+                try await scene.send(TestMail("new", to: "new@slow.test"), to: daemon.port)
+                #expect(try await attempts("slow.test") == [0, 0, 0, 0, 0])
+                #expect(try await attempts("dead.test").reduce(0, +) == spent)
+                let mail = try await daemon.control.messages(filter: "domain = dead.test").rows
+                #expect(mail.allSatisfy { $0.waits.contains { $0.kind == "breaker" } })
+                #expect(receiver.statistics.messages == 1)
+                // What its last owner knew is shown while nobody has it.
+                let orphan = try await daemon.destination("dead.test")
+                #expect(orphan.state == .backoff && orphan.breaker == .open)
+                #expect(orphan.breakerUntil != nil && orphan.failures == open.failures)
+                #expect(row.tokens.map { $0 < 1 } == true)
+            }
+        }
+
+        /// `sluice show` and the API name the rule, also after a restart.
+        @Test func theRuleIsShown() async throws {
+            try await withScene { scene in
+                let full = try await scene.receiver("full", .fullMailboxes(share: 1))
+                var settings = DaemonSettings()
+                settings.routes = ["*": full.route]
+                settings.retry = ["first = \"1h\"", "cap = \"2h\""]
+                settings.more = """
+                    [[rules]]
+                    name = "patience"
+                    match = "a.test"
+                    enhanced = "4.2.2"
+                    action = "recipient"
+                    """
+                settings.groupBy = "domain"
+                let daemon = try await scene.daemon(settings)
+                try await scene.send(TestMail("m", to: "user@a.test"), to: daemon.port)
+                try await scene.send(TestMail("n", to: "user@b.test"), to: daemon.port)
+                func show(_ id: String, _ options: String...) async throws -> String {
+                    try await Program.run(
+                        try Program.sluice, ["show", id] + options,
+                        environment: ["SLUICE_SOCKET": daemon.socket]
+                    ).output
+                }
+                func row(_ domain: String) async throws -> MessageRow {
+                    let found = try await eventually("it was tried") {
+                        try await daemon.control.messages(
+                            filter: "domain = \(domain) and attempts = 1"
+                        ).rows.first
+                    }
+                    return try #require(
+                        try await daemon.control.message(found.message).deliveries.first)
+                }
+                let ours = try await row("a.test")
+                #expect(ours.lastRule == "patience")
+                #expect(try await row("b.test").lastRule == nil)
+                let text = try await show(ours.message)
+                #expect(text.contains("  rule        patience"), "\(text)")
+                #expect(text.contains("Mailbox full (rule patience)"), "\(text)")
+                let json = try await show(ours.id, "--json")
+                #expect(json.contains("\"lastRule\""), "\(json)")
+                #expect(json.contains("\"rule\""), "\(json)")
+                let destination = try await show("a.test")
+                #expect(destination.contains("rule          patience"), "\(destination)")
+                let other = try await show("b.test")
+                #expect(other.contains("rule          none; by its codes and words"), "\(other)")
+                try await daemon.end(SIGKILL)
+                try await daemon.start()
+                #expect(try await row("a.test").lastRule == "patience")
+                #expect(try await show(ours.message).contains("  rule        patience"))
+            }
+        }
+
+        /// All mistakes in one run, each in its line, and a daemon that runs goes on as it was.
+        @Test func mistakesAreRefused() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver("mx")
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                settings.limits = ["concurrency = 4"]
+                let daemon = try await scene.daemon(settings)
+                try await scene.send(TestMail("m", to: "user@rcpt.test"), to: daemon.port)
+                try await receiver.takes(1)
+                settings.limits = ["concurrency = 0", "rate = \"0/s\"", "brust = 5"]
+                settings.retry = ["schedule = \"1m,5x*2\"", "full_cap = \"1s\""]
+                settings.more = """
+                    [[rules]]
+                    name = "one"
+                    code = "421"
+                    action = "full"
+                    [[rules]]
+                    code = 421
+                    action = "bounce"
+                    [[rules]]
+                    text = "a(b"
+                    action = "none"
+                    """
+                try daemon.configure(settings)
+                let check = try await Program.run(
+                    try Program.sluiced, ["check", "--config", daemon.configuration])
+                #expect(check.status == 1)
+                let lines = contents(daemon.configuration).split(
+                    separator: "\n", omittingEmptySubsequences: false)
+                for (text, complaint) in [
+                    ("concurrency = 0", "found the number 0"), ("rate = \"0/s\"", "found \"0/s\""),
+                    ("brust = 5", "did you mean \"burst\"?"),
+                    ("schedule = ", "expected waits such as"), ("full_cap = ", "is above full_cap"),
+                    ("action = \"bounce\"", "contradicts \"one\" in line"),
+                    ("text = \"a(b\"", "not a usable regular expression"),
+                ] {
+                    let line = try #require(lines.firstIndex { $0.hasPrefix(text) }) + 1
+                    #expect(
+                        check.errors.split(separator: "\n").contains {
+                            $0.hasPrefix("\(daemon.configuration):\(line): ")
+                                && $0.contains(complaint)
+                        }, "\(text), line \(line): \(check.errors)")
+                }
+                let reload = try await Program.run(
+                    try Program.sluice, ["reload"],
+                    environment: ["SLUICE_SOCKET": daemon.socket])
+                #expect(reload.status == 1 && reload.errors.contains("concurrency"), "\(reload)")
+                #expect(reload.errors.contains("contradicts"), "\(reload)")
+                try await scene.send(TestMail("n", to: "user@rcpt.test"), to: daemon.port)
+                try await receiver.takes(2)
+                #expect(try await daemon.destination("rcpt.test").limit == 4)
             }
         }
 

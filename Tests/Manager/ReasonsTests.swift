@@ -200,13 +200,49 @@ import Testing
         }
     }
 
+    /// What its last owner left is not forgotten where nobody has it.
+    @Test func anOrphansFigures() async throws {
+        try await withMail { rig, destination, _ in
+            var scheduler = Scheduler(seed: 1)
+            let id = DestinationID(rawValue: 1)
+            let start = Instant(nanoseconds: 0)
+            var policy = DestinationPolicy()
+            policy.retry.breakerFirst = .seconds(3600)
+            policy.retry.breakerCap = .seconds(7200)
+            scheduler.add(id, policy: policy, snapshot: nil, at: start)
+            scheduler.enqueue(
+                Entry(
+                    id: DeliveryID(rawValue: 1 << 16), destination: id, due: start,
+                    received: start, expires: start + .seconds(86_400), attempts: 0, size: 100,
+                    sender: 1), at: start)
+            let next = scheduler.next(at: start)
+            let begun = try #require(next)
+            _ = scheduler.finished(
+                begun.delivery, of: id, .deferred(.connect, reply: "Connection refused"),
+                connection: .closed, at: start)
+            let snapshot = try #require(scheduler.snapshot(id, at: start))
+            try await report(
+                rig, destination, [Why(.breaker, "backing off")], snapshot: snapshot.encoded)
+            try await rig.on { $0.dispatcher.abandon(worker: 1) }
+            let row = try await rig.on { stage in
+                let known = stage.dispatcher.table[destination]!
+                known.ownership = .none
+                known.report = nil
+                return stage.dispatcher.row(of: known, at: stage.dispatcher.clocks.wall())
+            }
+            #expect(row.breaker == .open && row.state == .backoff && row.failures == 1)
+            #expect(row.breakerUntil != nil && row.window == 0)
+            #expect(row.why.kind == "breaker" && row.why.text.contains("Connection refused"))
+        }
+    }
+
     @Test func routing() async throws {
         try await withRig { rig in
             try await rig.on { stage in _ = stage.accept(["u@x.test", "u@y.test"]) }
             try await rig.drain()
             #expect(
                 try await ofMessage(rig).map(\.text) == [
-                    "no worker is there to ask DNS where x.test goes"
+                    "no worker is there to ask DNS where x.test goes: no worker is running"
                 ])
             try await rig.on { $0.addWorker(1) }
             #expect(

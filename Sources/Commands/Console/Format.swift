@@ -66,8 +66,16 @@ package enum Format {
         return duration(seconds: max(0, seconds.rounded(.down)))
     }
 
-    /// "3.5/s"
-    package static func rate(_ perSecond: Double) -> String { decimal(perSecond) + "/s" }
+    /// "3.5/s"; slow ones in the unit that they are set in, "6/h".
+    package static func rate(_ perSecond: Double) -> String {
+        for (unit, seconds) in [("min", 60.0), ("h", 3600)] where perSecond > 0 && perSecond < 0.095
+        {
+            if perSecond * seconds >= 0.95 || unit == "h" {
+                return decimal(perSecond * seconds) + "/" + unit
+            }
+        }
+        return decimal(perSecond) + "/s"
+    }
 
     /// "in about 4m8s at 5/s", of mail that leaves at the present limits.
     package static func drain(seconds: Double, perSecond: Double?) -> String {

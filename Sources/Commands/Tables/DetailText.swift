@@ -62,7 +62,7 @@ package enum DetailText {
         if let reply = row.lastReply {
             lines.append(
                 "last reply    \(SafeText(reply))" + (row.lastReplyAt.map { " (\(at($0)))" } ?? ""))
-            if let rule = row.lastRule { lines.append("rule          \(SafeText(rule))") }
+            rule(of: reply, row.lastRule).map { lines.append("rule          \($0)") }
         }
         lines.append("key           " + hexadecimal(row.key))
         lines += row.domains.map { "domain        \(SafeText($0))" }
@@ -102,13 +102,17 @@ package enum DetailText {
                 "  attempts    \(row.attempts)"
                     + (row.nextAttemptAt.map { ", next \(at($0))" } ?? ""),
             ]
-            if let reply = row.lastReply { lines.append("  last reply  \(SafeText(reply))") }
+            if let reply = row.lastReply {
+                lines.append("  last reply  \(SafeText(reply))")
+                rule(of: reply, row.lastRule).map { lines.append("  rule        \($0)") }
+            }
             lines += message.history.filter { $0.delivery == row.id }.map { attempt in
                 "  attempt \(attempt.number)".padded(to: 14)
                     + "\(at(attempt.at)), \(Format.decimal(attempt.seconds)) s"
                     + (attempt.remote.map { ", \(SafeText($0))" } ?? "")
                     + (attempt.tls.map { " \(SafeText($0))" } ?? "")
                     + ": \(SafeText(attempt.reply))"
+                    + (attempt.rule.map { " (rule \(SafeText($0)))" } ?? "")
             }
         }
         if !message.recipients.isEmpty { lines.append("") }
@@ -123,6 +127,18 @@ package enum DetailText {
                 .map { "| \(SafeText(String($0)))" }
         }
         return lines
+    }
+
+    /// What judged a refusal; nil for what is none.
+    private static func rule(of reply: String, _ name: String?) -> String? {
+        if let name { return SafeText(name).text }
+        // "421 …"; what no receiver said is judged by no rule.
+        let code = Array(reply.utf8.prefix(4))
+        guard code.count >= 3, code[0] == 0x34 || code[0] == 0x35,
+            code[1...2].allSatisfy({ (0x30...0x39).contains($0) }),
+            code.count == 3 || code[3] == 0x20 || code[3] == 0x2D
+        else { return nil }
+        return "none; by its codes and words"
     }
 
     private static func hexadecimal(_ key: UInt32) -> String {

@@ -16,6 +16,10 @@ package enum StatusText {
         if let error = status.spoolError {
             lines.append("SPOOL CANNOT RECORD: \(SafeText(error)); intake and delivery wait")
         }
+        if let error = status.intakeError {
+            let more = status.spoolError == nil ? "; delivery goes on" : ""
+            lines.append("NO MAIL IS TAKEN IN: \(SafeText(error))\(more)")
+        }
         if let warning = status.warning { lines.append("WARNING: \(SafeText(warning))") }
         lines += [
             "queue         \(Format.count(totals.messages, "message")), "
@@ -60,6 +64,7 @@ package enum StatusText {
             + "\(Format.count(totals.backoff)) of "
             + "\(Format.count(totals.destinations, "destination")) backing off"
             + (status.spoolError == nil ? "" : "; SPOOL CANNOT RECORD")
+            + (status.intakeError == nil ? "" : "; NO MAIL IS TAKEN IN")
     }
 
     private static func some(_ parts: [(Int, String)]) -> String {

@@ -141,8 +141,11 @@ package struct Status: Codable, Sendable {
     package var hostname: String
     package var pid: Int
     package var startedAt: UnixTime
-    /// True while the spool cannot record: intake answers 4xx, delivery pauses.
+    /// Present while the spool cannot record: intake answers 4xx, delivery pauses.
     package var spoolError: String?
+    /// Present while intake answers 4xx and delivery goes on: "the disk of the spool is nearly
+    /// full".
+    package var intakeError: String?
     /// Something to mend by which no mail is lost or stopped: "too many open files".
     package var warning: String?
     package var totals: Totals

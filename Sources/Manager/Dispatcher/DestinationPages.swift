@@ -1,6 +1,7 @@
 import Control
 import Filter
 import Mail
+import Scheduler
 import Spool
 
 /// How the deliveries of a destination divide, and what state that makes it. Cheap: asked of every
@@ -12,9 +13,11 @@ struct DestinationFigures {
     var delayed = 0
     var connections = 0
     var breaker = BreakerState.closed
+    /// What is known of one that nobody has.
+    var remembered: DestinationSnapshot?
     var state: DestinationState
 
-    init(_ destination: Destination) {
+    init(_ destination: Destination, at now: UnixTime) {
         queued = destination.queued + destination.held
         ready = destination.queued
         if let report = destination.report {
@@ -25,6 +28,14 @@ struct DestinationFigures {
             ready = destination.queued - delivering - delayed
             connections = report.connections
             breaker = [.closed, .open, .halfOpen][min(Int(report.breaker), 2)]
+        } else if destination.queued > 0,
+            let snapshot = DestinationSnapshot(decoding: destination.snapshot)
+        {
+            remembered = snapshot
+            let lain = now - destination.snapshotAt
+            breaker =
+                snapshot.isProbing(after: lain)
+                ? .halfOpen : snapshot.openFor == nil ? .closed : .open
         }
         if destination.isPaused {
             state = .paused
@@ -95,11 +106,13 @@ extension Dispatcher {
         case "deferred": return .number(Double(destination.deferred))
         case "bounced": return .number(Double(destination.bounced))
         case "queued": return .number(Double(destination.queued + destination.held))
-        case "state": return .text(DestinationFigures(destination).state.rawValue)
-        case "ready": return .number(Double(DestinationFigures(destination).ready))
-        case "delayed": return .number(Double(DestinationFigures(destination).delayed))
-        case "delivering": return .number(Double(DestinationFigures(destination).delivering))
-        case "connections": return .number(Double(DestinationFigures(destination).connections))
+        case "state": return .text(DestinationFigures(destination, at: now).state.rawValue)
+        case "ready": return .number(Double(DestinationFigures(destination, at: now).ready))
+        case "delayed": return .number(Double(DestinationFigures(destination, at: now).delayed))
+        case "delivering":
+            return .number(Double(DestinationFigures(destination, at: now).delivering))
+        case "connections":
+            return .number(Double(DestinationFigures(destination, at: now).connections))
         case "failures": return .number(Double(destination.report?.failures ?? 0))
         case "next":
             return destination.report?.nextDue.map { .number($0.seconds - now.seconds) }

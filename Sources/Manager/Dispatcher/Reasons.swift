@@ -75,7 +75,11 @@ extension Dispatcher {
     }
 
     private func nobody(for destination: Destination, at now: UnixTime) -> Why {
-        if target(of: destination) != nil { return Why(.worker, "no worker has it yet") }
+        target(of: destination) != nil ? Why(.worker, "no worker has it yet") : absence(at: now)
+    }
+
+    /// Why no worker runs.
+    private func absence(at now: UnixTime) -> Why {
         let dead = workerRows.values.filter { $0.state == .dead && $0.restartAt != nil }
         if let first = dead.min(by: { $0.restartAt ?? now < $1.restartAt ?? now }) {
             return about(first.id, "worker \(first.id) is restarting", until: first.restartAt)
@@ -182,9 +186,9 @@ extension Dispatcher {
         }
         if let domain = unasked.first {
             let name = SafeText(domain).text
-            return (spool ?? []) + [
-                Why(.worker, "no worker is there to ask DNS where \(name) goes")
-            ]
+            var why = absence(at: clocks.wall())
+            why.text = "no worker is there to ask DNS where \(name) goes: \(why.text)"
+            return (spool ?? []) + [why]
         }
         let more = open.count > 1 ? " and \(open.count - 1) more" : ""
         let what = open.first.map { "where \(SafeText($0).text)\(more) goes" } ?? "where it goes"

@@ -17,16 +17,20 @@ extension Dispatcher {
         row.exchangers =
             destination.report.map(\.exchangers).flatMap { $0.isEmpty ? nil : $0 }
             ?? [destination.identity]
+        let figures = DestinationFigures(destination, at: now)
         if let report = destination.report {
-            fill(&row, from: report, of: destination, at: now)
+            fill(&row, figures, from: report, of: destination, at: now)
         } else {
             let limits = policy(of: destination).limits
             row.limit = limits.concurrency
             row.window = min(limits.initialWindow, limits.concurrency)
             row.rate = limits.rate?.perSecond
-            row.burst = limits.rate == nil ? nil : limits.burst
+            row.burst = limits.rate.map { limits.burst ?? max(1, $0.perSecond) }
             row.tokens = row.burst
             row.ready = destination.queued
+            if let known = figures.remembered {
+                fill(&row, figures, from: known, of: destination, at: now)
+            }
         }
         row.oldestAt =
             destination.queued > 0 ? destination.report?.oldest ?? destination.oldest : nil
@@ -43,17 +47,32 @@ extension Dispatcher {
         row.lastReply = destination.lastReply.isEmpty ? nil : SafeText(destination.lastReply).text
         row.lastReplyAt = destination.lastReplyAt
         row.lastRule = destination.lastRule.isEmpty ? nil : SafeText(destination.lastRule).text
-        row.state = DestinationFigures(destination).state
+        row.state = figures.state
         row.waits = waits(of: row, destination, at: now)
         row.why = row.waits.first ?? Why(.nothing, row.delivering > 0 ? "being sent" : "")
         return row
     }
 
+    /// Of one that nobody has, what its last owner left.
     private func fill(
-        _ row: inout DestinationRow, from report: DestinationReport,
-        of destination: Destination, at now: UnixTime
+        _ row: inout DestinationRow, _ figures: DestinationFigures,
+        from known: DestinationSnapshot, of destination: Destination, at now: UnixTime
     ) {
-        let figures = DestinationFigures(destination)
+        row.breaker = figures.breaker
+        row.failures = known.failures
+        row.window = figures.breaker == .open ? 0 : max(1, min(known.windowSize, row.limit))
+        if figures.breaker == .open, let open = known.openFor {
+            row.breakerUntil = destination.snapshotAt + open
+        }
+        if let burst = row.burst, let tokens = known.tokens(after: now - destination.snapshotAt) {
+            row.tokens = min(burst, tokens)
+        }
+    }
+
+    private func fill(
+        _ row: inout DestinationRow, _ figures: DestinationFigures,
+        from report: DestinationReport, of destination: Destination, at now: UnixTime
+    ) {
         row.delivering = figures.delivering
         row.delayed = figures.delayed
         row.ready = figures.ready
@@ -82,7 +101,7 @@ extension Dispatcher {
         let now = clocks.wall()
         var counts = Totals()
         for destination in table.values {
-            let row = DestinationFigures(destination)
+            let row = DestinationFigures(destination, at: now)
             counts.deliveries += row.queued + destination.purging
             counts.ready += row.ready
             counts.delivering += row.delivering
@@ -114,8 +133,8 @@ extension Dispatcher {
         var status = Status(
             at: now, hostname: configuration.hostname, pid: Int(getpid()), startedAt: startedAt,
             totals: counts, rates: rates, workers: workerList(at: now), mayOperate: true)
-        status.spoolError =
-            spoolError?.description ?? (hasRoom ? nil : "the disk of the spool is nearly full")
+        status.spoolError = spoolError?.description
+        status.intakeError = hasRoom ? nil : "the disk of the spool is nearly full"
         status.warning = warning
         status.running = runningActions.all
         return status
@@ -181,6 +200,7 @@ extension Dispatcher {
         row.purgeAt = stored.purgeAt
         row.priority = stored.message.priority
         row.lastReply = stored.lastReply.isEmpty ? nil : SafeText(stored.lastReply).text
+        row.lastRule = stored.lastRule.isEmpty ? nil : SafeText(stored.lastRule).text
         return row
     }
 

@@ -19,6 +19,9 @@ enum Metrics {
         metric(
             "spool_healthy", "gauge", "1 while the spool can record",
             status.spoolError == nil ? 1 : 0)
+        metric(
+            "intake_open", "gauge", "1 while mail is taken in",
+            status.spoolError == nil && status.intakeError == nil ? 1 : 0)
         text += "# HELP sluice_deliveries Deliveries in the spool by state\n"
         text += "# TYPE sluice_deliveries gauge\n"
         for (state, count) in [

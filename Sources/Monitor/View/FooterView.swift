@@ -41,6 +41,9 @@ extension Painter {
         if let error = model.status?.spoolError {
             return [Span("\(glyphs.lost) the spool cannot record: \(safe(error))", .bad)]
         }
+        if let error = model.status?.intakeError {
+            return [Span("\(glyphs.lost) no mail is taken in: \(safe(error))", .bad)]
+        }
         if let warning = model.status?.warning {
             return [Span("\(glyphs.lost) \(safe(warning))", .warning)]
         }

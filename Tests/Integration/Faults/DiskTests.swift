@@ -68,14 +68,24 @@ extension Integration {
                     try await rig.daemon.destination("grey.test").why.kind == "spool"
                 }
                 let transactions = rig.grey.statistics.transactions
+                // The last one's result may not have come to the disk.
+                let before = try await rows(rig).map(\.attempts)
+                #expect(before.count == 4 && before.allSatisfy { $0 <= 1 })
                 _ = try await reply(to: TestMail("third", to: "u@a.test"), of: rig.daemon, scene)
                 #expect(rig.grey.statistics.transactions == transactions)
+                let after = try await rows(rig)
+                #expect(after.map(\.attempts) == before, "waiting for the disk is no attempt")
+                #expect(after.allSatisfy { $0.waits.contains { $0.kind == "spool" } })
                 try rig.faults.set(.none)
 
                 try await checkRecovery(rig, scene)
                 #expect(rig.copies.count == 13)
                 #expect(rig.copies.values.allSatisfy { $0 == 1 })
             }
+        }
+
+        private func rows(_ rig: Rig) async throws -> [MessageRow] {
+            try await rig.daemon.control.messages(filter: "domain = grey.test", sort: "id").rows
         }
 
         private func checkPause(_ rig: Rig, _ scene: Scene) async throws {
@@ -87,7 +97,9 @@ extension Integration {
                 return status.spoolError == nil ? nil : status
             }
             #expect(status.spoolError?.contains("spool.db") == true)
-            #expect(rig.daemon.logText.contains("the spool cannot record"))
+            try await waitUntil("the log says so") {
+                rig.daemon.logText.contains("the spool cannot record")
+            }
             // Refused before the message is sent, from now on.
             #expect(
                 try await reply(to: TestMail("again", to: "u@a.test"), of: rig.daemon, scene) == 452
