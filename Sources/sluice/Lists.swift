@@ -163,7 +163,7 @@ extension Console {
     /// nothing matches is a failure: a script can ask whether there is any such mail.
     func print<Row>(
         _ page: Page<Row>, _ noun: String, isFiltered: Bool = false, json: Bool,
-        table: () throws -> Table
+        more: String = "--limit shows them", table: () throws -> Table
     ) throws {
         if json { try print(json: page) }
         guard !page.rows.isEmpty else {
@@ -176,7 +176,7 @@ extension Console {
         try print(table())
         let left = page.total - page.offset - page.rows.count
         if left > 0 {
-            warn("\(Format.count(left)) more; --limit shows them")
+            warn("\(Format.count(left)) more; \(more)")
         }
     }
 }

@@ -86,7 +86,9 @@ struct PageText {
         _ page: Page<Row>, _ noun: String, _ json: Bool, table: () -> Table
     ) throws {
         // A screen may be empty; that is no failure.
-        try console.print(page, noun, json: json, table: table)
+        let command = ["destination": "destinations", "delivery": "messages"][noun] ?? "actions"
+        try console.print(
+            page, noun, json: json, more: "sluice \(command) --limit shows them", table: table)
     }
 
     private func show(_ value: some Encodable, _ json: Bool, table: () -> Table) throws {

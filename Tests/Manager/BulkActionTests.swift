@@ -243,6 +243,10 @@ struct BulkActionTests {
                     PlanRequest(action: .pause, selector: Selector(destinations: ids)))
             }
             let (one, all) = (try await plan(["1"]), try await plan(["1", "2", "3"]))
+            // Whose mail it is, as for any action.
+            #expect(all.counts.deliveries == Self.count && all.counts.recipients == Self.count)
+            #expect(all.counts.messages == Self.count && all.counts.destinations == 3)
+            #expect(one.samples.count == 10 && one.topSenders.count == 5 && one.oldestAt != nil)
             try await rig.on { stage in
                 stage.dispatcher.pause(
                     stage.dispatcher.table[1]!, by: "bob", until: nil, reason: "mine")

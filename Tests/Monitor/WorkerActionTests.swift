@@ -66,6 +66,34 @@ struct WorkerActionTests {
         #expect(session.model.overlay == nil)
     }
 
+    /// Hints name the keys as the operator has bound them.
+    @Test func hintsNameTheKeysAsTheyAre() throws {
+        let keymap = try Keymap(
+            text: """
+                [keys]
+                drain-worker = "f5"
+                add-worker = "f6"
+                last = "x"
+                down = "n"
+                up = "m"
+                cancel = "f9"
+                """, file: "keys.toml")
+        var session = Session.ready(options: Model.Options(keymap: keymap))
+        session.press("7")
+        session.answer()
+        #expect(try session.screen().text.contains("F5 drains it, F6 - add or remove one"))
+        session.press("8")
+        session.stream(Fixture.events.map { .event($0) })
+        session.press("m")
+        #expect(try session.screen().text.contains("x follows again"))
+        session.press("1", "n")
+        let chosen = session.model.current?.id
+        session.rows.removeAll { $0.id == chosen }
+        session.tick(1)
+        session.answer()
+        #expect(try session.screen().text.contains("n or m chooses another"))
+    }
+
     // MARK: Progress
 
     @Test func whatTakesLongSaysHowFarItIs() throws {

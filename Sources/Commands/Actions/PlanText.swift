@@ -15,7 +15,7 @@ package enum PlanText {
                 "  " + label + String(repeating: " ", count: max(1, 9 - label.count)) + text)
         }
 
-        add(plan.request.action.isAboutWorkers ? "moves" : "touches", touched(counts))
+        add(plan.request.action.isAboutWorkers ? "moves" : "touches", touched(plan))
         if let oldest = plan.oldestAt { add("oldest", Format.span(from: oldest, to: plan.at)) }
         if !plan.topDomains.isEmpty { add("domains", named(plan.topDomains)) }
         if !plan.topSenders.isEmpty {
@@ -65,11 +65,18 @@ package enum PlanText {
         return line + String(repeating: " ", count: max(0, min(8, columns - 1 - line.count)))
     }
 
-    private static func touched(_ counts: Counts) -> String {
+    private static func touched(_ plan: Plan) -> String {
+        let counts = plan.counts
         let destinations = Format.count(counts.destinations, "destination")
         guard counts.deliveries > 0 else { return destinations }
-        if counts.messages == 0 {
-            return "\(destinations) with \(Format.count(counts.deliveries, "delivery"))"
+        if !plan.request.action.actsOnDeliveries {
+            var text = "\(destinations) with \(Format.count(counts.deliveries, "delivery"))"
+            if counts.messages > 0 {
+                text +=
+                    " of \(Format.count(counts.messages, "message")) to "
+                    + "\(Format.count(counts.recipients, "recipient")), \(Format.size(counts.bytes))"
+            }
+            return text
         }
         return "\(Format.count(counts.deliveries, "delivery")) of "
             + "\(Format.count(counts.messages, "message")) to "

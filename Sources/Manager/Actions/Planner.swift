@@ -195,7 +195,7 @@ struct Planner {
         let selector = request.selector
         let filters = try [selector.filter, selector.destinationFilter].compactMap { $0 }
             .map { text throws(APIError) in try Self.parse(text, fields: .destinations) }
-        return try await dispatcher.run { dispatcher in
+        var (bound, inputs) = try await dispatcher.run { dispatcher in
             let now = dispatcher.clocks.wall()
             let selected =
                 request.action.isAboutWorkers
@@ -223,9 +223,48 @@ struct Planner {
             }
             bound.workers = dispatcher.supervisor?.count ?? 0
             bound.drained = Set(dispatcher.drained.keys)
-            dispatcher.actions.keep(bound, at: now)
-            return plan
+            let inputs =
+                request.action == .resume || request.action == .reassign
+                ? bound.destinations.compactMap { dispatcher.drainInput(of: $0, at: now) } : []
+            return (bound, inputs)
         }
+        if !request.action.isAboutWorkers { try await tellMail(&bound, inputs) }
+        return try await dispatcher.run { [bound] dispatcher in
+            dispatcher.actions.keep(bound, at: bound.plan.at)
+            return bound.plan
+        }
+    }
+
+    /// Mail of destinations that is looked at for a plan; of more only the number is told: to pause
+    /// a destination must not take long because it has much.
+    private static let mailToldInFull = 50_000
+
+    /// Whose mail the destinations have, and how long it takes to leave where they go on.
+    private func tellMail(_ bound: inout BoundPlan, _ inputs: [DrainInput]) async throws {
+        if !inputs.isEmpty {
+            let drain = PlannedDrain(
+                inputs.map { input in
+                    var input = input
+                    if bound.plan.request.action == .resume { input.pausedFor = nil }
+                    return input
+                })
+            bound.plan.drainSeconds = drain.seconds
+            bound.plan.drainPerSecond = drain.perSecond
+            bound.plan.drainSlowest = drain.slowest
+            bound.plan.notes += drain.notes
+        }
+        guard (1...Self.mailToldInFull).contains(bound.plan.counts.deliveries) else { return }
+        let mail = try await select(Selector(destinations: bound.destinations.map(String.init)))
+        // As a purge would have it: all that is queued or held.
+        let tally = try await tally(mail, for: .purge, at: bound.plan.at)
+        let samples = try await reader.read { spool throws(SpoolError) in
+            try spool.deliveries(tally.samples)
+        }
+        bound.plan.samples = try await dispatcher.run { $0.rows(of: samples) }
+        bound.plan.topSenders = tally.senders.safe.top(5)
+        let destinations = bound.plan.counts.destinations
+        bound.plan.counts = tally.counts
+        bound.plan.counts.destinations = destinations
     }
 }
 

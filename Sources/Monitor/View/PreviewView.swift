@@ -95,6 +95,8 @@ private struct PreviewText {
             add(Format.counted(counts.destinations, "destination", "destinations"), .strong)
             add(Format.counted(counts.deliveries, "delivery", "deliveries"))
         }
+        // Of what is only moved nobody counts whose it is.
+        guard preview.action.actsOnDeliveries || counts.messages > 0 else { return line }
         add(Format.counted(counts.messages, "message", "messages"))
         add(Format.counted(counts.recipients, "recipient", "recipients"))
         add(Format.bytes(counts.bytes))

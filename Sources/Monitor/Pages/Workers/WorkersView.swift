@@ -142,17 +142,18 @@ struct WorkerText {
     /// What can be done about it here, by the keys that do it.
     private var hints: Line {
         guard model.mayNotOperate == nil else { return [] }
+        let isDrained = model.worker?.drainedBy != nil
+        let hints: [(ids: [Command.ID], text: Label)] = [
+            ([.open], "its destinations"), ([.reassign], "moves them"),
+            isDrained ? ([.undrainWorker], "ends the drain") : ([.drainWorker], "drains it"),
+            ([.addWorker, .removeWorker], "add or remove one"),
+        ]
         var line: Line = []
-        for (id, text): (Command.ID, Label) in [
-            (.open, "its destinations"), (.reassign, "moves them"),
-            (
-                model.worker?.drainedBy == nil ? .drainWorker : .undrainWorker,
-                model.worker?.drainedBy == nil ? "drains it" : "ends the drain"
-            ),
-            (.addWorker, "adds one"), (.removeWorker, "removes the last"),
-        ] {
-            guard let key = model.options.keymap.label(of: id) else { continue }
-            line += [Span(line.isEmpty ? "" : ", "), Span(key, .key), Span(" \(text)", .dim)]
+        for (ids, text) in hints {
+            let keys = ids.compactMap { model.options.keymap.label(of: $0) }
+            guard let first = keys.first else { continue }
+            let label = keys.dropFirst().reduce(into: first) { $0 += " " + $1 }
+            line += [Span(line.isEmpty ? "" : ", "), Span(label, .key), Span(" \(text)", .dim)]
         }
         return line
     }
