@@ -68,8 +68,7 @@ extension FuzzTarget {
             scheduler.enqueue(
                 Entry(
                     id: delivery, destination: id, due: now, received: now,
-                    expires: now + .seconds(400_000), attempts: round % 3, size: 1000, sender: 7,
-                    priority: 0), at: now)
+                    attempts: round % 3, size: 1000, sender: 7, priority: 0), at: now)
             var starts = 0
             while let start = scheduler.next(at: now) {
                 starts += 1

@@ -2,7 +2,8 @@ extension FilterFields {
     /// The words of `why`, for destinations as for messages: the kinds that the daemon gives.
     package static let whyKinds = [
         "nothing", "paused", "held", "breaker", "probing", "tokens", "learned-rate",
-        "connection-rate", "window", "connections", "schedule", "worker", "routing", "spool",
+        "connection-rate", "learned-connection-rate", "window", "connections", "schedule", "worker",
+        "routing", "spool",
         "purging",
     ]
 

@@ -22,7 +22,7 @@ enum Backoff {
             return wait(attempts, first: retry.first, cap: retry.cap, random: &random)
         case .full:
             return wait(attempts, first: retry.fullFirst, cap: retry.fullCap, random: &random)
-        case .connect, .destination, .crowded, .us:
+        case .connect, .destination, .crowded, .hurried, .us:
             return wait(
                 attempts, first: retry.breakerFirst, cap: retry.breakerCap, random: &random)
         }

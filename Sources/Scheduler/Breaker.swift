@@ -74,7 +74,8 @@ struct Breaker: Hashable, Sendable {
     }
 
     /// It works, but for some connections: those need not be waited for.
-    var isPatchy: Bool { hasWorked && failedShare >= 0.05 }
+    /// Where most fail, it may be that all have become slow.
+    var isPatchy: Bool { hasWorked && failedShare >= 0.05 && failedShare < 0.7 }
 
     /// The longest row of failures that is to be expected once in a million attempts, where as
     /// many connections fail as lately: one machine of several that does not work makes such rows.

@@ -19,9 +19,17 @@ package enum Cause: String, Hashable, Sendable, Codable, CaseIterable {
     case greylisted
     /// One mailbox that is full: emptied in hours, if ever.
     case full
+    /// Turned away at the door for having come too often: fewer connections in a time help, fewer
+    /// at a time do not.
+    case hurried
 
     /// Only these slow a destination down.
-    var isDestination: Bool { self == .connect || self == .destination || self == .crowded }
+    package var isDestination: Bool {
+        switch self {
+        case .connect, .destination, .crowded, .hurried: true
+        case .handshake, .recipient, .content, .us, .greylisted, .full: false
+        }
+    }
 }
 
 /// Where in the SMTP dialogue something happened.

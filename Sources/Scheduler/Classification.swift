@@ -21,7 +21,11 @@ package enum Classification {
         let text = text.lowercased()
         // Before everything else: greylisting comes as 450 4.2.0, 451 4.7.1 and even as 421.
         if stage != .greeting, greylisting.contains(where: text.contains) { return .greylisted }
-        if stage == .greeting || stage == .ehlo { return .crowded }
+        if haste.contains(where: text.contains) { return .hurried }
+        if stage == .greeting || stage == .ehlo {
+            return throttling.contains(where: text.contains) && !text.contains("busy")
+                && !text.contains("service") ? .hurried : .crowded
+        }
         if crowding.contains(where: text.contains) { return .crowded }
         if code == 421 { return .destination }
         if let enhanced, let cause = classify(subject: enhanced.1, detail: enhanced.2) {
@@ -43,6 +47,15 @@ package enum Classification {
     private static let full = [
         "mailbox full", "mailbox is full", "over quota", "overquota", "quota exceeded",
         "exceeded storage", "out of storage",
+    ]
+
+    /// What receivers say that count connections over a time.
+    private static let haste = [
+        "connection rate", "connections rate", "rate of connections", "connection frequency",
+        "connections per", "connecting too", "connect too", "too frequent connect",
+        "too many new connections", "too many connections in a short",
+        "too many connections in the last",
+        "too many recent connections",
     ]
 
     /// What receivers say whose limit is one of connections, at whatever stage they count them.

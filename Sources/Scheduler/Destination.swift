@@ -19,6 +19,8 @@ struct Destination {
     var policy: Int32
     /// The policy's concurrency, at least 1.
     var limit: Int
+    /// Nanoseconds from its receipt until a delivery is given up.
+    private var life: Int64
     var queue = DueQueue()
     var window: Window
     var breaker = Breaker()
@@ -27,6 +29,9 @@ struct Destination {
     var pace: Pace
     /// Of the learned rate; nil where none is.
     var paceTokens: Bucket?
+    /// The same of new connections.
+    var connectionPace: Pace
+    var connectionPaceTokens: Bucket?
     var running = 0
     var idle = 0
     /// Idle ones that the caller is closing: not used any more, and still seen by the receiver.
@@ -45,6 +50,7 @@ struct Destination {
     var failure: LastFailure?
     /// Seconds a transaction takes: a moving average over about eight; 0 before the first.
     var transaction = 0.0
+    var opening = Opening()
     /// Its number stands in the ring of those that may start something. Outlives the
     /// destination, because the number may.
     var isRunnable = false
@@ -54,6 +60,9 @@ struct Destination {
     /// that may have one to spare; both outlive the destination too.
     var isStarved = false
     var isResting = false
+    /// Its number stands in the list of those with mail that waited too long; outlives the
+    /// destination too.
+    var isExpiring = false
     /// Removed, with transactions still running; kept until they end, so that their
     /// verdicts are right, and that they count if the destination comes back before.
     var isLeaving = false
@@ -64,8 +73,10 @@ struct Destination {
         self.id = id
         self.policy = number
         limit = max(1, policy.limits.concurrency)
+        life = policy.retry.maxAge.nanoseconds
         window = Window(initial: min(policy.limits.initialWindow, limit))
         pace = Pace(at: now)
+        connectionPace = Pace(at: now)
         configure(number, policy, at: now)
     }
 
@@ -73,6 +84,7 @@ struct Destination {
         self.policy = number
         let limits = policy.limits
         limit = max(1, limits.concurrency)
+        life = policy.retry.maxAge.nanoseconds
         Self.configure(&tokens, rate: limits.rate, burst: limits.burst, at: now)
         Self.configure(&connectionTokens, rate: limits.connectionRate, burst: nil, at: now)
     }
@@ -80,8 +92,16 @@ struct Destination {
     /// The learned rate has changed. Its bucket is small: what was learned is learned without the
     /// receiver's own.
     mutating func applyPace(at now: Instant) {
+        Self.apply(pace, to: &paceTokens, at: now)
+    }
+
+    mutating func applyConnectionPace(at now: Instant) {
+        Self.apply(connectionPace, to: &connectionPaceTokens, at: now)
+    }
+
+    private static func apply(_ pace: Pace, to bucket: inout Bucket?, at now: Instant) {
         let rate = pace.rate > 0 ? Rate(count: pace.rate, period: .seconds(1)) : nil
-        Self.configure(&paceTokens, rate: rate, burst: max(1, pace.rate / 5), at: now)
+        configure(&bucket, rate: rate, burst: max(1, pace.rate / 5), at: now)
     }
 
     private static func configure(
@@ -97,6 +117,15 @@ struct Destination {
             bucket?.configure(rate: rate, burst: burst, at: now)
         }
     }
+
+    /// When a delivery is given up.
+    @inline(__always)
+    func end(of slot: Slot) -> Instant {
+        Instant(nanoseconds: slot.received) + .nanoseconds(life)
+    }
+
+    @inline(__always)
+    func isOver(_ slot: Slot, at now: Instant) -> Bool { end(of: slot) <= now }
 
     @inline(__always)
     func pause(at now: Instant) -> Pause? {
@@ -117,6 +146,10 @@ struct Destination {
     /// Connections that are, or are being, let in: without those that may be one too many.
     var others: Int { running + idle - beyond }
 
+    /// Of the connections so many are turned away, or were until their rate was held back, that it
+    /// may be for their rate without the receiver saying so.
+    var mayBeHurried: Bool { connectionPace.rate > 0 || window.turnedAway > 0.7 }
+
     /// Why nothing more can be started now, the most lasting reason first; nil if it can.
     ///
     /// Inlined, because a call would copy the destination with all it refers to.
@@ -132,6 +165,9 @@ struct Destination {
         if idle == 0, let time = connectionTokens?.available(from: now), time > now {
             return .connectionTokens(time)
         }
+        if idle == 0, let time = connectionPaceTokens?.available(from: now), time > now {
+            return .connectionPace(time)
+        }
         return nil
     }
 }
@@ -145,12 +181,15 @@ enum Obstacle {
     case pace(Instant)
     case window
     case connectionTokens(Instant)
+    case connectionPace(Instant)
 
     /// When it ends by itself.
     var until: Instant? {
         switch self {
         case .paused(let pause): pause.until
-        case .open(let time), .tokens(let time), .pace(let time), .connectionTokens(let time): time
+        case .open(let time), .tokens(let time), .pace(let time), .connectionTokens(let time),
+            .connectionPace(let time):
+            time
         case .empty, .probing, .window: nil
         }
     }

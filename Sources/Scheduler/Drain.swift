@@ -100,6 +100,9 @@ private struct Run {
     private var running: Deque<(end: Instant, id: DeliveryID)> = []
 
     init(policy: DestinationPolicy, snapshot: DestinationSnapshot?, transaction: Duration) {
+        var policy = policy
+        // Nothing is given up here.
+        policy.retry.maxAge = .nanoseconds(Int64.max)
         self.policy = policy
         self.transaction = transaction
         scheduler.add(Self.id, policy: policy, snapshot: snapshot, at: now)
@@ -127,7 +130,7 @@ private struct Run {
         scheduler.enqueue(
             Entry(
                 id: DeliveryID(message: MessageID(rawValue: added), ordinal: 0),
-                destination: Self.id, due: now + due, received: now, expires: .distantFuture,
+                destination: Self.id, due: now + due, received: now,
                 attempts: due == .zero ? 0 : 1, size: 0, sender: 0, isSuspended: isSuspended),
             at: now)
     }

@@ -11,6 +11,7 @@ struct DueQueue {
     private var delayed = IndexedHeap<DueOrder>()
     private var suspended = IndexedHeap<DueOrder>()
     private var age = IndexedHeap<AgeOrder>()
+    private var running: [UInt32] = []
     private var turn: UInt8 = 0
 
     var ready: Int { fresh.count + retried.count }
@@ -24,12 +25,15 @@ struct DueQueue {
         delayed.items.suffix(256).map { slots[$0].due }.max().map(Instant.init(nanoseconds:))
     }
 
-    /// All of them, those that run too, in no order.
-    var items: [UInt32] { age.items }
-
+    /// Of those that run, too.
     func oldest(_ slots: Slots) -> Instant? {
-        age.first.map { Instant(nanoseconds: slots[$0].received) }
+        let both =
+            running.map { slots[$0].received } + (age.first.map { [slots[$0].received] } ?? [])
+        return both.min().map(Instant.init(nanoseconds:))
     }
+
+    /// The one that is given up next; none of those that run.
+    var oldestWaiting: UInt32? { age.first }
 
     func nextDue(_ slots: Slots) -> Instant? {
         let times = [delayed.first, suspended.first].compactMap { $0 }.map { slots[$0].due }
@@ -48,11 +52,18 @@ struct DueQueue {
         _ item: UInt32, isSuspended: Bool, _ slots: inout Slots, at now: Instant
     ) {
         age.push(item, &slots.storage)
-        put(item, isSuspended: isSuspended, &slots, at: now)
+        place(item, isSuspended: isSuspended, &slots, at: now)
     }
 
-    /// To the place that its due time says; it must be in none.
-    mutating func put(
+    /// One that ran, to the place that its due time says.
+    mutating func putBack(
+        _ item: UInt32, isSuspended: Bool, _ slots: inout Slots, at now: Instant
+    ) {
+        lift(item, &slots)
+        add(item, isSuspended: isSuspended, &slots, at: now)
+    }
+
+    private mutating func place(
         _ item: UInt32, isSuspended: Bool, _ slots: inout Slots, at now: Instant
     ) {
         if slots[item].due <= now.nanoseconds {
@@ -83,23 +94,36 @@ struct DueQueue {
         case .retried: retried.remove(item, &slots)
         case .delayed: delayed.remove(item, &slots.storage)
         case .suspended: suspended.remove(item, &slots.storage)
-        case .running, .vacant: break
+        case .running:
+            let position = Int(slots[item].position)
+            let last = running.removeLast()
+            if position < running.count {
+                running[position] = last
+                slots[last].position = UInt32(position)
+            }
+        case .vacant: break
         }
     }
 
     /// Out of the queue.
     mutating func remove(_ item: UInt32, _ slots: inout Slots) {
+        if slots[item].place != .running { age.remove(item, &slots.storage) }
         lift(item, &slots)
+    }
+
+    /// What was just taken out of its place runs now.
+    private mutating func run(_ item: UInt32, _ slots: inout Slots) {
         age.remove(item, &slots.storage)
+        slots[item].place = .running
+        slots[item].position = UInt32(running.count)
+        running.append(item)
     }
 
     /// Everything but what runs, out of the queue; what it was.
-    mutating func removeWaiting(_ slots: inout Slots) -> [UInt32] {
-        let (running, others) = age.items.reduce(into: ([UInt32](), [UInt32]())) {
-            if slots[$1].place == .running { $0.0.append($1) } else { $0.1.append($1) }
-        }
+    mutating func removeWaiting() -> [UInt32] {
+        let (others, running) = (age.items, running)
         self = DueQueue()
-        for item in running { age.push(item, &slots.storage) }
+        self.running = running
         return others
     }
 
@@ -144,16 +168,18 @@ struct DueQueue {
         }
     }
 
-    /// The next one to start, by turns; nil if nothing is ready.
+    /// The next one to start, by turns, which runs now; nil if nothing is ready.
     mutating func popFirst(_ slots: inout Slots) -> UInt32? {
         turn = (turn + 1) % Self.turns
-        if turn == 0 {
-            return retried.popFirst(&slots) ?? fresh.popFirst(&slots)
-        }
-        return fresh.popFirst(&slots) ?? retried.popFirst(&slots)
+        let item =
+            turn == 0
+            ? retried.popFirst(&slots) ?? fresh.popFirst(&slots)
+            : fresh.popFirst(&slots) ?? retried.popFirst(&slots)
+        if let item { run(item, &slots) }
+        return item
     }
 
-    /// The one to send as a probe: a small one, of these one that was tried least (a delivery
+    /// The one to send as a probe, which runs now: a small one, of these one that was tried least (a delivery
     /// that itself makes the receiver fail must not decide forever), of these the oldest. Looks
     /// at the first 64 of either class only.
     mutating func popProbe(_ slots: inout Slots) -> UInt32? {
@@ -166,6 +192,7 @@ struct DueQueue {
         }
         guard let best else { return nil }
         lift(best, &slots)
+        run(best, &slots)
         return best
     }
 }

@@ -6,9 +6,9 @@ package struct Entry: Sendable, Hashable {
     package var destination: DestinationID
     /// Not before this, except when the destination works again or on "retry now".
     package var due: Instant
-    /// May lie before the start of the process, and so be negative.
+    /// It is given up when the policy's `maxAge` has gone by since then. May lie before the start of
+    /// the process, and so be negative.
     package var received: Instant
-    package var expires: Instant
     /// Attempts made so far.
     package var attempts: Int
     /// Bytes.
@@ -23,14 +23,12 @@ package struct Entry: Sendable, Hashable {
 
     package init(
         id: DeliveryID, destination: DestinationID, due: Instant, received: Instant,
-        expires: Instant, attempts: Int, size: Int, sender: UInt32, priority: UInt8 = 0,
-        isSuspended: Bool = false
+        attempts: Int, size: Int, sender: UInt32, priority: UInt8 = 0, isSuspended: Bool = false
     ) {
         self.id = id
         self.destination = destination
         self.due = due
         self.received = received
-        self.expires = expires
         self.attempts = attempts
         self.size = size
         self.sender = sender

@@ -135,6 +135,10 @@ extension Scheduler {
                 .connectionRate, destination.connectionTokens,
                 perSecond: configured.connectionRate?.perSecond
             ) { _ in "no token for a new connection" }
+            let pace = destination.connectionPace.rate
+            add(.learnedConnectionRate, destination.connectionPaceTokens, perSecond: pace) { _ in
+                "the receiver bears \(Self.text(rate: pace)) new connections"
+            }
         }
         return waits
     }

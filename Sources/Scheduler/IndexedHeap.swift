@@ -122,21 +122,12 @@ enum TurnOrder: HeapOrder {
     static func setPosition(_ position: UInt32, of slot: inout Slot) { slot.position = position }
 }
 
-/// All deliveries of a destination, running ones too, by the time they were received.
+/// All deliveries of a destination that do not run, by the time they were received.
 enum AgeOrder: HeapOrder {
     static func key(_ slot: Slot) -> Int64 { slot.received }
     static func position(_ slot: Slot) -> UInt32 { slot.agePosition }
     static func setPosition(_ position: UInt32, of slot: inout Slot) {
         slot.agePosition = position
-    }
-}
-
-/// All deliveries by the time they are given up.
-enum ExpiryOrder: HeapOrder {
-    static func key(_ slot: Slot) -> Int64 { slot.expires }
-    static func position(_ slot: Slot) -> UInt32 { slot.expiryPosition }
-    static func setPosition(_ position: UInt32, of slot: inout Slot) {
-        slot.expiryPosition = position
     }
 }
 

@@ -21,6 +21,10 @@ struct Pace: Hashable, Sendable {
     /// What a refusal leaves of the learned rate after so many messages were taken at it.
     private static let most = 0.85
     private static let sample = 20.0
+    /// The same where the rate was refused that was refused before, after so many messages: it is
+    /// known well, and little less is enough.
+    private static let nearMost = 0.975
+    private static let nearSample = 60.0
     /// So many messages between two refusals say something about the rate.
     private static let fewest = 4.0
     /// A slower traffic before the first refusal does not suggest that it was too much.
@@ -29,6 +33,8 @@ struct Pace: Hashable, Sendable {
     /// shortest interval.
     private static let stride = 1.15
     private static let longestStride = 1.3
+    /// What is tried first where a refusal names a rate, and nothing was taken to tell which.
+    private static let guess = 1.0
     private static let strideTime = Duration.seconds(5)
     /// A raise close to what was refused.
     private static let step = 1.02
@@ -61,7 +67,7 @@ struct Pace: Hashable, Sendable {
     private(set) var cut: Int64 = 0
     private(set) var cutAt: Instant?
     /// The rate before refusals with nothing taken in between, which may as well be an outage.
-    private var proven: Double?
+    private(set) var proven: Double?
     /// The highest rate that was taken between two refusals, as of `peakAt`.
     private(set) var peak = 0.0
     private(set) var peakAt = Instant(nanoseconds: 0)
@@ -76,6 +82,9 @@ struct Pace: Hashable, Sendable {
         since = now
         lastTaken = now
     }
+
+    /// nil: nothing.
+    var learned: Double? { rate > 0 ? rate : nil }
 
     func isDeaf(at now: Instant) -> Bool { now < deafUntil }
 
@@ -137,7 +146,12 @@ struct Pace: Hashable, Sendable {
 
     /// The receiver refused the transaction with this number for its rate. True if the rate has
     /// changed.
-    mutating func refused(_ serial: Int64, next: Int64, at now: Instant) -> Bool {
+    ///
+    /// - Parameter isNamed: it said that the rate is the cause, and even where nothing is taken this
+    ///   is no outage.
+    mutating func refused(
+        _ serial: Int64, next: Int64, isNamed: Bool = false, at now: Instant
+    ) -> Bool {
         refusedShare += (1 - refusedShare) / 16
         guard serial >= cut else { return false }
         if isDeaf(at: now) {
@@ -152,12 +166,14 @@ struct Pace: Hashable, Sendable {
         if isExact, taken > 0, time < Self.longest || rate > 0 {
             slowDown(to: taken / max(time.inSeconds, 0.001), at: now)
         } else if rate > 0 {
-            if proven == nil { proven = rate }
+            if proven == nil, !isNamed { proven = rate }
             set(rate / 2, refusedAt: rate)
         } else if !isExact, taken > Self.fewest, measured(at: now) >= Self.slowestSuspect {
             // A burst was taken, and no more: what is taken for long may be several times this.
-            proven = 0
+            proven = isNamed ? nil : 0
             set(measured(at: now), refusedAt: 0)
+        } else if isNamed {
+            set(Self.guess, refusedAt: 0)
         }
         raiseAt = now + (refusedAt > 0 ? restraint : Self.strideTime)
         if !isExact || taken >= Self.fewest || time >= Self.longest {
@@ -196,7 +212,9 @@ struct Pace: Hashable, Sendable {
         // Few messages say little: then the estimate leans towards that limit.
         var next = estimate * pow(high / estimate, 1 / (taken + 1)) * Self.margin
         if taken >= Self.sample { next = max(next, high * (isNear ? Self.margin : Self.most)) }
-        set(min(next, high * Self.margin), refusedAt: high)
+        let isKnown = isNear && taken >= Self.nearSample
+        if isKnown { next = max(next, high * Self.nearMost) }
+        set(min(next, high * (isKnown ? Self.nearMost : Self.margin)), refusedAt: high)
     }
 
     private mutating func set(_ rate: Double, refusedAt: Double) {
@@ -234,24 +252,72 @@ extension Pace {
         var deafFor: Int64
         /// Since the last refusal.
         var cutAgo: Int64
+        /// What was taken for long, and how long ago that was measured.
+        var peak = 0.0
+        var peakAgo: Int64 = 0
+        var strikes = 0
+        var refusedShare = 0.0
+        var proven: Double?
+        /// The interval that runs: what was taken in it, how long ago it began, and the last that
+        /// was taken.
+        var taken = 0.0
+        var sinceAgo: Int64 = 0
+        var lastTakenAgo: Int64 = 0
+        var isExact = false
+
+        /// The same, this much later. Nothing was sent meanwhile, and the receiver's bucket filled:
+        /// what was taken and refused after that says nothing of what was taken before.
+        func advanced(by time: Int64) -> Rest {
+            func sum(_ a: Int64) -> Int64 {
+                let (sum, overflow) = a.addingReportingOverflow(time)
+                return overflow ? .max : sum
+            }
+            var copy = self
+            copy.raiseIn = max(0, raiseIn - time)
+            copy.deafFor = max(0, deafFor - time)
+            copy.cutAgo = sum(cutAgo)
+            copy.peakAgo = sum(peakAgo)
+            copy.sinceAgo = sum(sinceAgo)
+            copy.lastTakenAgo = sum(lastTakenAgo)
+            if time > Pace.shortest.nanoseconds {
+                copy.taken = 0
+                copy.sinceAgo = 0
+                copy.lastTakenAgo = 0
+                copy.isExact = false
+            }
+            return copy
+        }
     }
 
-    /// nil where nothing is learned.
+    /// nil where nothing is learned, nor begun to be.
     func rest(at now: Instant) -> Rest? {
-        guard rate > 0 || isDeaf(at: now) else { return nil }
+        guard rate > 0 || isDeaf(at: now) || isExact || peak > 0 || taken > 0 else { return nil }
+        func ago(_ time: Instant) -> Int64 { max(0, (now - time).nanoseconds) }
         return Rest(
             rate: rate, refusedAt: refusedAt, raiseIn: max(0, (raiseAt - now).nanoseconds),
             patience: patience.nanoseconds, deafFor: max(0, (deafUntil - now).nanoseconds),
-            cutAgo: cutAt.map { (now - $0).nanoseconds } ?? 0)
+            cutAgo: cutAt.map(ago) ?? 0, peak: peak, peakAgo: ago(peakAt), strikes: strikes,
+            refusedShare: refusedShare, proven: proven, taken: taken, sinceAgo: ago(since),
+            lastTakenAgo: ago(lastTaken), isExact: isExact)
     }
 
     init(_ rest: Rest, at now: Instant) {
         self.init(at: now)
+        func ago(_ time: Int64) -> Instant { now + .nanoseconds(-time) }
         rate = rest.rate
         refusedAt = rest.refusedAt
         raiseAt = now + .nanoseconds(rest.raiseIn)
         patience = .nanoseconds(rest.patience)
         deafUntil = now + .nanoseconds(rest.deafFor)
-        cutAt = now + .nanoseconds(-rest.cutAgo)
+        cutAt = rest.rate > 0 || rest.isExact ? ago(rest.cutAgo) : nil
+        peak = rest.peak
+        peakAt = ago(rest.peakAgo)
+        strikes = rest.strikes
+        refusedShare = rest.refusedShare
+        proven = rest.proven
+        taken = rest.taken
+        since = ago(rest.sinceAgo)
+        lastTaken = ago(rest.lastTakenAgo)
+        isExact = rest.isExact
     }
 }

@@ -16,7 +16,6 @@ extension Scheduler {
             let wait = max(0, entry.due.nanoseconds - now.nanoseconds)
             slots[item].mark = now.nanoseconds - wait / 2
         }
-        expiry.push(item, &slots.storage)
         destinations[index].queue.add(
             item, isSuspended: entry.isSuspended, &slots, at: now)
         review(UInt32(index), at: now)
@@ -48,7 +47,7 @@ extension Scheduler {
         }
         let index = slots[item].destination
         destinations[Int(index)].queue.remove(item, &slots)
-        forget(item)
+        slots.remove(item)
         review(index, at: now)
         return .removed
     }
@@ -56,25 +55,22 @@ extension Scheduler {
     /// The next delivery that waited too long and does not run; it is out of the queue then.
     /// Poll until nil.
     package mutating func nextExpired(at now: Instant) -> (DeliveryID, DestinationID)? {
-        while let item = expiry.first, slots[item].expires <= now.nanoseconds {
-            if slots[item].place == .running {
-                // How it ends decides; `finished` looks at the time.
-                expiry.remove(item, &slots.storage)
-                continue
+        ring(at: now)
+        while let number = expiring.first {
+            let index = Int(number)
+            if isKnown(number), let item = destinations[index].queue.oldestWaiting,
+                destinations[index].isOver(slots[item], at: now)
+            {
+                let id = DeliveryID(rawValue: slots[item].id)
+                destinations[index].queue.remove(item, &slots)
+                slots.remove(item)
+                noteChange(number)
+                return (id, destinations[index].id)
             }
-            let index = Int(slots[item].destination)
-            let id = DeliveryID(rawValue: slots[item].id)
-            destinations[index].queue.remove(item, &slots)
-            forget(item)
-            review(UInt32(index), at: now)
-            return (id, destinations[index].id)
+            expiring.removeFirst()
+            destinations[index].isExpiring = false
+            if isKnown(number) { review(number, at: now) }
         }
         return nil
-    }
-
-    /// Frees the slot of a delivery that is in no queue any more.
-    mutating func forget(_ item: UInt32) {
-        if slots[item].expiryPosition != nowhere { expiry.remove(item, &slots.storage) }
-        slots.remove(item)
     }
 }

@@ -45,6 +45,7 @@ extension Scheduler {
         case .reuse: destinations[index].idle -= 1
         case .open:
             destinations[index].connectionTokens?.take(at: now)
+            destinations[index].connectionPaceTokens?.take(at: now)
             opened(index)
             isBeyond = destinations[index].window.isBeyond(others: destinations[index].others)
             if isBeyond { destinations[index].beyond += 1 }
@@ -57,7 +58,6 @@ extension Scheduler {
         destinations[index].serial += 1
         destinations[index].window.started(
             serial, running: destinations[index].running, limit: destinations[index].limit)
-        slots[item].place = .running
         slots[item].due = now.nanoseconds
         slots[item].mark = serial
         slots[item].isProbe = probe
@@ -67,13 +67,21 @@ extension Scheduler {
         return Start(
             delivery: DeliveryID(rawValue: slots[item].id), destination: destinations[index].id,
             connection: connection, probe: probe, attempts: Int(slots[item].attempts),
-            isHasty: destinations[index].breaker.isPatchy)
+            patience: patience(index, serial))
+    }
+
+    private func patience(_ index: Int, _ serial: Int64) -> Duration? {
+        guard destinations[index].breaker.isPatchy else { return nil }
+        return destinations[index].opening.patience(serial)
     }
 
     /// A started delivery ended. What is not running is `.gone`, and nothing changes.
+    ///
+    /// - Parameter opened: how long it took until the connection that was opened for it could be
+    ///   used; nil if that never was, or is not known.
     package mutating func finished(
         _ id: DeliveryID, of destination: DestinationID, _ result: AttemptResult,
-        connection: ConnectionFate, at now: Instant
+        connection: ConnectionFate, opened: Duration? = nil, at now: Instant
     ) -> Verdict {
         guard let number = numbers[destination], let item = slots.number(of: id.rawValue),
             slots[item].destination == number, slots[item].place == .running
@@ -88,13 +96,14 @@ extension Scheduler {
         } else {
             closed(index)
         }
+        if let opened, !slots[item].isReuse { destinations[index].opening.took(opened) }
         learn(from: result, item, index, at: now)
         let verdict = verdict(on: item, result, index, at: now)
 
         switch verdict {
         case .gone, .expired:
             destinations[index].queue.remove(item, &slots)
-            forget(item)
+            slots.remove(item)
         case .retry(let due, let attempts):
             slots[item].due = due.nanoseconds
             slots[item].attempts = UInt16(clamping: attempts)
@@ -102,7 +111,7 @@ extension Scheduler {
             slots[item].isProbe = false
             if slots[item].isWithdrawn || destinations[index].isLeaving {
                 destinations[index].queue.remove(item, &slots)
-                forget(item)
+                slots.remove(item)
             } else {
                 requeue(item, result, index, at: now)
             }
@@ -116,7 +125,7 @@ extension Scheduler {
         on item: UInt32, _ result: AttemptResult, _ index: Int, at now: Instant
     ) -> Verdict {
         let attempts = Int(slots[item].attempts)
-        let isOver = slots[item].expires <= now.nanoseconds
+        let isOver = destinations[index].isOver(slots[item], at: now)
         switch result {
         case .settled:
             return .gone
@@ -150,8 +159,7 @@ extension Scheduler {
         } else if case .suspended = result {
             isSuspended = true
         }
-        if slots[item].expiryPosition == nowhere { expiry.push(item, &slots.storage) }
-        destinations[index].queue.put(item, isSuspended: isSuspended, &slots, at: now)
+        destinations[index].queue.putBack(item, isSuspended: isSuspended, &slots, at: now)
     }
 
     // MARK: Learning
@@ -170,7 +178,7 @@ extension Scheduler {
         case .settled, .deferred(.recipient, _), .deferred(.content, _), .deferred(.greylisted, _),
             .deferred(.full, _):
             timed(index, now - started)
-            letIn(item, index)
+            letIn(item, index, at: now)
             // What began before the breaker opened does not fill the window that is left.
             if !worked(item, index, at: now) && serial >= destinations[index].breaker.opened {
                 destinations[index].window.succeeded(
@@ -180,7 +188,7 @@ extension Scheduler {
             let pause = policies[destinations[index].policy].retry.breakerFirst
             destinations[index].queue.wake(&slots, pause: pause, at: now)
         case .deferred(let cause, let reply):
-            if cause == .destination { letIn(item, index) }
+            if cause == .destination { letIn(item, index, at: now) }
             failed(index, cause, reply, item, serial, started, at: now)
         case .suspended(let time, let reply):
             destinations[index].failure = LastFailure(cause: .destination, reply: reply)
@@ -189,9 +197,26 @@ extension Scheduler {
         }
     }
 
-    private mutating func letIn(_ item: UInt32, _ index: Int) {
+    private mutating func letIn(_ item: UInt32, _ index: Int, at now: Instant) {
         if slots[item].isReuse { return }
         destinations[index].window.letIn(beyond: slots[item].isBeyond)
+        let isUsed =
+            destinations[index].queue.ready > 0
+            && destinations[index].connectionPaceTokens.map { $0.tokens(at: now) < 1 } ?? false
+        if destinations[index].connectionPace.accepted(isUsed: isUsed, isLast: !isUsed, at: now) {
+            destinations[index].applyConnectionPace(at: now)
+        }
+    }
+
+    /// A new connection was turned away, perhaps for having come too soon.
+    private mutating func hurried(_ index: Int, _ serial: Int64, isNamed: Bool, at now: Instant) {
+        let next = destinations[index].serial
+        guard
+            destinations[index].connectionPace.refused(
+                serial, next: next, isNamed: isNamed, at: now)
+        else { return }
+        destinations[index].applyConnectionPace(at: now)
+        destinations[index].connectionPaceTokens?.empty(at: now)
     }
 
     /// The destination works. True if it did not before.
@@ -213,7 +238,10 @@ extension Scheduler {
         let next = destinations[index].serial
         let cohort = destinations[index].window.width(limit: limit)
         // What began before the last cut is the same news once more, not more of an outage.
-        let isOldNews = cause != .connect && serial < destinations[index].window.cut
+        let cut =
+            cause == .hurried
+            ? destinations[index].connectionPace.cut : destinations[index].window.cut
+        let isOldNews = cause != .connect && serial < cut
         if case .closed = destinations[index].breaker.state(at: now) {
             slowDown(index, cause, item, serial, at: now)
         }
@@ -222,8 +250,10 @@ extension Scheduler {
             cause, serial, next: next, cohort: cohort, running: destinations[index].running,
             started: started, retry: policies[destinations[index].policy].retry,
             random: &random, at: now)
-        if hasOpened, destinations[index].pace.gaveUp() {
-            destinations[index].applyPace(at: now)
+        guard hasOpened else { return }
+        if destinations[index].pace.gaveUp() { destinations[index].applyPace(at: now) }
+        if destinations[index].connectionPace.gaveUp() {
+            destinations[index].applyConnectionPace(at: now)
         }
     }
 
@@ -241,6 +271,15 @@ extension Scheduler {
             destinations[index].window.turnedAway(
                 serial, next: next, limit: limit,
                 others: destinations[index].others, beyond: slots[item].isBeyond, at: now)
+            // However few there are, or so many of them as no machine of several turns away: then
+            // their number is not what it is about.
+            let isFew =
+                destinations[index].window.isIndifferent || destinations[index].others == 0
+            if isFew, destinations[index].mayBeHurried {
+                hurried(index, serial, isNamed: false, at: now)
+            }
+        case .hurried:
+            hurried(index, serial, isNamed: true, at: now)
         default:
             if destinations[index].pace.refused(serial, next: next, at: now) {
                 destinations[index].applyPace(at: now)

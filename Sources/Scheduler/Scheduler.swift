@@ -20,7 +20,6 @@ package import Mail
 package struct Scheduler: Sendable {
     var random: SplitMix64
     var slots = Slots()
-    var expiry = IndexedHeap<ExpiryOrder>()
     var policies = PolicyTable()
 
     var destinations: [Destination] = []
@@ -33,6 +32,8 @@ package struct Scheduler: Sendable {
     /// Destinations that may be able to start something, in turn; looked at again when taken out.
     var runnable = Deque<UInt32>()
     var changed = Deque<UInt32>()
+    /// Destinations with mail that waited too long.
+    var expiring = Deque<UInt32>()
     var isRecording = true
 
     /// Connections of all destinations together: how many there may be, and are.
@@ -76,6 +77,7 @@ package struct Scheduler: Sendable {
             destination.isChanged = destinations[Int(free)].isChanged
             destination.isStarved = destinations[Int(free)].isStarved
             destination.isResting = destinations[Int(free)].isResting
+            destination.isExpiring = destinations[Int(free)].isExpiring
             destinations[Int(free)] = destination
         } else {
             number = UInt32(destinations.count)
@@ -97,21 +99,9 @@ package struct Scheduler: Sendable {
         _ number: UInt32, _ policy: DestinationPolicy, at now: Instant
     ) {
         let shared = policies.take(policy)
-        let before = policies[destinations[Int(number)].policy].retry.maxAge
         policies.release(destinations[Int(number)].policy)
         destinations[Int(number)].configure(shared, policy, at: now)
-        if before != policy.retry.maxAge { setLife(number, policy.retry.maxAge) }
         review(number, at: now)
-    }
-
-    /// What is queued expires as if it had come under this policy. O(n log n) in the
-    /// destination's queue.
-    private mutating func setLife(_ number: UInt32, _ life: Duration) {
-        for item in destinations[Int(number)].queue.items {
-            let received = Instant(nanoseconds: slots[item].received)
-            slots[item].expires = (received + life).nanoseconds
-            if slots[item].expiryPosition != nowhere { expiry.moved(item, &slots.storage) }
-        }
     }
 
     /// Gives a destination away, with everything that waits for it; nil if it is not here.
@@ -122,7 +112,7 @@ package struct Scheduler: Sendable {
         guard let number = numbers[id], !destinations[Int(number)].isLeaving else { return nil }
         let index = Int(number)
         let snapshot = destinations[index].snapshot(at: now)
-        for item in destinations[index].queue.removeWaiting(&slots) { forget(item) }
+        for item in destinations[index].queue.removeWaiting() { slots.remove(item) }
         closing -= destinations[index].closing
         for _ in 0..<(destinations[index].idle + destinations[index].closing) { closed(index) }
         destinations[index].idle = 0
@@ -221,6 +211,15 @@ package struct Scheduler: Sendable {
         if case .open(let until) = destinations[index].breaker.state(at: now) {
             alarm = min(alarm, until)
         }
+        if let item = destinations[index].queue.oldestWaiting {
+            let end = destinations[index].end(of: slots[item])
+            if end > now {
+                alarm = min(alarm, end)
+            } else if !destinations[index].isExpiring {
+                destinations[index].isExpiring = true
+                expiring.append(number)
+            }
+        }
         setAlarm(number, to: alarm)
     }
 
@@ -250,10 +249,8 @@ package struct Scheduler: Sendable {
     /// When something becomes due by itself: then poll `next` and `nextExpired`. nil if nothing
     /// will before an event.
     package func nextWake(after now: Instant) -> Instant? {
-        let alarm = timers.first.map { alarms[Int($0)].time }
-        let expires = expiry.first.map { slots[$0].expires }
-        guard let time = [alarm, expires].compactMap({ $0 }).min() else { return nil }
-        return max(now, Instant(nanoseconds: time))
+        if !expiring.isEmpty { return now }
+        return timers.first.map { max(now, Instant(nanoseconds: alarms[Int($0)].time)) }
     }
 
     // MARK: Changes

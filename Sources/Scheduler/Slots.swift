@@ -1,6 +1,7 @@
 import Mail
 
-/// A queued delivery as it is stored: 64 bytes.
+/// A queued delivery as it is stored: 56 bytes. When it is given up follows from when it was
+/// received, and from its destination's policy.
 struct Slot {
     enum Place: UInt8 {
         case vacant
@@ -19,17 +20,14 @@ struct Slot {
     /// running: when it was started.
     var due: Int64 = 0
     var received: Int64 = 0
-    var expires: Int64 = 0
     /// fresh, retried: the virtual time of its turn. delayed, suspended: when it failed.
     /// running: its number among the destination's starts.
     var mark: Int64 = 0
     var destination: UInt32 = 0
-    /// In the heap of its place.
+    /// In the heap or list of its place.
     var position: UInt32 = nowhere
-    /// In its destination's heap by age.
+    /// In its destination's heap by age; `nowhere` while it runs.
     var agePosition: UInt32 = nowhere
-    /// In the heap by expiry; `nowhere` if it is not there.
-    var expiryPosition: UInt32 = nowhere
     /// Of its sender's hash: two senders of 65,536 that share it share their turns, too.
     var sender: UInt16 = 0
     /// KiB, rounded up; 65,535 for more.
@@ -73,7 +71,6 @@ struct Slot {
         id = entry.id.rawValue
         due = entry.due.nanoseconds
         received = entry.received.nanoseconds
-        expires = entry.expires.nanoseconds
         mark = now.nanoseconds
         self.destination = destination
         sender = UInt16(truncatingIfNeeded: entry.sender ^ entry.sender >> 16)

@@ -8,8 +8,12 @@ package struct DestinationSnapshot: Sendable, Hashable {
     /// What was learned of the receiver's rate, and the tokens of it.
     var pace: Pace.Rest?
     var paceTokens: Bucket.Rest?
+    /// The same of new connections.
+    var connectionPace: Pace.Rest?
+    var connectionPaceTokens: Bucket.Rest?
     /// Seconds; 0 if unknown.
     var transaction: Double
+    var opening: Opening
     var failure: LastFailure?
 
     /// The same, this much later: for what lay stored in between.
@@ -22,12 +26,11 @@ package struct DestinationSnapshot: Sendable, Hashable {
             copy.connectionTokens?.debt = max(0, debt - time)
         }
         if let debt = paceTokens?.debt { copy.paceTokens?.debt = max(0, debt - time) }
-        if let pace {
-            copy.pace?.raiseIn = max(0, pace.raiseIn - time)
-            copy.pace?.deafFor = max(0, pace.deafFor - time)
-            let (cutAgo, overflow) = pace.cutAgo.addingReportingOverflow(time)
-            copy.pace?.cutAgo = overflow ? .max : cutAgo
+        if let debt = connectionPaceTokens?.debt {
+            copy.connectionPaceTokens?.debt = max(0, debt - time)
         }
+        copy.pace = pace?.advanced(by: time)
+        copy.connectionPace = connectionPace?.advanced(by: time)
         copy.window.patientFor = max(0, window.patientFor - time)
         return copy
     }
@@ -44,18 +47,21 @@ package struct DestinationSnapshot: Sendable, Hashable {
         drain(&copy.tokens)
         drain(&copy.connectionTokens)
         drain(&copy.paceTokens)
+        drain(&copy.connectionPaceTokens)
         return copy
     }
 }
 
 /// The encoding: a version, then fixed-width little-endian fields in the order below; an optional
-/// one has a byte 0 or 1 before it. Below 290 bytes and the reply.
+/// one has a byte 0 or 1 before it. Below 550 bytes and the reply.
 ///
 /// An older version is read too, without what it does not have: 1 had no `hasWorked`; 2 knew
 /// neither a ceiling of the window nor a learned rate; 3 had no `shift`; 4 had no
-/// `doubt`, `futile` and `failedShare`.
+/// `doubt`, `futile` and `failedShare`; 5 knew of a learned rate neither its `peak` and what comes
+/// after that, nor one of connections, nor
+/// how long those take to open.
 extension DestinationSnapshot {
-    private static let version: UInt8 = 5
+    private static let version: UInt8 = 6
     /// Bytes of the last reply that are kept.
     static let replyLimit = 400
 
@@ -70,6 +76,25 @@ extension DestinationSnapshot {
             put(bucket.debt)
             put(bucket.interval)
             put(Int64(bitPattern: bucket.burst.bitPattern))
+        }
+        func put(_ pace: Pace.Rest?) {
+            bytes.append(pace == nil ? 0 : 1)
+            guard let pace else { return }
+            put(Int64(bitPattern: pace.rate.bitPattern))
+            put(Int64(bitPattern: pace.refusedAt.bitPattern))
+            put(pace.raiseIn)
+            put(pace.patience)
+            put(pace.deafFor)
+            put(pace.cutAgo)
+            put(Int64(bitPattern: pace.peak.bitPattern))
+            put(pace.peakAgo)
+            put(Int64(pace.strikes))
+            put(Int64(bitPattern: pace.refusedShare.bitPattern))
+            put(Int64(bitPattern: (pace.proven ?? -1).bitPattern))
+            put(Int64(bitPattern: pace.taken.bitPattern))
+            put(pace.sinceAgo)
+            put(pace.lastTakenAgo)
+            bytes.append(pace.isExact ? 1 : 0)
         }
         put(Int64(window.size))
         put(Int64(window.good))
@@ -93,16 +118,12 @@ extension DestinationSnapshot {
         put(tokens)
         put(connectionTokens)
         put(paceTokens)
-        bytes.append(pace == nil ? 0 : 1)
-        if let pace {
-            put(Int64(bitPattern: pace.rate.bitPattern))
-            put(Int64(bitPattern: pace.refusedAt.bitPattern))
-            put(pace.raiseIn)
-            put(pace.patience)
-            put(pace.deafFor)
-            put(pace.cutAgo)
-        }
+        put(pace)
+        put(connectionPaceTokens)
+        put(connectionPace)
         put(Int64(bitPattern: transaction.bitPattern))
+        put(Int64(bitPattern: opening.mean.bitPattern))
+        put(Int64(bitPattern: opening.deviation.bitPattern))
         bytes.append(failure == nil ? 0 : 1)
         if let failure {
             let cause = Cause.allCases.firstIndex(of: failure.cause) ?? 0
@@ -124,8 +145,11 @@ extension DestinationSnapshot {
             let window = reader.window(version), let breaker = reader.breaker(version),
             let tokens = reader.bucket(), let connectionTokens = reader.bucket(),
             let paceTokens = version >= 3 ? reader.bucket() : .some(nil),
-            let pace = version >= 3 ? reader.pace() : .some(nil),
-            let transaction = reader.double(0...1e9), let failure = reader.failure(),
+            let pace = version >= 3 ? reader.pace(version) : .some(nil),
+            let connectionPaceTokens = version >= 6 ? reader.bucket() : .some(nil),
+            let connectionPace = version >= 6 ? reader.pace(version) : .some(nil),
+            let transaction = reader.double(0...1e9), let opening = reader.opening(version),
+            let failure = reader.failure(),
             reader.isAtEnd
         else { return nil }
         self.window = window
@@ -134,7 +158,10 @@ extension DestinationSnapshot {
         self.connectionTokens = connectionTokens
         self.pace = pace
         self.paceTokens = paceTokens
+        self.connectionPace = connectionPace
+        self.connectionPaceTokens = connectionPaceTokens
         self.transaction = transaction
+        self.opening = opening
         self.failure = failure
     }
 }
@@ -225,16 +252,39 @@ private struct SnapshotReader {
         return Bucket.Rest(debt: debt, interval: interval, burst: burst)
     }
 
-    mutating func pace() -> Pace.Rest?? {
+    mutating func pace(_ version: UInt8) -> Pace.Rest?? {
         guard let isThere = flag() else { return nil }
         guard isThere else { return .some(nil) }
         guard let rate = double(0...1e12), let refusedAt = double(0...1e12),
             let raiseIn = int(0...Int64.max), let patience = int(0...Int64.max),
             let deafFor = int(0...Int64.max), let cutAgo = int(0...Int64.max)
         else { return nil }
-        return Pace.Rest(
+        var pace = Pace.Rest(
             rate: rate, refusedAt: refusedAt, raiseIn: raiseIn, patience: patience,
             deafFor: deafFor, cutAgo: cutAgo)
+        guard version >= 6 else { return pace }
+        let ages = Int64(0)...Int64.max
+        guard let peak = double(0...1e12), let peakAgo = int(ages), let strikes = int(0...1000),
+            let refusedShare = double(0...1), let proven = double(-1...1e12),
+            let taken = double(0...1e15), let sinceAgo = int(ages), let lastTakenAgo = int(ages),
+            let isExact = flag()
+        else { return nil }
+        pace.peak = peak
+        pace.peakAgo = peakAgo
+        pace.strikes = Int(strikes)
+        pace.refusedShare = refusedShare
+        pace.proven = proven < 0 ? nil : proven
+        pace.taken = taken
+        pace.sinceAgo = sinceAgo
+        pace.lastTakenAgo = lastTakenAgo
+        pace.isExact = isExact
+        return pace
+    }
+
+    mutating func opening(_ version: UInt8) -> Opening? {
+        guard version >= 6 else { return Opening() }
+        guard let mean = double(0...3600), let deviation = double(0...3600) else { return nil }
+        return Opening(mean: mean, deviation: deviation)
     }
 
     mutating func failure() -> LastFailure?? {

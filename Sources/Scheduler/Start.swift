@@ -16,11 +16,12 @@ package struct Start: Sendable, Hashable {
     package let probe: Bool
     /// Attempts made so far.
     package let attempts: Int
-    /// Most connections come about here, and some do not: one that does not soon is better given
-    /// up after `haste` than waited for.
-    package let isHasty: Bool
+    /// Most connections come about here, and some do not: one that cannot be used after this time
+    /// is better given up than waited for. nil: as long as the configuration has it.
+    package let patience: Duration?
 
-    /// Enough for two lost packets (RFC 6298 §2: sent again after one second, then after two).
+    /// The longest patience until the connection is there, before its greeting: enough for two lost
+    /// packets (RFC 6298 §2: sent again after one second, then after two).
     package static let haste = Duration.seconds(3)
 }
 

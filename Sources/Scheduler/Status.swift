@@ -29,6 +29,8 @@ package struct DestinationStatus: Sendable, Hashable {
     package var rate: Double?
     /// What was learned of the receiver's own rate, per second; nil where nothing is.
     package var learnedRate: Double?
+    /// The same of new connections.
+    package var learnedConnectionRate: Double?
     package var breaker: Breaker
     /// Only while it is open.
     package var breakerUntil: Instant?
@@ -69,7 +71,8 @@ extension Scheduler {
             window: destination.width(at: now), limit: destination.limit,
             tokens: destination.tokens?.tokens(at: now), burst: destination.tokens?.burst,
             rate: policies[destination.policy].limits.rate?.perSecond,
-            learnedRate: destination.pace.rate > 0 ? destination.pace.rate : nil, breaker: breaker,
+            learnedRate: destination.pace.learned,
+            learnedConnectionRate: destination.connectionPace.learned, breaker: breaker,
             breakerUntil: breakerUntil, failures: destination.breaker.failures,
             suspended: queue.suspendedCount, nextDue: queue.nextDue(slots),
             latestDue: queue.latestDue(slots), oldestReceived: queue.oldest(slots),
@@ -95,7 +98,11 @@ extension Destination {
             window: window.rest(at: now), breaker: breaker.rest(at: now),
             tokens: tokens?.rest(at: now),
             connectionTokens: connectionTokens?.rest(at: now), pace: pace.rest(at: now),
-            paceTokens: paceTokens?.rest(at: now), transaction: transaction, failure: failure)
+            paceTokens: paceTokens?.rest(at: now),
+            connectionPace: connectionPace.cut > 0 ? connectionPace.rest(at: now) : nil,
+            connectionPaceTokens: connectionPaceTokens?.rest(at: now), transaction: transaction,
+            opening: opening,
+            failure: failure)
     }
 
     mutating func restore(_ snapshot: DestinationSnapshot, at now: Instant) {
@@ -106,7 +113,11 @@ extension Destination {
         if let rest = snapshot.pace { pace = Pace(rest, at: now) }
         paceTokens = snapshot.paceTokens.map { Bucket($0, at: now) }
         applyPace(at: now)
+        if let rest = snapshot.connectionPace { connectionPace = Pace(rest, at: now) }
+        connectionPaceTokens = snapshot.connectionPaceTokens.map { Bucket($0, at: now) }
+        applyConnectionPace(at: now)
         transaction = snapshot.transaction
+        opening = snapshot.opening
         failure = snapshot.failure
     }
 }

@@ -20,6 +20,8 @@ package struct Wait: Sendable, Hashable {
         case learnedRate = "learned-rate"
         /// The configured rate of new connections.
         case connectionRate = "connection-rate"
+        /// The rate of new connections that the receiver turned out to bear.
+        case learnedConnectionRate = "learned-connection-rate"
         /// As many run as may run.
         case window
         /// As many connections are open as this worker may have.
@@ -36,8 +38,8 @@ package struct Wait: Sendable, Hashable {
         package var isForAll: Bool {
             switch self {
             case .paused, .held, .purging, .spool, .breaker, .worker, .routing: true
-            case .probing, .tokens, .learnedRate, .connectionRate, .window, .connections, .schedule,
-                .nothing:
+            case .probing, .tokens, .learnedRate, .connectionRate, .learnedConnectionRate, .window,
+                .connections, .schedule, .nothing:
                 false
             }
         }
@@ -95,7 +97,7 @@ extension Wait.Kind {
         case .paused, .held: "\(time) more"
         case .purging: "\(time) left"
         case .breaker: "probe in \(time)"
-        case .tokens, .learnedRate, .connectionRate: "next in \(time)"
+        case .tokens, .learnedRate, .connectionRate, .learnedConnectionRate: "next in \(time)"
         default: "in \(time)"
         }
     }

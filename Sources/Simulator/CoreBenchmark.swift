@@ -61,7 +61,7 @@ package struct CoreBenchmark: Sendable {
                 id: DeliveryID(
                     message: MessageID(rawValue: Int64(number + 1)), ordinal: 0),
                 destination: DestinationID(rawValue: Int64(number % Self.destinations + 1)),
-                due: now, received: now, expires: now + .seconds(400_000 + Int64(number % 1000)),
+                due: now, received: now + .milliseconds(number % 1000),
                 attempts: 0, size: 20_000, sender: UInt32(number % 50))
         }.shuffled(using: &random)
         let before = Self.resident

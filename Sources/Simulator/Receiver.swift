@@ -47,12 +47,18 @@ package struct ReceiverModel: Hashable, Sendable {
         case greeting
         /// In answer to MAIL: the connection is let in, and counts, until then.
         case mail
+        /// In answer to the first RCPT: likewise.
+        case rcpt
     }
 
     /// Connections at once; one more is answered with 421.
     package var connectionLimit: Int?
     package var limitAt = LimitStage.greeting
     package var quota: Quota?
+    /// New connections, as a bucket; what is too much gets 421 as greeting.
+    package var connectionQuota: Quota?
+    /// Whether that 421 says what it is for.
+    package var namesConnectionRate = true
     /// Messages after which it closes a connection; nil: it never does.
     package var messagesPerConnection: Int?
     /// Machines behind one address, of which each connection finds one at random.
@@ -66,6 +72,10 @@ package struct ReceiverModel: Hashable, Sendable {
     package var fullShare = 0.0
 
     package init() {}
+
+    /// From EHLO until a connection that is one too many is told so: one round trip to MAIL, two to
+    /// RCPT. Connecting takes two.
+    var excessTime: Duration { limitAt == .rcpt ? connectTime : connectTime / 2 }
 }
 
 /// A receiver and what it remembers.
@@ -81,12 +91,15 @@ struct Receiver {
     private(set) var mostConnections = 0
     private var tokens: Double
     private var filledAt = Instant(nanoseconds: 0)
+    private var connectionTokens: Double
+    private var connectionsFilledAt = Instant(nanoseconds: 0)
     private var firstSeen: [Int: Instant] = [:]
     private var random: SplitMix64
 
     init(_ model: ReceiverModel, seed: UInt64) {
         self.model = model
         tokens = model.quota?.burst ?? 0
+        connectionTokens = model.connectionQuota?.burst ?? 0
         random = SplitMix64(seed: seed)
     }
 
@@ -107,6 +120,17 @@ struct Receiver {
                 after: model.connectTime, .crowded,
                 reply: Self.crowdedReply)
         }
+        if let quota = model.connectionQuota {
+            let earned = (now - connectionsFilledAt) / .seconds(1) * quota.rate.perSecond
+            connectionTokens = min(quota.burst, connectionTokens + earned)
+            connectionsFilledAt = now
+            guard connectionTokens >= 1 else {
+                return model.namesConnectionRate
+                    ? .refused(after: model.connectTime, .hurried, reply: Self.hurriedReply)
+                    : .refused(after: model.connectTime, .crowded, reply: Self.busyReply)
+            }
+            connectionTokens -= 1
+        }
         connections += 1
         mostConnections = max(mostConnections, connections)
         return .accepted(isExcess: connections > model.connectionLimit ?? .max)
@@ -123,12 +147,14 @@ struct Receiver {
         case .busy:
             .refused(
                 after: model.connectTime, .crowded,
-                reply: "421 4.3.2 Service not available, try again later")
+                reply: Self.busyReply)
         }
     }
 
     mutating func closed() { connections -= 1 }
 
+    private static let busyReply = "421 4.3.2 Service not available, try again later"
+    private static let hurriedReply = "421 4.7.0 Connection rate limit exceeded, try again later"
     static let crowdedReply = "421 4.7.0 Too many concurrent connections from your address"
 
     mutating func transactionTime() -> Duration {
@@ -148,11 +174,11 @@ struct Receiver {
             let first = firstSeen[mail.number] ?? now
             firstSeen[mail.number] = first
             if now < first + greylisting {
-                return (.deferred(.recipient, reply: "450 4.2.0 Greylisted"), true)
+                return (.deferred(.greylisted, reply: "450 4.2.0 Greylisted"), true)
             }
         }
         if model.fullShare > 0, Self.share(of: mail.number) < model.fullShare {
-            return (.deferred(.recipient, reply: "452 4.2.2 Mailbox full"), true)
+            return (.deferred(.full, reply: "452 4.2.2 Mailbox full"), true)
         }
         if let quota = model.quota {
             let earned = (now - filledAt) / .seconds(1) * quota.rate.perSecond

@@ -51,14 +51,19 @@ package struct Scenario: Hashable, Sendable {
 
     package init() {}
 
-    /// What the receiver takes in a second from a sender that does everything right: of its rate,
-    /// its connections, and the sender's own limit, the least.
+    /// What the receiver takes in a second from a sender that does everything right: of its rates,
+    /// its connections, and the sender's own limit, the least. A connection that it closes has to
+    /// be opened again.
     package var capacity: Double {
         let connections = min(
             receiver.connectionLimit ?? policy.limits.concurrency, policy.limits.concurrency)
-        let byConnections = Double(connections) / (receiver.transactionTime / .seconds(1))
+        let perConnection = Double(receiver.messagesPerConnection ?? .max)
+        let time = receiver.transactionTime + receiver.connectTime / perConnection
+        let byConnections = Double(connections) / (time / .seconds(1))
+        let byOpening =
+            (receiver.connectionQuota?.rate.perSecond ?? .infinity) * perConnection
         let own = policy.limits.rate?.perSecond ?? .infinity
-        return min(byConnections, receiver.quota?.rate.perSecond ?? .infinity, own)
+        return min(byConnections, byOpening, receiver.quota?.rate.perSecond ?? .infinity, own)
     }
 
     package var recovery: Instant? {

@@ -74,6 +74,16 @@ extension ReceiverModel {
         } else if reader.has("burst") {
             reader.error("burst", "has no meaning without rate; set rate too")
         }
+        if let rate = reader.read("connection_rate", .rate) {
+            let burst = reader.read("connection_burst", .number(1...1e6)) ?? 1
+            connectionQuota = Quota(rate: rate, burst: burst)
+            reader.read("names_rate", .flag, into: &namesConnectionRate)
+        } else {
+            for key in ["connection_burst", "names_rate"]
+            where reader.has(key) && !reader.has("connection_rate") {
+                reader.error(key, "has no meaning without connection_rate; set it too")
+            }
+        }
         reader.read("machines", .integer(1...1000), into: &machines)
         reader.read("bad", .integer(0...1000), into: &badMachines)
         if badMachines > machines {

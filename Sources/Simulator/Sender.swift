@@ -21,6 +21,8 @@ struct SimulatedAttempt {
     let reuses: Bool
     /// A connection that does not come about is given up after this.
     var connectTimeout = Duration.seconds(30)
+    /// What the connection that was opened for it took.
+    var opened: Duration?
 }
 
 /// How an attempt ended.

@@ -71,7 +71,8 @@ struct Simulation<Sender: SimulatedSender> {
             sender.enqueue(message, at: now)
         case .refused(let attempt, let cause, let reply):
             conclude(attempt, .deferred(cause, reply: reply), keeps: false, at: now)
-        case .connected(let attempt, let connection):
+        case .connected(var attempt, let connection):
+            attempt.opened = model.connectTime
             transact(attempt, connection, at: now)
         case .answered(let attempt, let connection):
             answered(attempt, connection, at: now)
@@ -116,7 +117,7 @@ struct Simulation<Sender: SimulatedSender> {
     ) {
         if connections[connection]?.isExcess ?? false {
             close(connection)
-            let time = model.connectTime / 2
+            let time = model.excessTime
             return timeline.add(
                 .refused(attempt, .crowded, reply: Receiver.crowdedReply), at: now + time)
         }

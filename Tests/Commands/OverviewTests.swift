@@ -108,6 +108,7 @@ import Testing
         row.drainSeconds = 248
         row.drainPerSecond = 5
         row.learnedRate = 4.5
+        row.learnedConnectionRate = 1.5
         let lines = DetailText.lines(row, now: .start) { _ in 0 }
         #expect(
             lines[1]

@@ -38,7 +38,8 @@ import Testing
                 tokens: below(2) == 0 ? nil : Double(below(10)), burst: 10, rate: 5,
                 breaker: UInt8(below(3)), breakerUntil: nil, failures: below(4),
                 nextDue: below(2) == 0 ? nil : now, oldest: now, suspended: 0, latestDue: nil,
-                learnedRate: nil, waits: [], exchangers: [], snapshot: [])
+                learnedRate: nil, learnedConnectionRate: nil, waits: [], exchangers: [],
+                snapshot: [])
         }
     }
 

@@ -50,7 +50,8 @@ import Testing
                         destination: destination, ready: 1, delayed: 0, running: running,
                         connections: 0, window: 5, limit: 20, tokens: nil, burst: nil, rate: nil,
                         breaker: 0, breakerUntil: nil, failures: 0, nextDue: nil, oldest: nil,
-                        suspended: 0, latestDue: nil, learnedRate: nil, waits: waits,
+                        suspended: 0, latestDue: nil, learnedRate: nil, learnedConnectionRate: nil,
+                        waits: waits,
                         exchangers: [], snapshot: snapshot)
                 ]), from: 1)
         }
@@ -159,7 +160,7 @@ import Testing
         bench.enqueue(
             Entry(
                 id: DeliveryID(message: MessageID(rawValue: 1), ordinal: 0), destination: id,
-                due: now, received: now, expires: .distantFuture, attempts: 0, size: 1, sender: 1),
+                due: now, received: now, attempts: 0, size: 1, sender: 1),
             at: now)
         let start = bench.next(at: now)!
         _ = bench.finished(

@@ -20,7 +20,7 @@ import Testing
         scheduler.enqueue(
             Entry(
                 id: DeliveryID(message: MessageID(rawValue: 1), ordinal: 0), destination: id,
-                due: now, received: now, expires: .distantFuture, attempts: 0, size: 1, sender: 1),
+                due: now, received: now, attempts: 0, size: 1, sender: 1),
             at: now)
         let start = scheduler.next(at: now)!
         _ = scheduler.finished(

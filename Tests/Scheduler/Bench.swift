@@ -25,7 +25,7 @@ struct Bench {
     mutating func enqueue(
         _ count: Int = 1, to destination: DestinationID = one, in wait: Duration = .zero,
         attempts: Int = 0, size: Int = 1000, sender: UInt32 = 7, priority: UInt8 = 0,
-        age: Duration = .zero, lifetime: Duration = .seconds(5 * 86_400)
+        age: Duration = .zero
     ) -> [DeliveryID] {
         (0..<count).map { _ in
             lastMessage += 1
@@ -34,8 +34,7 @@ struct Bench {
             scheduler.enqueue(
                 Entry(
                     id: id, destination: destination, due: now + wait, received: received,
-                    expires: received + lifetime, attempts: attempts, size: size,
-                    sender: sender, priority: priority), at: now)
+                    attempts: attempts, size: size, sender: sender, priority: priority), at: now)
             return id
         }
     }

@@ -33,7 +33,7 @@ import Testing
                     Entry(
                         id: DeliveryID(message: MessageID(rawValue: last), ordinal: 0),
                         destination: DestinationID(rawValue: destination), due: now, received: now,
-                        expires: .distantFuture, attempts: 0, size: 1, sender: 1), at: now)
+                        attempts: 0, size: 1, sender: 1), at: now)
             }
         }
 

@@ -13,6 +13,19 @@ struct History {
         var early: Instant?
     }
 
+    /// The most that was taken at once from a bucket that fills at a rate: in any interval no more
+    /// than burst + rate·t were, if and only if this never exceeds the burst.
+    private struct Level {
+        private var level = 0.0
+        private var at = Instant(nanoseconds: 0)
+
+        mutating func take(_ rate: Rate, at now: Instant) -> Double {
+            level = max(0, level - (now - at).inSeconds * rate.perSecond) + 1
+            at = now
+            return level
+        }
+    }
+
     private(set) var scheduler: Scheduler
     private(set) var now = Instant(nanoseconds: 3_600_000_000_000)
     private(set) var problems: [String] = []
@@ -26,8 +39,12 @@ struct History {
     private var running: [Start] = []
     private var idle: [DestinationID: Int] = [:]
     private var paused: [DestinationID: Instant] = [:]
-    private var starts: [DestinationID: [Instant]] = [:]
-    private var opens: [DestinationID: [Instant]] = [:]
+    private var starts: [DestinationID: Level] = [:]
+    private var opens: [DestinationID: Level] = [:]
+    /// Until when a rule has them left alone.
+    private var suspended: [DestinationID: Instant] = [:]
+    /// On their way to another worker, with what they take along.
+    private var away: [DestinationID: [UInt8]] = [:]
     private var isRecording = true
     private var lastMessage: Int64 = 0
     /// Connections that are being closed, and how many of all kinds there may be.
@@ -64,6 +81,7 @@ struct History {
 
     private mutating func step() {
         let id = destinations[pick(0...3)]
+        for id in destinations where !isHere(id) && pick(0...2) == 0 { comeBack(id) }
         switch pick(0...99) {
         case 0..<25: for _ in 0..<pick(1...8) { enqueue(to: id) }
         case 25..<55: for _ in 0..<pick(1...5) where !running.isEmpty { finishOne() }
@@ -73,11 +91,12 @@ struct History {
         case 83..<85:
             let until = Bool.random(using: &random) ? now + .seconds(pick(1...600)) : nil
             scheduler.pause(id, until: until, by: "ann", reason: "", at: now)
-            paused[id] = until ?? .distantFuture
+            if isHere(id) { paused[id] = until ?? .distantFuture }
         case 85..<87:
             scheduler.resume(id, at: now)
             paused[id] = nil
-        case 87..<89: retryNow(id)
+        case 87: retryNow(id)
+        case 88: retryNow(some: id)
         case 89..<91: withdraw()
         case 91:
             isRecording.toggle()
@@ -110,9 +129,14 @@ struct History {
         }
     }
 
+    /// A destination that is not on its way.
+    private func isHere(_ id: DestinationID) -> Bool { away[id] == nil }
+
     private mutating func pass(_ time: Duration) {
         now = now + time
     }
+
+    private static let endless = Duration.seconds(1_000_000_000)
 
     private mutating func makePolicy() -> DestinationPolicy {
         let rates = [nil, "1/s", "5/min", "10/h", "100/s", "0.3/s"]
@@ -122,6 +146,7 @@ struct History {
         limits.connectionRate = rates[pick(0...5)].flatMap { Rate(text: $0) }
         var retry = RetryPolicy()
         if pick(0...4) == 0 { retry.schedule = [.seconds(60), .seconds(300)] }
+        retry.maxAge = pick(0...2) == 0 ? .seconds(pick(20...4000)) : Self.endless
         return DestinationPolicy(limits: limits, retry: retry)
     }
 
@@ -132,25 +157,38 @@ struct History {
     }
 
     private mutating func configure(_ id: DestinationID) {
-        policies[id] = makePolicy()
-        scheduler.configure(id, policy: policies[id]!, at: now)
-        // The bounds of the new rate are checked from here on.
-        starts[id] = []
-        opens[id] = []
+        configure(id, as: makePolicy())
+    }
+
+    private mutating func configure(_ id: DestinationID, as policy: DestinationPolicy) {
+        let (old, new) = (policies[id]!.limits, policy.limits)
+        policies[id] = policy
+        scheduler.configure(id, policy: policy, at: now)
+        // The bounds of a new rate are checked from here on.
+        if old.rate != new.rate || old.burst != new.burst { starts[id] = nil }
+        if old.connectionRate != new.connectionRate { opens[id] = nil }
+        log.append("limit \(old.concurrency > new.concurrency ? "lowered" : "raised")")
+    }
+
+    private func end(of delivery: Delivery) -> Instant {
+        delivery.entry.received + policies[delivery.entry.destination]!.retry.maxAge
     }
 
     private mutating func enqueue(to id: DestinationID) {
         lastMessage += 1
         let delivery = DeliveryID(message: MessageID(rawValue: lastMessage), ordinal: 0)
-        let received = Instant(nanoseconds: now.nanoseconds - Int64(pick(0...9)) * 1_000_000_000)
+        // Now and then a clock went wrong: it comes from the future, or from long ago.
+        let ages = pick(0...19) == 0 ? -90_000...90_000 : 0...9
         let isOld = pick(0...3) == 0
         let entry = Entry(
             id: delivery, destination: id,
-            due: isOld ? now + .seconds(pick(-5...900)) : now, received: received,
-            expires: received + .seconds(pick(0...9) == 0 ? pick(20...4000) : 1_000_000_000),
-            attempts: isOld ? pick(0...5) : 0, size: pick(100...200_000),
-            sender: UInt32(pick(1...5)), priority: UInt8(pick(0...2)))
+            due: isOld ? now + .seconds(pick(-5...900)) : now,
+            received: now + .seconds(-pick(ages)), attempts: isOld ? pick(0...5) : 0,
+            size: pick(100...200_000), sender: UInt32(pick(1...5)), priority: UInt8(pick(0...2)),
+            isSuspended: isOld && pick(0...2) == 0)
         queued[delivery] = Delivery(entry: entry)
+        // A success may end its wait.
+        if entry.isSuspended { queued[delivery]!.early = now }
         scheduler.enqueue(entry, at: now)
         if pick(0...9) == 0 { scheduler.enqueue(entry, at: now) }
     }
@@ -166,42 +204,74 @@ struct History {
             }
             return
         }
-        guard !delivery.isRunning else { return }
+        guard !delivery.isRunning, isHere(delivery.entry.destination) else { return }
         let found = scheduler.withdraw(id, from: delivery.entry.destination, at: now)
         check(found == .removed, "\(id) waits, but \(found)")
         queued[id] = nil
     }
 
+    private mutating func retryNow(some id: DestinationID) {
+        guard isHere(id) else { return }
+        let mine = entries(of: id).map(\.id).filter { _ in pick(0...1) == 0 }
+        let waiting = mine.filter { !queued[$0]!.isRunning }
+        let count = scheduler.retryNow(id, deliveries: mine, at: now)
+        check(count == waiting.count, "retry some: \(count) of \(waiting.count)")
+        for id in waiting { queued[id]!.early = now }
+        if count > 0 { suspended[id] = nil }
+        log.append("flush \(count)")
+    }
+
     private mutating func retryNow(_ id: DestinationID) {
+        guard isHere(id) else { return }
         let waiting = queued.values.filter { $0.entry.destination == id && !$0.isRunning }
         let count = scheduler.retryNow(id, deliveries: nil, at: now)
         check(count == waiting.count, "retry now: \(count) of \(waiting.count)")
         for delivery in waiting { queued[delivery.entry.id]!.early = now }
+        if count > 0 { suspended[id] = nil }
     }
 
-    /// Away and back, as when it moves to another worker and returns.
+    /// Away and back, as when it is pinned to another worker and returns.
     private mutating func handOver(_ id: DestinationID) {
+        guard isHere(id) else { return }
         let before = scheduler.status(id, at: now)!
-        guard !running.contains(where: { $0.destination == id }),
-            let snapshot = scheduler.remove(id, at: now)
-        else { return }
+        let isRunning = running.contains { $0.destination == id }
+        guard let snapshot = scheduler.remove(id, at: now) else {
+            return check(false, "\(id) is not to be removed")
+        }
         check(scheduler.status(id, at: now) == nil, "still here after its removal")
         log.append("moved \(id)")
         idle[id] = 0
         leaving.removeAll { $0 == id }
         paused[id] = nil
-        guard let decoded = DestinationSnapshot(decoding: snapshot.encoded) else {
-            check(false, "snapshot does not decode")
-            return
-        }
-        add(id, snapshot: decoded)
+        away[id] = snapshot.encoded
+        // What runs there ends before another worker begins, unless it was to come back at once.
+        guard !isRunning || pick(0...4) == 0 else { return }
+        comeBack(id, evenIfRunning: true)
+        guard !isRunning else { return }
         let after = scheduler.status(id, at: now)!
+        let queue = (after.ready, after.delayed, after.queued)
         check(
             before.window == after.window && before.tokens == after.tokens
                 && before.breaker == after.breaker && before.breakerUntil == after.breakerUntil
-                && before.failures == after.failures && before.lastReply == after.lastReply,
+                && before.failures == after.failures && before.lastReply == after.lastReply
+                && before.learnedRate == after.learnedRate
+                && before.learnedConnectionRate == after.learnedConnectionRate,
             "moved: \(before) became \(after)")
-        for entry in entries(of: id) { scheduler.enqueue(entry, at: now) }
+        check(queue.2 == before.queued, "\(before.queued) went, \(queue.2) came")
+    }
+
+    private mutating func comeBack(_ id: DestinationID, evenIfRunning: Bool = false) {
+        guard let bytes = away[id],
+            evenIfRunning || !running.contains(where: { $0.destination == id })
+        else { return }
+        guard let decoded = DestinationSnapshot(decoding: bytes) else {
+            return check(false, "snapshot does not decode")
+        }
+        away[id] = nil
+        add(id, snapshot: decoded)
+        for entry in entries(of: id) where !queued[entry.id]!.isRunning {
+            scheduler.enqueue(entry, at: now)
+        }
     }
 
     /// What is queued there, in the order of ids.
@@ -217,8 +287,9 @@ struct History {
             let delivery = queued.removeValue(forKey: id)
             check(
                 delivery.map {
-                    !$0.isRunning && $0.entry.destination == destination && $0.entry.expires <= now
+                    !$0.isRunning && $0.entry.destination == destination && end(of: $0) <= now
                 } ?? false, "\(id) expired wrongly")
+            check(!isEnding, "\(id) expired instead of being sent")
         }
         closeLeaving()
         while let id = scheduler.nextToYield() {
@@ -227,9 +298,25 @@ struct History {
         }
         closeLeaving()
         while true {
-            let before = destinations.map { scheduler.status($0, at: now)! }
+            let before = destinations.map { scheduler.status($0, at: now) }
+            let learned = destinations.map { id in
+                scheduler.number(of: id).map { scheduler.destinations[$0] }
+            }
             guard let start = scheduler.next(at: now) else { break }
-            began(start, before: before[destinations.firstIndex(of: start.destination)!])
+            let place = destinations.firstIndex(of: start.destination)!
+            guard let status = before[place] else {
+                check(false, "\(start.destination) is on its way, and starts")
+                break
+            }
+            if let tokens = learned[place]?.paceTokens {
+                log.append("learned")
+                check(tokens.available(from: now) == now, "faster than the learned rate")
+            }
+            if start.connection == .open, let tokens = learned[place]?.connectionPaceTokens {
+                log.append("connections")
+                check(tokens.available(from: now) == now, "more connections than learned")
+            }
+            began(start, before: status)
         }
     }
 
@@ -238,6 +325,7 @@ struct History {
         log.append("start \(start.delivery) \(start.connection) \(start.probe) \(now)")
         check(isRecording, "started while nothing can be recorded")
         check((paused[id] ?? now) <= now, "\(id) is paused")
+        check((suspended[id] ?? now) <= now, "\(id) is to be left alone")
         check(before.breaker != .open, "started while the breaker is open")
         check(start.probe == (before.breaker == .halfOpen), "probe or not?")
         check(before.running < before.window, "window \(before.window) exceeded")
@@ -263,30 +351,24 @@ struct History {
             check(idle[id]! >= 0, "no idle connection to use again")
         case .open:
             check(idle[id, default: 0] == 0, "opened one beside an idle one")
-            opens[id, default: []].append(now)
             let all = connections
             check(all <= capacity, "\(all) connections, and too many")
-            checkRate(opens[id]!, limits.connectionRate, nil)
+            if let rate = limits.connectionRate {
+                let level = opens[id, default: Level()].take(rate, at: now)
+                check(level <= max(1, rate.perSecond) + 1e-6, "\(level) connections at once")
+            }
         }
-        starts[id, default: []].append(now)
-        checkRate(starts[id]!, limits.rate, limits.burst)
+        if let rate = limits.rate {
+            let level = starts[id, default: Level()].take(rate, at: now)
+            let burst = max(1, limits.burst ?? rate.perSecond)
+            check(level <= burst + 1e-6, "\(level) at once of \(burst)")
+        }
         let busy = running.count { $0.destination == id }
         check(busy <= limits.concurrency, "\(busy) run, limit \(limits.concurrency)")
     }
 
     private var connections: Int {
-        destinations.reduce(0) { $0 + scheduler.status($1, at: now)!.connections }
-    }
-
-    /// No interval that ends with the last start has too many.
-    private mutating func checkRate(_ times: [Instant], _ rate: Rate?, _ burst: Double?) {
-        guard let rate, let last = times.last else { return }
-        let size = max(1, burst ?? rate.perSecond)
-        for (position, time) in times.enumerated() {
-            let allowed = size + rate.perSecond * (last - time).inSeconds
-            let count = times.count - position
-            check(Double(count) <= allowed + 1e-6, "\(count) in a time for \(allowed)")
-        }
+        destinations.reduce(0) { $0 + (scheduler.status($1, at: now)?.connections ?? 0) }
     }
 
     private mutating func finishOne(_ forced: AttemptResult? = nil) {
@@ -297,19 +379,30 @@ struct History {
         let verdict = scheduler.finished(
             start.delivery, of: id, result, connection: fate, at: now)
         log.append("\(verdict) \(start.delivery)")
-        if fate == .idle { idle[id, default: 0] += 1 }
+        if fate == .idle, isHere(id) { idle[id, default: 0] += 1 }
         let delivery = queued[start.delivery]!
         switch (result, verdict) {
         case (.settled, .gone): queued[start.delivery] = nil
         case (.deferred, .expired):
-            check(delivery.entry.expires <= now, "expired early")
+            check(end(of: delivery) <= now, "expired early")
             queued[start.delivery] = nil
+        case (.suspended(let time, _), .expired):
+            check(end(of: delivery) <= now, "expired early")
+            queued[start.delivery] = nil
+            suspend(id, for: time)
+        case (.suspended(let time, _), .retry(let due, let attempts)):
+            check(end(of: delivery) > now, "should have expired")
+            check(attempts == start.attempts + 1, "attempts \(start.attempts) → \(attempts)")
+            check(due >= now + time, "due before the destination is")
+            requeue(start.delivery, due, attempts)
+            queued[start.delivery]!.early = now + policies[id]!.retry.breakerFirst
+            suspend(id, for: time)
         case (.deferred(let cause, _), .retry(let due, let attempts)):
-            check(delivery.entry.expires > now, "should have expired")
+            check(end(of: delivery) > now, "should have expired")
             check(attempts == start.attempts + 1, "attempts \(start.attempts) → \(attempts)")
             check(due > now, "due at once")
             requeue(start.delivery, due, attempts)
-            if (cause == .connect || cause == .destination)
+            if cause.isDestination
                 && policies[id]!.retry.schedule == nil
             {
                 queued[start.delivery]!.early = now + policies[id]!.retry.breakerFirst
@@ -326,19 +419,31 @@ struct History {
         queued[id]!.early = nil
         queued[id]!.entry.due = due
         queued[id]!.entry.attempts = attempts
+        queued[id]!.entry.isSuspended = false
+    }
+
+    private mutating func suspend(_ id: DestinationID, for time: Duration) {
+        log.append("suspended \(id)")
+        guard isHere(id) else { return }
+        suspended[id] = max(suspended[id] ?? now, now + time)
     }
 
     private mutating func makeResult() -> AttemptResult {
         // In bad times most attempts fail, so that breakers open.
         let isBad = now.nanoseconds / 600_000_000_000 % 3 == 1
-        return switch pick(0...(isBad ? 30 : 12)) {
+        return switch pick(0...(isBad ? 40 : 13)) {
         case 0...7: .settled
         case 8: .deferred(.recipient, reply: "450 4.2.0")
         case 9: .deferred(.content, reply: "451 4.6.0")
         case 10: .deferred(.handshake, reply: "")
         case 11: .notAttempted
         case 12: .deferred(.us, reply: "")
-        case 13...20: .deferred(.destination, reply: "421 4.7.0")
+        case 13: .suspended(.seconds(pick(1...900)), reply: "421 later")
+        case 14...21: .deferred(.destination, reply: "421 4.7.0")
+        case 22...25: .deferred(.crowded, reply: "421 too many connections")
+        case 26: .deferred(.greylisted, reply: "450 in 300 seconds")
+        case 37...40: .deferred(.hurried, reply: "421 connection rate")
+        case 27: .deferred(.full, reply: "452 full")
         default: .deferred(.connect, reply: "refused")
         }
     }
@@ -346,9 +451,13 @@ struct History {
     // MARK: What must hold at rest
 
     private mutating func audit() {
+        let all = Dictionary(grouping: queued.values) { $0.entry.destination }
         for id in destinations {
-            let status = scheduler.status(id, at: now)!
-            let mine = queued.values.filter { $0.entry.destination == id }
+            guard let status = scheduler.status(id, at: now) else {
+                check(!isHere(id), "\(id) is lost")
+                continue
+            }
+            let mine = all[id] ?? []
             check(status.queued == mine.count, "\(status.queued) queued, not \(mine.count)")
             check(status.queued == status.ready + status.delayed + status.running, "counts")
             check(status.running == mine.count { $0.isRunning }, "running \(status.running)")
@@ -359,7 +468,7 @@ struct History {
             check(status.connections == open, "\(status.connections) connections, not \(open)")
             let tokens = status.tokens ?? 0
             check(tokens >= 0 && tokens <= status.burst ?? 0, "\(tokens) tokens")
-            let late = mine.count { !$0.isRunning && $0.entry.expires <= now }
+            let late = mine.count { !$0.isRunning && end(of: $0) <= now }
             check(late == 0, "\(late) waited too long and are still here")
             let why = scheduler.explain(id, at: now)
             check(
@@ -381,16 +490,28 @@ struct History {
 
     /// From now on everything works: all that is left must come out, driven by timers alone.
     mutating func finish() {
-        isEnding = true
         isRecording = true
         scheduler.setRecording(true, at: now)
+        while away.keys.contains(where: { id in running.contains { $0.destination == id } }) {
+            finishOne(.settled)
+        }
         for id in destinations {
+            comeBack(id)
             scheduler.resume(id, at: now)
             paused[id] = nil
+            // Nothing may come out by having waited too long.
+            poll()
+            isEnding = true
+            policies[id]!.retry.maxAge = Self.endless
+            scheduler.configure(id, policy: policies[id]!, at: now)
+            isEnding = false
         }
+        isEnding = true
         let began = now
         for _ in 0..<20_000 where !queued.isEmpty {
             poll()
+            // What begins to wait for a connection then gets one that others yield.
+            if running.isEmpty { poll() }
             if running.isEmpty {
                 // Far sooner than most of it expires, which would come out too.
                 guard let wake = scheduler.nextWake(after: now), wake - began < .seconds(1_000_000)

@@ -138,11 +138,11 @@ import Testing
     }
 
     @Test func expiry() {
-        var bench = Bench()
-        let old = bench.enqueue(1, in: .seconds(500), age: .seconds(100), lifetime: .seconds(200))
-        bench.enqueue(1, age: .seconds(150), lifetime: .seconds(200))
+        var bench = Bench(retry: RetryPolicy(maxAge: .seconds(200)))
+        let old = bench.enqueue(1, in: .seconds(500), age: .seconds(100))
+        bench.enqueue(1, age: .seconds(150))
         let start = bench.start()[0]
-        #expect(bench.scheduler.nextWake(after: bench.now) == bench.now + .seconds(50))
+        #expect(bench.scheduler.nextWake(after: bench.now) == bench.now + .seconds(100))
         bench.pass(.seconds(100))
         let expired = bench.scheduler.nextExpired(at: bench.now)
         #expect(expired?.0 == old[0] && expired?.1 == Bench.one)
@@ -153,8 +153,8 @@ import Testing
     }
 
     @Test func expiresWhilePausedAndAfterRunning() {
-        var bench = Bench()
-        let ids = bench.enqueue(2, lifetime: .seconds(100))
+        var bench = Bench(retry: RetryPolicy(maxAge: .seconds(100)))
+        let ids = bench.enqueue(2)
         let start = bench.start(1)[0]
         bench.scheduler.pause(
             Bench.one, until: nil, by: "ann", reason: "", at: bench.now)
@@ -191,7 +191,7 @@ import Testing
         bench.scheduler.enqueue(
             Entry(
                 id: ids[0], destination: Bench.one, due: bench.now, received: bench.now,
-                expires: bench.now + .seconds(1000), attempts: 0, size: 1, sender: 1),
+                attempts: 0, size: 1, sender: 1),
             at: bench.now)
         #expect(bench.start().isEmpty, "not twice at a time")
         bench.finish(start, .greylisted)
@@ -203,7 +203,7 @@ import Testing
         let ids = bench.enqueue(1)
         let entry = Entry(
             id: ids[0], destination: Bench.one, due: bench.now, received: bench.now,
-            expires: bench.now + .seconds(1000), attempts: 0, size: 1, sender: 1)
+            attempts: 0, size: 1, sender: 1)
         bench.scheduler.enqueue(entry, at: bench.now)
         #expect(bench.status.queued == 1)
         bench.enqueue(1, to: Bench.two)

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct SlotsTests {
     @Test func size() {
-        #expect(MemoryLayout<Slot>.stride == 64)
+        #expect(MemoryLayout<Slot>.stride == 56)
     }
 
     /// Against a dictionary, with ids that collide and many removals.

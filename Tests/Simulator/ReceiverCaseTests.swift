@@ -21,7 +21,11 @@ import Testing
         return Runner(scenario, seed: seed).rows()[0].values
     }
 
-    @Test(arguments: [(1, ReceiverModel.LimitStage.greeting), (3, .greeting), (10, .mail)])
+    @Test(
+        arguments: [(1, ReceiverModel.LimitStage.greeting)]
+            + [3, 10].flatMap { limit in
+                ReceiverModel.LimitStage.allCases.map { (limit, $0) }
+            })
     func aLimitOfConnections(limit: Int, stage: ReceiverModel.LimitStage) throws {
         let values = values([.deferred, .throughput, .connections], queued: 2500) {
             $0.receiver.connectionLimit = limit
@@ -50,7 +54,7 @@ import Testing
     @Test(
         arguments: [
             (2, .busy, 1), (4, .refuse, 1), (4, .busy, 1), (4, .busy, nil), (4, .timeout, 20),
-            (8, .busy, 20),
+            (8, .busy, 20), (4, .timeout, 1),
         ] as [(Int, ReceiverModel.Fault, Int?)])
     func oneBadMachine(of machines: Int, fault: ReceiverModel.Fault, perConnection: Int?) throws {
         let values = values([.throughput], queued: 4500) {
@@ -60,6 +64,18 @@ import Testing
             $0.receiver.messagesPerConnection = perConnection
         }
         #expect(try #require(values[.throughput]) >= (machines == 2 ? 0.5 : 0.7))
+    }
+
+    @Test(arguments: [true, false])
+    func aLimitedRateOfConnections(names: Bool) throws {
+        let values = values([.deferredLate, .throughput], minutes: 12, queued: 1500) {
+            $0.receiver.connectionQuota = ReceiverModel.Quota(
+                rate: Rate(text: "40/min")!, burst: 6)
+            $0.receiver.namesConnectionRate = names
+            $0.receiver.messagesPerConnection = 2
+        }
+        #expect(try #require(values[.deferredLate]) <= 0.03)
+        #expect(try #require(values[.throughput]) >= 0.9)
     }
 
     @Test(arguments: ReceiverModel.Fault.allCases)

@@ -29,6 +29,9 @@ import Testing
                 rate = "5/s"
                 burst = 20
                 keeps = true
+                connection_rate = "2/min"
+                connection_burst = 3
+                names_rate = false
                 [receiver.outage]
                 from = "1m"
                 for = "2m"
@@ -44,6 +47,8 @@ import Testing
         #expect(scenario.policy.limits.concurrency == 7)
         #expect(scenario.receiver.connectionLimit == 3 && scenario.receiver.limitAt == .mail)
         #expect(scenario.receiver.quota?.burst == 20 && scenario.receiver.quota?.closes == false)
+        #expect(scenario.receiver.connectionQuota?.burst == 3)
+        #expect(!scenario.receiver.namesConnectionRate)
         #expect(scenario.receiver.outage?.fault == .timeout)
         #expect(scenario.streams.count == 1 && scenario.streams[0].queued == 100)
         #expect(scenario.measures == [.probes] && scenario.targets[0].most == 3)

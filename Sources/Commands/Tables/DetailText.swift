@@ -38,6 +38,9 @@ package enum DetailText {
         if let rate = row.learnedRate {
             lines.append("learned rate  the receiver bears \(Format.rate(rate))")
         }
+        if let rate = row.learnedConnectionRate {
+            lines.append("learned rate  … and \(Format.rate(rate)) new connections")
+        }
         lines.append(
             "breaker       \(row.breaker.rawValue)"
                 + (row.breakerUntil.map { " until \(at($0))" } ?? "")

@@ -57,6 +57,8 @@ package struct DestinationRow: Codable, Sendable, Identifiable {
     package var rate: Double?
     /// What the receiver turned out to bear, in messages per second; nil where nothing is learned.
     package var learnedRate: Double?
+    /// The same of new connections.
+    package var learnedConnectionRate: Double?
     package var breaker: BreakerState
     package var breakerUntil: UnixTime?
     /// Failed attempts at the destination since it last worked.

@@ -307,6 +307,7 @@ package struct DestinationReport: Sendable, Equatable {
     /// When about all that wait for their own time are due.
     package var latestDue: UnixTime?
     package var learnedRate: Double?
+    package var learnedConnectionRate: Double?
     package var waits: [Why]
     package var exchangers: [String]
     package var snapshot: [UInt8]
@@ -315,8 +316,8 @@ package struct DestinationReport: Sendable, Equatable {
         destination: Int64, ready: Int, delayed: Int, running: [DeliveryID], connections: Int,
         window: Int, limit: Int, tokens: Double?, burst: Double?, rate: Double?, breaker: UInt8,
         breakerUntil: UnixTime?, failures: Int, nextDue: UnixTime?, oldest: UnixTime?,
-        suspended: Int, latestDue: UnixTime?, learnedRate: Double?, waits: [Why],
-        exchangers: [String], snapshot: [UInt8]
+        suspended: Int, latestDue: UnixTime?, learnedRate: Double?,
+        learnedConnectionRate: Double?, waits: [Why], exchangers: [String], snapshot: [UInt8]
     ) {
         self.destination = destination
         self.ready = ready
@@ -336,6 +337,7 @@ package struct DestinationReport: Sendable, Equatable {
         self.suspended = suspended
         self.latestDue = latestDue
         self.learnedRate = learnedRate
+        self.learnedConnectionRate = learnedConnectionRate
         self.waits = waits
         self.exchangers = exchangers
         self.snapshot = snapshot

@@ -206,6 +206,7 @@ extension DestinationReport: FrameField {
         suspended.write(to: &buffer)
         latestDue.write(to: &buffer)
         learnedRate.write(to: &buffer)
+        learnedConnectionRate.write(to: &buffer)
         waits.write(to: &buffer)
         exchangers.write(to: &buffer)
         snapshot.write(to: &buffer)
@@ -232,6 +233,7 @@ extension DestinationReport: FrameField {
             suspended: try Int.read(from: &buffer),
             latestDue: try Optional<UnixTime>.read(from: &buffer),
             learnedRate: try Optional<Double>.read(from: &buffer),
+            learnedConnectionRate: try Optional<Double>.read(from: &buffer),
             waits: try [Why].read(from: &buffer),
             exchangers: try [String].read(from: &buffer),
             snapshot: try [UInt8].read(from: &buffer))

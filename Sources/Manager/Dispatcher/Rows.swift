@@ -81,6 +81,7 @@ extension Dispatcher {
         row.limit = report.limit
         row.rate = report.rate
         row.learnedRate = report.learnedRate
+        row.learnedConnectionRate = report.learnedConnectionRate
         row.burst = report.burst
         if let tokens = report.tokens, let rate = report.rate, let burst = report.burst {
             let elapsed = max(0, now.seconds - destination.reportedAt.seconds)

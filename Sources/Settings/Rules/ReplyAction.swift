@@ -4,7 +4,8 @@ package import Scheduler
 package enum ReplyAction: Hashable, Sendable, Codable {
     /// The delivery waits alone, and the destination is not blamed.
     case wait(Cause)
-    /// The destination is sent less: in a time (`destination`) or at a time (`crowded`).
+    /// The destination is sent less in a time (`destination`), or gets fewer connections at a time
+    /// (`crowded`) or in a time (`hurried`).
     case throttle(Cause)
     /// The destination is left alone for so long.
     case suspend(Duration)
@@ -20,6 +21,7 @@ package enum ReplyAction: Hashable, Sendable, Codable {
         case recipient, greylist, full, message
         case throttleRate = "throttle-rate"
         case throttleConnections = "throttle-connections"
+        case throttleConnectionRate = "throttle-connection-rate"
         case suspend, bounce, elsewhere, none
     }
 
@@ -47,6 +49,7 @@ package enum ReplyAction: Hashable, Sendable, Codable {
         case .message: self = .wait(.content)
         case .throttleRate: self = .throttle(.destination)
         case .throttleConnections: self = .throttle(.crowded)
+        case .throttleConnectionRate: self = .throttle(.hurried)
         case .suspend:
             guard let time else { return nil }
             self = .suspend(time)

@@ -107,6 +107,8 @@ extension Treatment {
         switch outcome {
         case .wait(.destination): "throttle-rate: the destination is sent less in a time"
         case .wait(.crowded): "throttle-connections: the destination gets fewer connections"
+        case .wait(.hurried):
+            "throttle-connection-rate: the destination gets fewer connections in a time"
         case .wait(.connect): "the destination waits: it cannot be reached"
         case .wait(.greylisted): "greylist: the delivery waits as long as greylisting asks"
         case .wait(.full): "full: the delivery waits long, for the mailbox to be emptied"

@@ -112,7 +112,8 @@ struct PeerSender: SimulatedSender {
         if keepsConnection { host.idle += 1 }
         var died = false
         switch outcome {
-        case .deferred(let cause, _) where cause == .connect || cause == .crowded:
+        case .deferred(let cause, _)
+        where cause == .connect || cause == .crowded || cause == .hurried:
             // Only these count, for all of them: what is said about a message does not.
             died = failed(host, at: now)
         case .delivered, .deferred:

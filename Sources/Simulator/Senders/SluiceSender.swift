@@ -26,7 +26,7 @@ struct SluiceSender: SimulatedSender {
         scheduler.enqueue(
             Entry(
                 id: Self.delivery(mail.number), destination: destination, due: now,
-                received: mail.arrived, expires: mail.arrived + policy.retry.maxAge, attempts: 0,
+                received: mail.arrived, attempts: 0,
                 size: mail.size, sender: mail.sender, priority: mail.priority), at: now)
     }
 
@@ -36,7 +36,9 @@ struct SluiceSender: SimulatedSender {
         var attempt = SimulatedAttempt(
             mail: Int(start.delivery.message.rawValue),
             destination: Int(start.destination.rawValue), reuses: start.connection == .reuse)
-        if start.isHasty { attempt.connectTimeout = Start.haste }
+        if let patience = start.patience {
+            attempt.connectTimeout = min(patience, Start.haste)
+        }
         return attempt
     }
 
@@ -51,7 +53,7 @@ struct SluiceSender: SimulatedSender {
             }
         _ = scheduler.finished(
             Self.delivery(attempt.mail), of: id(attempt.destination), result,
-            connection: keepsConnection ? .idle : .closed, at: now)
+            connection: keepsConnection ? .idle : .closed, opened: attempt.opened, at: now)
     }
 
     mutating func idleClosed(_ destination: Int, at now: Instant) {

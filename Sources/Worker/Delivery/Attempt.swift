@@ -21,6 +21,8 @@ final class Attempt {
     var candidate: Candidate?
     /// What went wrong with the addresses tried so far; the last one decides.
     var lastError: ClientError?
+    /// Until the connection that was opened for it could be used.
+    var opened: Duration?
     /// Of the transaction, once it has ended.
     var timings: TransactionTimings?
     /// Recipients whose outcome stands while the others are tried elsewhere, by their place in the

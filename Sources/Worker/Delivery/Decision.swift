@@ -52,7 +52,7 @@ extension Treatment.Outcome {
         case .elsewhere: 3
         case .wait(.recipient): 4
         case .wait(.greylisted): 5
-        case .wait(.connect), .wait(.crowded), .wait(.destination): 6
+        case .wait(.connect), .wait(.crowded), .wait(.hurried), .wait(.destination): 6
         case .suspend: 7
         }
     }

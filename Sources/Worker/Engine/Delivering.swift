@@ -191,8 +191,9 @@ extension Engine {
         options.tlsContext = mode == .off ? nil : tlsContext
         options.serverName = candidate.host
         options.timeouts = ClientTimeouts(configuration.delivery)
-        if attempt.start.isHasty {
-            options.timeouts.connect = min(options.timeouts.connect, Start.haste)
+        if let patience = attempt.start.patience {
+            options.timeouts.connect = min(options.timeouts.connect, patience, Start.haste)
+            options.timeouts.greeting = min(options.timeouts.greeting, patience)
         }
         if let text = candidate.address.ipAddress, let remote = IPAddress(text: text),
             let local = configuration.delivery.localAddress(for: remote)
@@ -217,7 +218,10 @@ extension Engine {
     func deliver(_ attempt: Attempt, over connection: ClientConnection) {
         guard let job = attempt.job else { return }
         FaultPoint.opened.reached()
-        connections[ObjectIdentifier(connection)]?.transactions += 1
+        if let pooled = connections[ObjectIdentifier(connection)] {
+            if pooled.transactions == 0 { attempt.opened = clocks.monotonic() - pooled.openedAt }
+            pooled.transactions += 1
+        }
         connection.deliver(ClientTransaction(job))
     }
 

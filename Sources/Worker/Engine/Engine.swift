@@ -128,7 +128,8 @@ final class Engine {
         let destination = destinations[attempt.destination]
         destination?.running.remove(id)
         let verdict = scheduler.finished(
-            id, of: attempt.start.destination, result, connection: fate, at: now)
+            id, of: attempt.start.destination, result, connection: fate, opened: attempt.opened,
+            at: now)
         defer {
             if let destination, destination.isSurrendering { surrenderIfDone(destination) }
             schedulePump()

@@ -123,13 +123,11 @@ extension Engine {
         }
         // A due time that was written while the clock was ahead: no wait is longer than the longest.
         let due = min(clocks.instant(of: entry.due), now + longestWait(of: destination))
-        let received = clocks.instant(of: entry.received)
         scheduler.enqueue(
             Entry(
                 id: entry.id, destination: DestinationID(rawValue: entry.destination),
-                due: due, received: received,
-                expires: received + destination.policy.retry.maxAge, attempts: entry.attempts,
-                size: entry.size, sender: entry.senderHash,
+                due: due, received: clocks.instant(of: entry.received),
+                attempts: entry.attempts, size: entry.size, sender: entry.senderHash,
                 priority: MailPriority.weight(Int(entry.priority))),
             at: now)
         FaultPoint.queued.reached()

@@ -79,7 +79,8 @@ extension Engine {
             nextDue: status.nextDue.flatMap(clocks.time),
             oldest: status.oldestReceived.flatMap(clocks.time), suspended: status.suspended,
             latestDue: status.latestDue.flatMap(clocks.time), learnedRate: status.learnedRate,
-            waits: waits, exchangers: destination.exchangers,
+            learnedConnectionRate: status.learnedConnectionRate, waits: waits,
+            exchangers: destination.exchangers,
             snapshot: scheduler.snapshot(id, at: now)?.encoded ?? [])
     }
 }

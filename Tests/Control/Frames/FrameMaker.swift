@@ -102,6 +102,7 @@ struct FrameMaker {
             breakerUntil: optional { $0.time() }, failures: int(),
             nextDue: optional { $0.time() }, oldest: optional { $0.time() }, suspended: int(),
             latestDue: optional { $0.time() }, learnedRate: optional { $0.double() },
+            learnedConnectionRate: optional { $0.double() },
             waits: list { $0.why() }, exchangers: list { $0.text() }, snapshot: bytes())
     }
 

@@ -134,7 +134,7 @@ struct DestinationText {
 
     private func tokens(_ gauge: Gauge, _ columns: Int) -> Line {
         guard let tokens = row.tokens, let burst = row.burst else {
-            return [Span("no rate is set", .dim)]
+            return [Span("no rate is set", .dim)] + learned
         }
         var line = gauge.bar(
             burst > 0 ? tokens / burst : 0, columns: columns, tokens < 1 ? .tokensLow : .tokens)
@@ -143,6 +143,21 @@ struct DestinationText {
             Span(Format.exact(CellText.whole(burst))),
         ]
         if let rate = row.rate { line += [Span(" at ", .dim), Span("\(Format.rate(rate))/s")] }
+        return line + learned
+    }
+
+    /// What the receiver turned out to bear.
+    private var learned: Line {
+        var line: Line = []
+        if let rate = row.learnedRate {
+            line += [Span("; learned ", .dim), Span("\(Format.rate(rate))/s")]
+        }
+        if let rate = row.learnedConnectionRate {
+            line += [
+                Span("; learned ", .dim), Span("\(Format.rate(rate))/s"),
+                Span(" new connections", .dim),
+            ]
+        }
         return line
     }
 

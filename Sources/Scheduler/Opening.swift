@@ -1,0 +1,40 @@
+/// How long it takes until a new connection can be used, and so how long one is waited for where
+/// some never come about: one of several machines behind a name may not answer, and each connection
+/// to it holds one of the few that there may be.
+///
+/// The mean and its deviation as for TCP's own timer (RFC 6298 §2), and the same from them, twice.
+struct Opening: Hashable, Sendable {
+    /// Less says more about the network than about the machine.
+    private static let shortest = 0.4
+    /// One start of so many waits for as long as ever: or those that are slow, not gone, would
+    /// never be seen, and what was learned would stay.
+    private static let glance: Int64 = 32
+    /// Longer than most servers keep their greeting back to see who talks too early.
+    private static let longest = Duration.seconds(12)
+
+    /// Seconds; 0 before the first.
+    private(set) var mean: Double
+    private(set) var deviation: Double
+
+    init(mean: Double = 0, deviation: Double = 0) {
+        self.mean = mean
+        self.deviation = deviation
+    }
+
+    mutating func took(_ time: Duration) {
+        let seconds = min(max(time.inSeconds, 0.001), 3600)
+        if mean == 0 {
+            mean = seconds
+            deviation = seconds / 2
+        } else {
+            deviation += (abs(seconds - mean) - deviation) / 4
+            mean += (seconds - mean) / 8
+        }
+    }
+
+    /// For the start with this number.
+    func patience(_ serial: Int64) -> Duration {
+        guard mean > 0, serial % Self.glance != 0 else { return Self.longest }
+        return .seconds(max(Self.shortest, 2 * (mean + 4 * deviation)))
+    }
+}

@@ -1,0 +1,50 @@
+import Testing
+
+@testable import Scheduler
+
+@Suite struct OpeningTests {
+    private func learned(_ milliseconds: Int...) -> Opening {
+        var opening = Opening()
+        for _ in 0..<50 {
+            for time in milliseconds { opening.took(.milliseconds(time)) }
+        }
+        return opening
+    }
+
+    @Test func followsWhatIsUsual() {
+        #expect(learned(20).patience(1) == .milliseconds(400), "never less")
+        let slow = learned(2000).patience(1)
+        #expect(slow >= .seconds(4) && slow < .seconds(5))
+        // Far apart: none of those that come is given up.
+        #expect(learned(100, 5000).patience(1) > .seconds(5))
+    }
+
+    /// Now and then all the time that it takes, or what is slow now would be taken for gone.
+    @Test func looksAgain() {
+        let opening = learned(20)
+        let long = (Int64(1)...64).filter { opening.patience($0) > .seconds(10) }
+        #expect(long.count == 2)
+        #expect(Opening().patience(1) > .seconds(10), "nothing is known")
+    }
+
+    /// Only where some connections come about and some do not.
+    @Test func onlyWhereSomeFail() {
+        var bench = Bench(Limits(concurrency: 20))
+        bench.enqueue(1000)
+        func round(failing every: Int) -> [Duration?] {
+            var patiences: [Duration?] = []
+            for (place, start) in bench.start().enumerated() {
+                patiences.append(start.patience)
+                let fails = every > 0 && place % every == 0
+                _ = bench.scheduler.finished(
+                    start.delivery, of: start.destination, fails ? .refused : .settled,
+                    connection: .closed, opened: fails ? nil : .milliseconds(50), at: bench.now)
+            }
+            bench.pass(.seconds(1))
+            return patiences
+        }
+        for _ in 0..<5 { #expect(round(failing: 0).allSatisfy { $0 == nil }) }
+        for _ in 0..<10 { _ = round(failing: 4) }
+        #expect(round(failing: 4).contains(.milliseconds(400)))
+    }
+}
