@@ -62,6 +62,9 @@ package enum Measure: String, Hashable, Sendable, CaseIterable {
         }
     }
 
+    /// Whether it is about the second stream of traffic.
+    var isOfTheSecondStream: Bool { self == .secondMedian || self == .secondHigh }
+
     /// The first minutes, in which a sender that knows nothing yet has to learn.
     private static let learning = Receiver.start + .seconds(120)
 

@@ -51,6 +51,9 @@ extension Scenario {
             if target.measure.isOfAnOutage, receiver.outage == nil {
                 entry.error("measure", "nothing to measure without [receiver.outage]")
             }
+            if target.measure.isOfTheSecondStream, streams.count < 2 {
+                entry.error("measure", "nothing to measure without a second [[traffic]]")
+            }
             targets.append(target)
             if !measures.contains(target.measure) { measures.append(target.measure) }
         }
@@ -67,22 +70,18 @@ extension ReceiverModel {
         reader.read("limit_at", .choice, into: &limitAt)
         reader.read(
             "messages_per_connection", .integer(1...1_000_000), into: &messagesPerConnection)
-        if let rate = reader.read("rate", .rate) {
-            let burst = reader.read("burst", .number(1...1e6)) ?? 1
-            let keeps = reader.read("keeps", .flag) ?? false
-            quota = Quota(rate: rate, burst: burst, closes: !keeps)
-        } else if reader.has("burst") {
-            reader.error("burst", "has no meaning without rate; set rate too")
-        }
-        if let rate = reader.read("connection_rate", .rate) {
-            let burst = reader.read("connection_burst", .number(1...1e6)) ?? 1
-            connectionQuota = Quota(rate: rate, burst: burst)
-            reader.read("names_rate", .flag, into: &namesConnectionRate)
-        } else {
-            for key in ["connection_burst", "names_rate"]
-            where reader.has(key) && !reader.has("connection_rate") {
-                reader.error(key, "has no meaning without connection_rate; set it too")
-            }
+        // All are read, whatever else is wrong: what is said of one stands at its line.
+        let rate = reader.read("rate", .rate)
+        let burst = reader.read("burst", .number(1...1e6))
+        let keeps = reader.read("keeps", .flag)
+        need("rate", for: ["burst", "keeps"], reader)
+        if let rate { quota = Quota(rate: rate, burst: burst ?? 1, closes: !(keeps ?? false)) }
+        let connectionRate = reader.read("connection_rate", .rate)
+        let connectionBurst = reader.read("connection_burst", .number(1...1e6))
+        reader.read("names_rate", .flag, into: &namesConnectionRate)
+        need("connection_rate", for: ["connection_burst", "names_rate"], reader)
+        if let connectionRate {
+            connectionQuota = Quota(rate: connectionRate, burst: connectionBurst ?? 1)
         }
         reader.read("machines", .integer(1...1000), into: &machines)
         reader.read("bad", .integer(0...1000), into: &badMachines)
@@ -101,6 +100,13 @@ extension ReceiverModel {
             inner.read("fault", .choice, into: &outage.fault)
             if !inner.has("for") { inner.error(nil, "for is missing: how long it lasts") }
             self.outage = outage
+        }
+    }
+
+    private func need(_ key: String, for others: [String], _ reader: TableReader) {
+        guard !reader.has(key) else { return }
+        for other in others where reader.has(other) {
+            reader.error(other, "has no meaning without \(key); set \(key) too")
         }
     }
 }
@@ -129,6 +135,9 @@ extension Scenario.Target {
             return nil
         }
         if most == nil, least == nil { reader.error(nil, "neither most nor least: set one") }
+        if let most, let least, least > most {
+            reader.error("least", "nothing is at least \(least) and at most \(most)")
+        }
         self.measure = measure
     }
 }

@@ -45,6 +45,11 @@ struct Simulate: AsyncParsableCommand {
         // All are read before the first one runs.
         let all = try names.map { name throws in
             let path = finder.path(of: name)
+            guard access(path, R_OK) == 0 else {
+                throw CommandFailure.usage(
+                    "\(path): \(String(cString: strerror(errno))); --list names the scenarios that "
+                        + "come with it, anything else is the path of a file")
+            }
             do throws(SettingsError) {
                 return try Scenario(text: SettingsFile.text(path: path), file: path)
             } catch {

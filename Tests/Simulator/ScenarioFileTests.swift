@@ -63,6 +63,7 @@ import Testing
             burst = 3
             machines = 2
             bad = 3
+            names_rate = true
             [[traffic]]
             name = "none"
             [[target]]
@@ -70,11 +71,17 @@ import Testing
             most = 1
             [[target]]
             measure = "probes"
+            [[target]]
+            measure = "second-p99"
+            most = 1
+            least = 2
             """)
         for start in [
             "dir/some.toml:1: titel", "dir/some.toml:3: receiver.connections",
-            "dir/some.toml:4: receiver.burst", "dir/some.toml:6: receiver.bad",
-            "dir/some.toml:7: ", "dir/some.toml:10: ", "dir/some.toml:13: ",
+            "dir/some.toml:4: receiver.burst: has no meaning", "dir/some.toml:6: receiver.bad",
+            "dir/some.toml:7: receiver.names_rate: has no meaning", "dir/some.toml:8: ",
+            "dir/some.toml:11: ", "dir/some.toml:14: ", "dir/some.toml:16: ",
+            "dir/some.toml:18: target[3].least",
         ] {
             #expect(found.contains { $0.hasPrefix(start) }, "\(start) in \(found)")
         }
