@@ -94,6 +94,8 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     // Actions: the manager.
     /// The mark of a purge, bounce or hold is not recorded.
     case marking
+    /// Of many marks the first are on disk, the others are not yet.
+    case partlyMarked
     /// It is on disk; the worker still has the deliveries.
     case marked
     /// The workers have forgotten the deliveries; the action is not concluded.
@@ -104,11 +106,23 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case destroyed
     /// The marks are about to be taken back.
     case undoing
+    /// Of many the first are taken back, the others are not yet.
+    case partlyUndone
     /// They are taken back; the deliveries have no owner.
     case undone
     /// Held mail is about to be released.
     case releasing
     case released
+    /// Deliveries are about to be made due.
+    case retrying
+    /// They are due on disk; their workers do not know.
+    case retried
+    /// A destination is about to be paused.
+    case pausing
+    /// Its pause and the action are on disk; who asked for it has no answer.
+    case paused
+    case resuming
+    case resumed
 
     // A destination moves.
     /// Manager: the old owner is told to give it up.

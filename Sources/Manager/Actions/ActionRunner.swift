@@ -139,6 +139,7 @@ struct ActionRunner {
             let part = try await figures(ids).filter(bound.isAsShown)
             running.advance(bound.plan.id, by: ids.count)
             if part.isEmpty, head.isEmpty { continue }
+            if head.isEmpty, action.marksDeliveries { FaultPoint.partlyMarked.reached() }
             try await dispatcher.run { [head] dispatcher, promise in
                 dispatcher.change(part, of: number, alongside: head, promise)
             }
@@ -266,6 +267,7 @@ struct ActionRunner {
                 running.advance(name, by: part?.ids.count ?? 0)
                 counts.deliveries += back.count
                 counts.recipients += back.reduce(0) { $0 + $1.recipients }
+                if next != nil { FaultPoint.partlyUndone.reached() }
             } while next != nil
         } catch {
             try await dispatcher.run { $0.undoFailed(of: id, doomed) }

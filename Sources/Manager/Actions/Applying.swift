@@ -50,7 +50,9 @@ extension Dispatcher {
             return mark(part, as: target, progress, alongside: head, promise)
         }
         guard progress.bound.plan.request.action == .release else {
+            FaultPoint.retrying.reached()
             return commit(head + [.reschedule(ids, at: clocks.wall())], promise) { _ in
+                FaultPoint.retried.reached()
                 promise.succeed()
             }
         }
@@ -212,8 +214,11 @@ extension Dispatcher {
     }
 
     /// The action has ended, and is recorded as it is shown.
+    ///
+    /// - Parameter writes: what it changes, where that is not on disk yet.
     func finish(
-        _ row: ActionRow, _ record: ActionRecord, _ promise: EventLoopPromise<ActionRow>
+        _ row: ActionRow, _ record: ActionRecord, alongside writes: [SpoolWrite] = [],
+        _ promise: EventLoopPromise<ActionRow>
     ) {
         logger.notice(
             "action",
@@ -223,7 +228,14 @@ extension Dispatcher {
                 "result": "\(row.result)",
             ])
         publish("action", "\(row.by): \(row.action.rawValue) \(row.target): \(row.result)")
-        commit([.action(record)], promise) { _ in promise.succeed(row) }
+        commit(writes + [.action(record)], promise) { _ in
+            switch row.action {
+            case .pause: FaultPoint.paused.reached()
+            case .resume: FaultPoint.resumed.reached()
+            default: break
+            }
+            promise.succeed(row)
+        }
     }
 
     func actionRow(

@@ -1,4 +1,5 @@
 import Control
+import Faults
 import Mail
 import NIOCore
 import Spool
@@ -10,21 +11,28 @@ extension Dispatcher {
     ) {
         let request = bound.plan.request
         var details = ActionDetails()
-        var touched = 0
-        let changed: Set<Int64>
+        var writes: [SpoolWrite] = []
+        let altered: Set<Int64>
+        switch request.action {
+        case .pause: FaultPoint.pausing.reached()
+        case .resume: FaultPoint.resuming.reached()
+        default: break
+        }
         do throws(APIError) {
-            changed = try changedSinceShown(bound)
+            altered = try changedSinceShown(bound)
             try applyToWorkers(request, &details, by: peer)
         } catch {
             return promise.fail(error)
         }
-        for id in bound.destinations where !changed.contains(id) {
+        }
+        for id in bound.destinations where !altered.contains(id) {
             guard let destination = table[id] else { continue }
             let previous = ActionDetails.PreviousDestination(destination)
             guard apply(request, to: destination, by: peer) else { continue }
             details.destinations.append(previous)
-            touched += 1
+            writes.append(changed(destination))
         }
+        let touched = writes.count
         var counts = Counts()
         counts.destinations = touched
         counts.deliveries = bound.destinations.reduce(0) { $0 + (table[$1]?.queued ?? 0) }
@@ -32,15 +40,15 @@ extension Dispatcher {
         let gone = bound.destinations.count { table[$0] == nil }
         var result = resultText(request, touched)
         if gone > 0 { result += "; \(gone) no longer there" }
-        if !changed.isEmpty {
-            result += "; \(changed.count) changed since the preview, left as they are"
+        if !altered.isEmpty {
+            result += "; \(altered.count) changed since the preview, left as they are"
         }
         let row = actionRow(
             bound, number: number, by: peer, counts: counts,
             state: touched > 0 || request.action.isAboutWorkers ? .undoable : .done,
             undoUntil: nil,
             result: result)
-        finish(row, row.record(details), promise)
+        finish(row, row.record(details), alongside: writes, promise)
     }
 
     /// The destinations that are no longer as the preview showed them. Throws where none is left
@@ -123,7 +131,6 @@ extension Dispatcher {
         destination.pausedBy = by
         destination.pausedUntil = until
         destination.pauseReason = reason
-        persist(destination)
         guard let worker = destination.ownership.worker else { return }
         links[worker]?.send(
             .pause(destination: destination.id, until: until, by: by, reason: reason))
@@ -133,14 +140,12 @@ extension Dispatcher {
         destination.pausedBy = nil
         destination.pausedUntil = nil
         destination.pauseReason = ""
-        persist(destination)
         guard let worker = destination.ownership.worker else { return }
         links[worker]?.send(.resume(destination: destination.id))
     }
 
     private func pin(_ destination: Destination, to worker: Int?) {
         destination.pin = worker
-        persist(destination)
         move(destination)
     }
 
@@ -148,8 +153,17 @@ extension Dispatcher {
     func endPauses() {
         let now = clocks.wall()
         for destination in table.values {
-            if let until = destination.pausedUntil, until <= now { resume(destination) }
+            guard let until = destination.pausedUntil, until <= now else { continue }
+            resume(destination)
+            persist(destination)
         }
+    }
+
+    /// What a destination is now, to be recorded with the action that made it so; later with the
+    /// schedulers' states where the spool cannot record now.
+    private func changed(_ destination: Destination) -> SpoolWrite {
+        destination.snapshotChanged = true
+        return .destination(record(of: destination))
     }
 
     private func resultText(_ request: PlanRequest, _ count: Int) -> String {
@@ -185,6 +199,7 @@ extension Dispatcher {
             }
         }
         let isReassign = old.kind == ActionKind.reassign.rawValue
+        var writes: [SpoolWrite] = []
         for previous in details.destinations {
             guard let destination = table[previous.id] else { continue }
             if isReassign {
@@ -195,6 +210,7 @@ extension Dispatcher {
             } else {
                 resume(destination)
             }
+            writes.append(changed(destination))
         }
         var counts = Counts()
         counts.destinations = details.destinations.count
@@ -206,7 +222,7 @@ extension Dispatcher {
             }
             ?? "\(Counted.destinations(counts.destinations)) as before"
         let row = undoneRow(old, counts: counts, result: result, by: peer)
-        finish(row, row.record(details), promise)
+        finish(row, row.record(details), alongside: writes, promise)
     }
 }
 

@@ -17,6 +17,10 @@ struct CrashCase: Sendable, CustomTestStringConvertible {
         case orphans
         /// Holds, purges, bounces, and what takes them back.
         case actions
+        /// More deliveries are held, purged and brought back than one transaction marks.
+        case many
+        /// A destination is paused, resumed, and made to try again.
+        case pauses
         /// A destination moves between the workers while it is delivered to.
         case move
         /// SIGTERM under load.
@@ -45,7 +49,7 @@ struct CrashCase: Sendable, CustomTestStringConvertible {
             (.replyRead, .manager), (.resultKept, .all), (.resultReceived, .manager),
             (.settling, .all), (.bouncing, .manager), (.journalOpened, .worker),
             (.journalRecorded, .manager), (.marked, .all), (.undone, .manager),
-            (.surrendered, .worker):
+            (.retried, .manager), (.paused, .all), (.surrendered, .worker):
             true
         default: false
         }
@@ -81,6 +85,8 @@ extension FaultPoint {
             (.orphans, 1)
         case .loading, .loaded: (.orphans, 2)
         case .marking, .marked, .withdrawn: (.actions, 3)
+        case .partlyMarked, .partlyUndone: (.many, 1)
+        case .retrying, .retried, .pausing, .paused, .resuming, .resumed: (.pauses, 1)
         case .destroying, .destroyed, .undoing, .undone, .releasing, .released: (.actions, 1)
         case .surrenderAsked, .surrendering, .surrendered, .handedOver: (.move, 1)
         case .stopping, .dismissed: (.stop, 1)

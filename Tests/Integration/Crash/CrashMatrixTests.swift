@@ -8,8 +8,8 @@ extension Integration {
     @Suite struct CrashMatrixTests {
         private static var cases: [CrashCase] {
             let environment = ProcessInfo.processInfo.environment
-            if let plan = environment["SLUICE_CRASH_CASE"] {
-                return CrashCase.all.filter { $0.plan.hasPrefix(plan) }
+            if let plans = environment["SLUICE_CRASH_CASE"]?.split(separator: ",") {
+                return CrashCase.all.filter { crash in plans.contains { crash.plan.hasPrefix($0) } }
             }
             return environment["SLUICE_CRASH"] == nil ? CrashCase.few : CrashCase.all
         }

@@ -29,6 +29,7 @@ struct CrashRun {
         var settings = DaemonSettings()
         settings.workers = 2
         settings.limits = ["concurrency = \(concurrency)", "rate = \"off\""]
+        let undoWindow = crash.scenario == .many ? .seconds(600) : undoWindow
         settings.undo = ["purge_window = \"\(undoWindow.components.seconds)s\""]
         let port = try PortReservation.freePort()
         settings.listen = "127.0.0.1:\(port)"
@@ -48,6 +49,18 @@ struct CrashRun {
         case .actions:
             domains = ["hold.test", "purge.test", "undo.test", "bounce.test"]
             for domain in domains { late.append(try await add(domain, .dead)) }
+        case .pauses:
+            domains = ["pause.test", "retry.test"]
+            for domain in domains { late.append(try await add(domain, .dead)) }
+            // Nothing is tried again by itself meanwhile.
+            settings.retry = ["first = \"1h\"", "breaker_first = \"1h\""]
+        case .many:
+            // One message for each mailbox, one delivery for each domain: many deliveries of few
+            // messages.
+            settings.groupBy = "domain"
+            let receiver = try await add(Self.manyDomains[0], .dead)
+            late.append(receiver)
+            for domain in Self.manyDomains { settings.routes[domain] = receiver.route }
         case .move:
             domains = ["moved.test"]
             _ = try await add("moved.test", .fast)
@@ -121,6 +134,10 @@ struct CrashRun {
             }
         case .actions:
             try await actions()
+        case .pauses:
+            try await pauses()
+        case .many:
+            try await many()
         }
         #expect(hasFired, "\(crash.plan) was never reached")
         try await settle()
@@ -256,6 +273,90 @@ struct CrashRun {
         // A crash at the very end of a window.
         try await waitUntil("\(crash.plan) is reached") { hasFired }
         if daemon.ending != nil { try await revive() }
+    }
+
+    /// Pauses what cannot be delivered, lets it be deliverable, makes all of it due, resumes.
+    private func pauses() async throws {
+        let mails = ["pause.test", "retry.test"].flatMap { domain in
+            (0..<6).map { TestMail("\(domain)-\($0)", to: "a\($0)@\(domain)", "b\($0)@\(domain)") }
+        }
+        try await scene.send(mails, to: daemon.port)
+        accepted.value = Dictionary(uniqueKeysWithValues: mails.map { ($0.id, $0.recipients) })
+        // A breaker opens at the first refusal; what waits behind it was not tried.
+        try await waitUntil("the receivers were found dead") {
+            let row = try await daemon.control.destinations(filter: "state = backoff")
+            return row.total == 2
+        }
+        let paused = ledger.receivers[0]
+        try await performOnDestination(.pause, "pause.test")
+        for receiver in late { try await receiver.comeUp() }
+        try await perform(.retry, on: "pause.test")
+        try await perform(.retry, on: "retry.test")
+        try await waitUntil("what is not paused is delivered") {
+            if daemon.ending != nil { try await revive() }
+            let rest = try? await daemon.control.messages(filter: "domain = retry.test")
+            return rest?.total == 0
+        }
+        // A pause that was answered, or is on record, holds through the crash.
+        #expect(paused.statistics.transactions == 0, "a paused destination was delivered to")
+        try await performOnDestination(.resume, "pause.test")
+        if crash.victims != .worker, daemon.ending != nil { try await revive() }
+    }
+
+    /// The same for what is done to a destination.
+    private func performOnDestination(_ action: ActionKind, _ domain: String) async throws {
+        func act() async throws {
+            let row = try await daemon.destination(domain)
+            try await daemon.act(action, Selector(destinations: [row.id]))
+        }
+        do {
+            try await act()
+        } catch {
+            try await revive()
+            let isThere = try await daemon.control.actions().rows.contains { $0.action == action }
+            let isPaused = try await daemon.destination(domain).pausedBy != nil
+            // What is on record has happened, and the other way round.
+            #expect(isThere == (isPaused == (action == .pause)))
+            if !isThere { try await act() }
+        }
+    }
+
+    private static let manyDomains = (0..<60).map { "d\($0).many.test" }
+    /// Their deliveries are more than one transaction marks.
+    private static let manyMessages = 90
+
+    /// Everything is purged, which the crash cuts in half, and brought back; held and released.
+    private func many() async throws {
+        let mails = (0..<Self.manyMessages).map { number in
+            TestMail("many-\(number)", to: Self.manyDomains.map { "u\(number)@\($0)" })
+        }
+        let all = Self.manyMessages * Self.manyDomains.count
+        try await scene.send(mails, to: daemon.port)
+        accepted.value = Dictionary(uniqueKeysWithValues: mails.map { ($0.id, $0.recipients) })
+        try await waitUntil("all are there") { try await daemon.totals().deliveries == all }
+        let everything = Selector(filter: "domain = *.many.test")
+        do {
+            try await daemon.act(.purge, everything)
+        } catch {
+            try await revive()
+        }
+        // Whatever part of it was done is on record, and can be taken back.
+        let purge = try #require(try await daemon.control.actions().rows.first)
+        #expect(purge.action == .purge && purge.state == .undoable)
+        let purging = try await daemon.totals().purging
+        #expect(purging > 0 && (purging == all || crash.victims != .worker))
+        do {
+            _ = try await daemon.control.undo(purge.id)
+        } catch {
+            try await revive()
+            _ = try await daemon.control.undo(purge.id)
+        }
+        let undone = try await daemon.totals()
+        #expect(undone.purging == 0 && undone.deliveries == all, "\(undone)")
+        try await daemon.act(.hold, everything)
+        #expect(try await daemon.totals().held == all)
+        try await daemon.act(.release, everything)
+        #expect(try await daemon.totals().held == 0)
     }
 
     /// Acts as an operator who, after a crash, looks whether the action is there, and repeats it if

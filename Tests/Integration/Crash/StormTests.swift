@@ -23,10 +23,7 @@ extension Integration {
             try await withScene { scene in
                 let storm = try await Storm.make(seed: seed, in: scene)
                 let account = try await storm.run(kills: Self.kills)
-                CrashTable.add(
-                    storm: "| \(seed) | \(Self.kills) | \(storm.summary) | \(account.accepted) "
-                        + "| \(account.delivered) | \(account.bounced) | \(account.queued) "
-                        + "| \(account.lost.count) | \(account.duplicated) | \(account.forced) |")
+                CrashTable.add(storm: seed, kills: Self.kills, storm.summary, account)
                 #expect(account.accepted > 0)
                 #expect(account.lost == [])
                 // Beyond what had no result on disk when everything was killed: what a worker
