@@ -44,8 +44,7 @@ final class MailPlant {
         dispatcher = Dispatcher(
             loop: context.loop, clocks: context.clocks, writer: context.writer,
             reader: context.reader, logger: context.logger,
-            attemptLog: AttemptLog(
-                log: context.log, isOn: context.logger.logLevel <= .info),
+            attemptLog: AttemptLog(log: context.log),
             events: context.events, configuration: context.configuration, ids: context.ids)
         supervisor = Supervisor(
             dispatcher: dispatcher, executable: context.executable, lock: context.lock,

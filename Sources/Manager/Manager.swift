@@ -57,7 +57,7 @@ package struct Manager: Sendable {
             dispatcher: mail.handle, reader: reader, events: events,
             path: configuration.controlSocket, group: configuration.control.group,
             loops: controlLoops, logger: logger, reload: { try await reload(mail) },
-            census: Census(reader: reader, clocks: clocks))
+            census: Census(reader: reader, clocks: clocks), log: log)
         let services = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
@@ -146,6 +146,14 @@ package struct Manager: Sendable {
             throw APIError(
                 code: "bad-configuration",
                 message: "the configuration was not reloaded, the old one stays:\n\(error)")
+        }
+        do throws(LineLog.OpenError) {
+            try log.change(to: new.log)
+        } catch {
+            throw APIError(
+                code: "bad-configuration",
+                message:
+                    "the configuration was not reloaded, the old one stays:\nlog.file: \(error)")
         }
         return try await mail.handle.run { $0.reload(new) }
     }

@@ -4,15 +4,18 @@ package import Logging
 import NIOCore
 import NIOPosix
 import Scheduler
+package import Settings
 
 /// The worker process: one event loop, the socket pair to its manager, and the engine.
 package struct WorkerProgram {
     /// The descriptor under which the manager leaves the worker's end of the socket pair.
     package static let descriptor: Int32 = 3
 
-    /// Runs until the manager says so or is gone.
+    /// Runs until the manager says so or is gone. `logs` is called with each configuration, on the
+    /// loop.
     package static func run(
-        number: Int, logger: Logger, clocks: Clocks = .system
+        number: Int, logger: Logger, clocks: Clocks = .system,
+        logs: @escaping @Sendable (LogSettings) -> Void = { _ in }
     ) async throws {
         // The manager decides when it ends; a receiver that hangs up must not.
         signal(SIGINT, SIG_IGN)
@@ -25,6 +28,7 @@ package struct WorkerProgram {
         let engine = try await loop.submit {
             let engine = Engine(loop: loop, clocks: clocks, logger: logger, seed: seed)
             engine.descriptors = descriptors
+            engine.logs = logs
             return NIOLoopBound(engine, eventLoop: loop)
         }.get()
         _ = try await ClientBootstrap(group: loop)

@@ -28,21 +28,20 @@ struct Run: AsyncParsableCommand {
         do {
             log = try LineLog(
                 configuration.log.file.map { .file($0) } ?? .descriptor(STDERR_FILENO),
-                format: configuration.log.format)
+                format: configuration.log.format, level: configuration.log.level)
         } catch {
             complain("\(options.path): log.file: \(error)")
             throw ExitCode(2)
         }
-        let level = Logger.Level(rawValue: configuration.log.level.rawValue) ?? .info
         let logger = Logger(label: "sluiced") { _ in
-            LineLogHandler(log: log, level: level, now: Clocks.system.wall)
+            LineLogHandler(log: log, now: Clocks.system.wall)
         }
         do {
             try await Manager(
                 configuration: configuration, path: options.path, log: log, logger: logger
             ).run()
         } catch {
-            if configuration.log.file != nil {
+            if log.isFile {
                 logger.critical("stopped", metadata: ["error": "\(error)"])
             }
             log.flush()

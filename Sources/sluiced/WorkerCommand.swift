@@ -26,7 +26,10 @@ struct WorkerCommand: AsyncParsableCommand {
             handler.metadata["worker"] = "\(number)"
             return handler
         }
-        try await WorkerProgram.run(number: number, logger: logger)
+        try await WorkerProgram.run(number: number, logger: logger) { settings in
+            // A file that cannot be opened keeps the old one; the manager has said so.
+            try? log.change(to: settings, isShared: true)
+        }
         log.flush()
     }
 }

@@ -1,3 +1,4 @@
+import Control
 import Foundation
 import Glibc
 import Testbed
@@ -52,6 +53,43 @@ extension Integration {
                 #expect(accepted == 200)
                 #expect(delivered.count == 200)
                 #expect(daemon.logText.isEmpty)
+            }
+        }
+
+        /// `[log]` is a matter of a reload, for the workers too; a file that cannot be opened leaves
+        /// everything as it was.
+        @Test func anotherLogByReload() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver("mx")
+                let log = scene.directory.file("first.log")
+                let second = scene.directory.file("second.log")
+                var settings = DaemonSettings()
+                settings.workers = 1
+                settings.routes = ["*": receiver.route]
+                settings.more = "[log]\nfile = \"\(log)\"\n"
+                let daemon = try await scene.daemon(settings, logFile: log)
+                try await scene.send(TestMail("one", to: "one@rcpt.test"), to: daemon.port)
+                try await receiver.takes(1)
+                settings.more = "[log]\nfile = \"\(second)\"\nformat = \"json\"\n"
+                try daemon.configure(settings)
+                try await daemon.control.reload()
+                try await scene.send(TestMail("two", to: "two@rcpt.test"), to: daemon.port)
+                try await waitUntil("both lines") {
+                    contents(log).contains("to=one@rcpt.test")
+                        && contents(second).contains(#""to":["two@rcpt.test"]"#)
+                }
+                #expect(!contents(log).contains("two@rcpt.test"))
+
+                settings.more = "[log]\nfile = \"/nonexistent/log\"\nlevel = \"error\"\n"
+                try daemon.configure(settings)
+                let refusal = await #expect(throws: (any Error).self) {
+                    try await daemon.control.reload()
+                }
+                #expect("\(refusal!)".contains("/nonexistent/log"))
+                try await scene.send(TestMail("three", to: "three@rcpt.test"), to: daemon.port)
+                try await waitUntil("it goes on") {
+                    contents(second).contains(#""to":["three@rcpt.test"]"#)
+                }
             }
         }
 

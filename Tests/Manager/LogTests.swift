@@ -214,6 +214,47 @@ private func contents(_ path: String) -> String {
         }
     }
 
+    /// A reload: what was said before stays where it belongs and as it was, the rest goes to the
+    /// new file in the new format; and it is the new one that is rotated.
+    @Test func anotherFileAndFormat() throws {
+        try withFile { path in
+            let log = try LineLog(.file(path), now: { noon })
+            let logger = Logger(label: "") { _ in LineLogHandler(log: log) { noon } }
+            logger.info("one")
+            logger.debug("not said")
+            try log.change(to: .file(path + ".2"), format: .json, level: .debug)
+            logger.debug("two")
+            try log.change(to: .file(path + ".3"), format: .logfmt, level: .notice)
+            logger.info("not said")
+            logger.notice("three")
+            log.flush(within: .seconds(60))
+            #expect(contents(path) == "2025-11-25T12:00:00.123Z info one\n")
+            // Nobody was quick enough to write to the second.
+            #expect(contents(path + ".3").contains("level=notice event=three\n"))
+            #expect((contents(path + ".2") + contents(path + ".3")).contains(#""event":"two""#))
+            #expect(throws: LineLog.OpenError.self) {
+                try log.change(to: .file("/nonexistent/log"), format: .text, level: .info)
+            }
+            #expect(log.format == .logfmt && log.level == .notice)
+            #expect(rename(path + ".3", path + ".4") == 0)
+            #expect(log.reopen())
+            logger.notice("four")
+            log.close()
+            #expect(contents(path + ".3").hasSuffix("event=four\n"))
+            #expect(contents(path + ".4").hasSuffix("event=three\n"))
+        }
+    }
+
+    @Test func noLinesOfAttemptsAboveInfo() throws {
+        try withFile { path in
+            let log = try LineLog(.file(path), level: .notice)
+            #expect(!log.hasInfo)
+            try log.change(to: .file(path), format: .text, level: .debug)
+            #expect(log.hasInfo)
+            log.close()
+        }
+    }
+
     @Test func noFileNoLog() throws {
         #expect(throws: LineLog.OpenError.self) { try LineLog(.file("/nonexistent/sluice.log")) }
         let log = try LineLog(.descriptor(-1))
@@ -255,8 +296,7 @@ private func contents(_ path: String) -> String {
     private func lines(_ report: AttemptReport) throws -> [String] {
         var text = ""
         try withLog(.text) { log, read in
-            AttemptLog(log: log, isOn: true).write(report, destination: nil)
-            AttemptLog(log: log, isOn: false).write(report, destination: nil)
+            AttemptLog(log: log).write(report, destination: nil)
             log.flush(within: .seconds(60))
             text = read()
         }

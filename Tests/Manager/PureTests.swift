@@ -194,11 +194,12 @@ private func instant(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds
         let status = Status(
             at: second(1), hostname: "h", pid: 1, startedAt: second(0), totals: totals,
             rates: Rates(), workers: [WorkerRow(id: 2, state: .running)], mayOperate: true)
-        let lines = Metrics.text(status).split(separator: "\n")
+        let lines = Metrics.text(status, droppedLines: 12).split(separator: "\n")
         #expect(lines.contains("sluice_accepted_total 7.0"))
         #expect(lines.contains("sluice_deliveries{state=\"delayed\"} 3"))
         #expect(lines.contains("sluice_worker_up{worker=\"2\"} 1"))
         #expect(lines.contains("sluice_spool_healthy 1.0"))
+        #expect(lines.contains("sluice_log_lines_dropped_total 12.0"))
         let samples = lines.filter { !$0.hasPrefix("#") }
         for sample in samples {
             let name = sample.prefix { $0 != "{" && $0 != " " }

@@ -183,7 +183,7 @@ final class Rig: Sendable {
             logger.logLevel = .critical
             let dispatcher = Dispatcher(
                 loop: loop, clocks: .system, writer: writer, reader: reader, logger: logger,
-                attemptLog: AttemptLog(log: try! LineLog(.descriptor(-1)), isOn: false),
+                attemptLog: AttemptLog(log: try! LineLog(.descriptor(-1), level: .notice)),
                 events: EventBus(), configuration: configuration, ids: ids)
             return NIOLoopBound(Stage(dispatcher), eventLoop: loop)
         }.get()

@@ -24,7 +24,6 @@ extension Dispatcher {
         } catch {
             return promise.fail(error)
         }
-        }
         for id in bound.destinations where !altered.contains(id) {
             guard let destination = table[id] else { continue }
             let previous = ActionDetails.PreviousDestination(destination)

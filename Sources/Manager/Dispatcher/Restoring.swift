@@ -194,7 +194,6 @@ extension Dispatcher {
         keep("spool", \.spool)
         keep("control_socket", \.controlSocket)
         keep("intake.listen", \.intake.listen)
-        keep("log", \.log)
         if kept.intake.listeners.map(\.listen) != configuration.intake.listeners.map(\.listen) {
             kept.intake.listeners = configuration.intake.listeners
             unchanged.append("intake.listener")

@@ -6,13 +6,12 @@ import Spool
 /// attempt to deliver (one for each of its outcomes where its recipients fared differently).
 struct AttemptLog {
     let log: LineLog
-    let isOn: Bool
 
     /// Recipients in one line; more of them go into further lines.
     private static let recipientsInLine = 100
 
     func accepted(_ message: MessageRecord, recipients: Int, at now: UnixTime) {
-        guard isOn else { return }
+        guard log.hasInfo else { return }
         var line = LogLine(log.format, at: now, level: "info", event: "accepted")
         line.add("message", message.id.description)
         line.add("from", message.sender)
@@ -24,7 +23,7 @@ struct AttemptLog {
     }
 
     func write(_ report: AttemptReport, destination: Destination?) {
-        guard isOn else { return }
+        guard log.hasInfo else { return }
         let trail = report.trail
         guard trail.recipients.count == report.recipients.count, !report.recipients.isEmpty else {
             let outcome = report.disposition == .expired ? "expired" : "deferred"

@@ -31,53 +31,92 @@ package final class LineLog: Sendable {
         /// Lines that are with the thread.
         var isWriting = false
         var mustReopen = false
+        /// Where lines go from a place in `pending` on.
+        var change: Change?
         var isClosed = false
         var totalDropped = 0
+        /// The file that is written, if it is one that this process rotates.
+        var path: String?
 
-        var isIdle: Bool { pending.isEmpty && !isWriting && dropped == 0 && !mustReopen }
+        var isIdle: Bool {
+            pending.isEmpty && !isWriting && dropped == 0 && !mustReopen && change == nil
+        }
     }
 
-    package let format: LogSettings.Format
-    private let state = Waitable(State())
+    private struct Change {
+        var output: Output
+        var offset: Int
+    }
+
+    /// How lines are made; read with each of them.
+    private struct Manner {
+        var format: LogSettings.Format
+        var level: LogSettings.Level
+    }
+
+    private let manner: Mutex<Manner>
+    private let state: Waitable<State>
     private let capacity: Int
-    private let path: String?
+    private let now: @Sendable () -> UnixTime
     private static let block = 64 << 10
     /// Nanoseconds that a line waits for others.
     private static let delay: UInt64 = 100_000_000
 
     /// - Parameter capacity: bytes that may wait to be written.
     package init(
-        _ target: Target, format: LogSettings.Format = .text, capacity: Int = 8 << 20,
-        now: @escaping @Sendable () -> UnixTime = Clocks.system.wall
+        _ target: Target, format: LogSettings.Format = .text, level: LogSettings.Level = .info,
+        capacity: Int = 8 << 20, now: @escaping @Sendable () -> UnixTime = Clocks.system.wall
     ) throws(OpenError) {
-        self.format = format
+        manner = Mutex(Manner(format: format, level: level))
         self.capacity = capacity
-        let output: Output
-        switch target {
-        case .descriptor(let descriptor):
-            path = nil
-            output = Output(descriptor: descriptor)
-        case .file(let file):
-            path = file
-            output = Output(descriptor: try Self.open(file))
-        case .sharedFile(let file):
-            path = nil
-            output = Output(descriptor: -1, sharedPath: file)
-        }
+        self.now = now
+        let output = try Output(target)
+        var state = State()
+        state.path = output.path
+        self.state = Waitable(state)
         // Ends with `close`, or with the process.
-        _ = BlockingThread { [state, path] in
-            Self.run(state, output, path) { event, key, value in
-                Self.note(format, now(), event, key, value)
+        _ = BlockingThread { self.write(to: output) }
+    }
+
+    package var format: LogSettings.Format { manner.withLock { $0.format } }
+
+    /// What is below it is not written.
+    package var level: LogSettings.Level { manner.withLock { $0.level } }
+
+    /// Writes otherwise and elsewhere from the next line on; what was said before goes to where it
+    /// went then.
+    ///
+    /// - Throws: `OpenError` where the new file cannot be opened; then nothing changes.
+    package func change(
+        to target: Target, format: LogSettings.Format, level: LogSettings.Level
+    ) throws(OpenError) {
+        let output = try Output(target)
+        let forgotten = state.withLock { state in
+            defer {
+                state.change = Change(
+                    output: output, offset: state.change?.offset ?? state.pending.count)
+                state.path = output.path
             }
+            return state.change
         }
+        forgotten?.output.close()
+        manner.withLock { $0 = Manner(format: format, level: level) }
+        state.wakeAll()
+    }
+
+    /// The same as in a file that this process and others write, or to a descriptor.
+    ///
+    /// - Throws: as `change(to:format:level:)`.
+    package func change(to settings: LogSettings, isShared: Bool = false) throws(OpenError) {
+        try change(
+            to: settings.file.map { isShared ? .sharedFile($0) : .file($0) }
+                ?? .descriptor(STDERR_FILENO),
+            format: settings.format, level: settings.level)
     }
 
     /// A line of the log about itself.
-    private static func note(
-        _ format: LogSettings.Format, _ time: UnixTime, _ event: String, _ key: String,
-        _ value: String
-    ) -> [UInt8] {
-        var line = LogLine(format, at: time, level: "warning", event: event)
+    private func note(_ event: String, _ key: String, _ value: String) -> [UInt8] {
+        var line = LogLine(format, at: now(), level: "warning", event: event)
         line.add(key, value)
         line.end()
         return line.bytes
@@ -107,6 +146,8 @@ package final class LineLog: Sendable {
         if wakes { state.wakeAll() }
     }
 
+    package var isFile: Bool { state.withLock { $0.path != nil } }
+
     /// Lines that were dropped since the start.
     package var dropped: Int { state.withLock { $0.totalDropped } }
 
@@ -114,10 +155,12 @@ package final class LineLog: Sendable {
     /// was said before. False where there is no file.
     @discardableResult
     package func reopen() -> Bool {
-        guard path != nil else { return false }
-        state.withLock { $0.mustReopen = true }
-        state.wakeAll()
-        return true
+        let isFile = state.withLock { state in
+            state.mustReopen = state.path != nil
+            return state.mustReopen
+        }
+        if isFile { state.wakeAll() }
+        return isFile
     }
 
     /// Waits until everything is written, but not longer than that.
@@ -151,59 +194,85 @@ package final class LineLog: Sendable {
 
     private struct Output {
         var descriptor: Int32
+        /// Of a file that is this process's to close.
+        var path: String?
         var sharedPath: String?
+
+        init(_ target: Target) throws(OpenError) {
+            switch target {
+            case .descriptor(let descriptor):
+                self.descriptor = descriptor
+            case .file(let file):
+                path = file
+                descriptor = try LineLog.open(file)
+            case .sharedFile(let file):
+                descriptor = -1
+                sharedPath = file
+            }
+        }
+
+        func close() {
+            if path != nil { Glibc.close(descriptor) }
+        }
     }
 
     private struct Work {
         var bytes: [UInt8]
         var dropped: Int
         var reopens: Bool
+        var change: Change?
     }
 
-    private static func run(
-        _ state: Waitable<State>, _ first: Output, _ path: String?,
-        note: (String, String, String) -> [UInt8]
-    ) {
+    private func write(to first: Output) {
         var output = first
-        while let work = next(state) {
-            if work.reopens, let path {
+        while var work = Self.next(state) {
+            if work.reopens, let path = output.path {
                 do throws(OpenError) {
-                    let new = try open(path)
-                    Glibc.close(output.descriptor)
+                    let new = try Self.open(path)
+                    output.close()
                     output.descriptor = new
                 } catch {
                     // Better in the old one than nowhere.
-                    write(
+                    Self.write(
                         note("going on in the old log", "error", "\(error)"), to: output, state)
                 }
             }
-            write(work.bytes, to: output, state)
+            if let change = work.change {
+                Self.write(Array(work.bytes[..<change.offset]), to: output, state)
+                work.bytes.removeFirst(change.offset)
+                output.close()
+                output = change.output
+            }
+            Self.write(work.bytes, to: output, state)
             if work.dropped > 0 {
-                write(
+                Self.write(
                     note("lines of the log were dropped", "lines", String(work.dropped)),
                     to: output, state)
             }
             state.withLock { $0.isWriting = false }
             state.wakeAll()
         }
-        if path != nil { Glibc.close(output.descriptor) }
+        output.close()
     }
 
     /// nil at the end.
     private static func next(_ state: Waitable<State>) -> Work? {
         state.wait { state in
             let isDue = state.deadline.map { $0 <= Monotonic.now } ?? false
-            guard isDue || state.isUrgent || state.mustReopen || state.isClosed else {
+            let hasOrders = state.mustReopen || state.change != nil || state.isClosed
+            guard isDue || state.isUrgent || hasOrders else {
                 return .wait(until: state.deadline)
             }
             if state.isClosed, state.isIdle { return .ready(nil) }
             let work = Work(
-                bytes: state.pending, dropped: state.dropped, reopens: state.mustReopen)
+                bytes: state.pending, dropped: state.dropped, reopens: state.mustReopen,
+                change: state.change)
             state.pending = []
             state.deadline = nil
             state.isUrgent = false
             state.dropped = 0
             state.mustReopen = false
+            state.change = nil
             state.isWriting = true
             return .ready(work)
         }

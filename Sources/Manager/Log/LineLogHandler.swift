@@ -1,19 +1,26 @@
 package import Logging
 package import Mail
+import Settings
 
 /// swift-log's lines in the daemon's log: the message is the event, the metadata the fields.
 package struct LineLogHandler: LogHandler {
     package var metadata: Logger.Metadata = [:]
-    package var logLevel: Logger.Level
+    /// The log's, which a reload may change, unless a logger has one of its own.
+    package var logLevel: Logger.Level {
+        get { ownLevel ?? log.loggerLevel }
+        set { ownLevel = newValue }
+    }
+    private var ownLevel: Logger.Level?
     private let log: LineLog
     private let now: @Sendable () -> UnixTime
 
+    /// - Parameter level: nil: that of the log.
     package init(
-        log: LineLog, level: Logger.Level, now: @escaping @Sendable () -> UnixTime
+        log: LineLog, level: Logger.Level? = nil, now: @escaping @Sendable () -> UnixTime
     ) {
         self.log = log
         self.now = now
-        logLevel = level
+        ownLevel = level
     }
 
     package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -30,4 +37,11 @@ package struct LineLogHandler: LogHandler {
         // What stops or changes the daemon is seen at once.
         log.append(line, now: event.level >= .notice)
     }
+}
+
+extension LineLog {
+    fileprivate var loggerLevel: Logger.Level { Logger.Level(rawValue: level.rawValue) ?? .info }
+
+    /// Whether attempts and what is taken in have their lines.
+    package var hasInfo: Bool { loggerLevel <= .info }
 }

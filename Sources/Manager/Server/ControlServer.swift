@@ -24,6 +24,7 @@ struct ControlServer: Service {
     let reload: @Sendable () async throws -> String
 
     let census: Census
+    let log: LineLog
 
     private var planner: Planner { Planner(dispatcher: dispatcher, reader: reader) }
     private var runner: ActionRunner { ActionRunner(dispatcher: dispatcher, reader: reader) }
@@ -447,7 +448,7 @@ struct ControlServer: Service {
         let status = try await dispatcher.run { $0.status() }
         return Response(
             status: .ok, headers: [.contentType: "text/plain; version=0.0.4"],
-            body: ResponseBody(byteBuffer: ByteBuffer(string: Metrics.text(status))))
+            body: ResponseBody(byteBuffer: ByteBuffer(string: Metrics.text(status, droppedLines: log.dropped))))
     }
 }
 

@@ -2,7 +2,8 @@ import Control
 
 /// The Prometheus text format, version 0.0.4.
 enum Metrics {
-    static func text(_ status: Status) -> String {
+    /// - Parameter droppedLines: lines of the log, since the start.
+    static func text(_ status: Status, droppedLines: Int) -> String {
         var text = ""
         func metric(_ name: String, _ type: String, _ help: String, _ value: Double) {
             text += "# HELP sluice_\(name) \(help)\n# TYPE sluice_\(name) \(type)\n"
@@ -22,6 +23,10 @@ enum Metrics {
         metric(
             "intake_open", "gauge", "1 while mail is taken in",
             status.spoolError == nil && status.intakeError == nil ? 1 : 0)
+        metric(
+            "log_lines_dropped_total", "counter",
+            "Lines of the log that were dropped, as it could not be written fast enough",
+            Double(droppedLines))
         text += "# HELP sluice_deliveries Deliveries in the spool by state\n"
         text += "# TYPE sluice_deliveries gauge\n"
         for (state, count) in [

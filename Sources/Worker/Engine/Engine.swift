@@ -31,6 +31,8 @@ final class Engine {
     var nextConnection = 1
     /// Connections that the process may have open.
     var descriptors = Int.max
+    /// Told how to log, with each configuration.
+    var logs: (LogSettings) -> Void = { _ in }
     /// When the log last said that no connection can be opened.
     var troubleToldAt: Instant?
     /// Destinations for which DNS is or was just asked: reported until that is over.

@@ -68,6 +68,7 @@ extension Engine {
         do {
             configuration = try JSONDecoder().decode(
                 Configuration.self, from: Data(buffer.readableBytesView))
+            logs(configuration.log)
             if tlsContext == nil, configuration.tls.mode != .off {
                 tlsContext = try TLSContexts.opportunistic()
             }
