@@ -11,7 +11,8 @@ import Darwin
 package final class BackupFile {
     private let path: String
     private let replaces: Bool
-    private let partial: String
+    /// Its name until then.
+    package let partial: String
     private let descriptor: Int32
     package private(set) var bytes = 0
     private var isFinished = false

@@ -2,6 +2,15 @@ import ArgumentParser
 import Commands
 import Control
 import NIOCore
+import UnixSignals
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
 
 struct Backup: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -22,9 +31,24 @@ struct Backup: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
+        // Before there is anything to remove.
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
         let copy = try BackupFile(path: file, replaces: force)
-        try await connection.client.backup { try copy.append($0.readableBytesView) }
-        try copy.finish()
+        try await withThrowingTaskGroup(of: Void.self) { [partial = copy.partial] group in
+            group.addTask { await Self.end(on: signals, removing: partial) }
+            try await connection.client.backup { try copy.append($0.readableBytesView) }
+            try copy.finish()
+            group.cancelAll()
+        }
         Console.standard().print(["\(file): \(Format.size(copy.bytes))"])
+    }
+
+    /// Ctrl-C and its like end the program in the way that a shell knows, and leave nothing behind.
+    private static func end(on signals: UnixSignalsSequence, removing partial: String) async {
+        for await caught in signals {
+            unlink(partial)
+            signal(caught.rawValue, SIG_DFL)
+            raise(caught.rawValue)
+        }
     }
 }

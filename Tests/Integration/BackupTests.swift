@@ -1,5 +1,6 @@
 import Control
 import Foundation
+import Glibc
 import Testing
 
 @testable import Testbed
@@ -71,6 +72,29 @@ extension Integration {
                     recipients.map { ReceivedDelivery(id: id, recipient: $0) }
                 }.filter { delivered[$0] == nil && arrived[$0] == nil }
                 #expect(lost == [])
+            }
+        }
+
+        /// Ctrl-C and its like, while the daemon is slow to answer: nothing is left behind.
+        @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
+        func interrupted(signal: Int32) async throws {
+            try await withScene { scene in
+                let daemon = try await scene.daemon(DaemonSettings())
+                let folder = scene.directory.file("copies")
+                #expect(mkdir(folder, 0o700) == 0)
+                #expect(kill(daemon.pid, SIGSTOP) == 0)
+                let backup = try scene.process(
+                    try Program.sluice,
+                    ["backup", "\(folder)/copy.db", "--socket", daemon.socket], log: "backup.log")
+                try await waitUntil("it is under way") { !entries(of: folder).isEmpty }
+                #expect(kill(backup.pid, signal) == 0)
+                let ending = try await eventually("it ends") { backup.ending }
+                #expect(ending == .signal(signal))
+                #expect(entries(of: folder) == [])
+                #expect(kill(daemon.pid, SIGCONT) == 0)
+                let again = try await sluice(daemon, "backup", "\(folder)/copy.db")
+                #expect(again.status == 0, "\(again.errors)")
+                #expect(entries(of: folder) == ["copy.db"])
             }
         }
 

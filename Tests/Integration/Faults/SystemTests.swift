@@ -32,6 +32,9 @@ extension Integration {
                 try await waitUntil("it is said in the log") {
                     daemon.logText.contains("clients cannot connect: Too many open files")
                 }
+                // And to whoever looks at it.
+                #expect(
+                    try await daemon.control.status().warning?.contains("LimitNOFILE") == true)
                 for client in clients { try? await client.close() }
 
                 // The limit is still low, and there is room again.
