@@ -56,6 +56,7 @@ release: ## Build for use
 	@scripts/install-packages build
 	@echo "==> Building the release (the first build takes some minutes)"
 	$(SWIFT) build $(RELEASE)
+	@scripts/check-release .build/release/sluice .build/release/sluiced
 
 install: release man ## Install into PREFIX (default /usr/local)
 	@echo "==> Installing into $(DESTDIR)$(PREFIX)"

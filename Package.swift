@@ -118,8 +118,8 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Mail", "Filter", "Scheduler", "SMTP", "Settings", "Control", "Manager", "Terminal",
-                "Monitor", "Commands", nioCore,
+                "Mail", "Filter", "Scheduler", "SMTP", "Settings", "Control", "Spool", "Manager",
+                "Worker", "Terminal", "Monitor", "Commands", nioCore,
             ],
             path: "Fuzz/Targets", swiftSettings: strict),
 

@@ -19,7 +19,7 @@ package struct FuzzTarget: Sendable {
 
     package static let all: [FuzzTarget] = [
         .smtpServer, .smtpClient, .reply, .frame, .snapshot, .filter, .query, .plan, .config,
-        .theme, .address, .addressList, .message, .dsn, .text, .keys,
+        .theme, .address, .addressList, .message, .dsn, .text, .keys, .dns, .stored,
     ]
 }
 

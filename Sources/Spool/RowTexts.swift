@@ -1,34 +1,39 @@
 /// The texts of one row on their way into a statement: they are gathered in one buffer that is
 /// used again for the next row, and bound from there without another copy.
-struct RowTexts {
+package struct RowTexts {
     /// Never empty, so that it always has an address (SQLite takes a null pointer for NULL).
     private var bytes: [UInt8] = [0]
     /// Where each text ends; the first begins at 1.
     private var ends: [Int] = []
 
-    init() {
+    package init() {
         bytes.reserveCapacity(1024)
         ends.reserveCapacity(8)
     }
 
-    mutating func removeAll() {
+    package mutating func removeAll() {
         bytes.removeSubrange(1...)
         ends.removeAll(keepingCapacity: true)
     }
 
-    mutating func append(_ text: String) {
+    package mutating func append(_ text: String) {
         bytes.append(contentsOf: text.utf8)
         ends.append(bytes.count)
     }
 
-    mutating func appendAddresses(_ recipients: [StoredRecipient]) {
+    package mutating func appendAddresses(_ recipients: [StoredRecipient]) {
         TextCoding.appendAddresses(recipients, to: &bytes)
         ends.append(bytes.count)
     }
 
-    mutating func appendAttributes(_ recipients: [StoredRecipient]) {
+    package mutating func appendAttributes(_ recipients: [StoredRecipient]) {
         TextCoding.appendAttributes(recipients, to: &bytes)
         ends.append(bytes.count)
+    }
+
+    /// What is bound, in its order.
+    package var texts: [String] {
+        zip([1] + ends, ends).map { String(decoding: bytes[$0..<$1], as: UTF8.self) }
     }
 
     /// Binds the texts in their order, the first at `index`, and runs the statement.

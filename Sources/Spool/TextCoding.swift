@@ -35,7 +35,7 @@ package enum TextCoding {
     }
 
     /// A letter that stands for nothing is kept as it is.
-    static func decode(_ text: Substring.UTF8View) -> String {
+    package static func decode(_ text: Substring.UTF8View) -> String {
         guard text.contains(escape) else { return String(Substring(text)) }
         var bytes: [UInt8] = []
         var escaped = false

@@ -26,13 +26,19 @@ import Testing
         }
     }
 
+    /// Inputs for each target. `.ci/run` takes more of them, by hand it can be a million.
+    private static let rounds =
+        ProcessInfo.processInfo.environment["SLUICE_FUZZ_ROUNDS"].flatMap { Int($0) } ?? 300
+    private static let seed =
+        ProcessInfo.processInfo.environment["SLUICE_FUZZ_SEED"].flatMap { UInt64($0) } ?? 1
+
     /// Not for finding new mistakes, which libFuzzer does better, but old ones that come back.
     @Test(arguments: FuzzTarget.all.map(\.name))
     func changedInputsHold(name: String) throws {
         let target = try #require(FuzzTarget.all.first { $0.name == name })
         let corpus = try Self.corpus(target).map(\.bytes)
-        var random = Generator(state: 1)
-        for _ in 0..<300 {
+        var random = Generator(state: Self.seed)
+        for _ in 0..<Self.rounds {
             var bytes = corpus.randomElement(using: &random) ?? []
             for _ in 0..<Int.random(in: 1...4, using: &random) {
                 Self.change(&bytes, corpus, &random)

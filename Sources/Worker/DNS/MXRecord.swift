@@ -1,15 +1,15 @@
 import Settings
 
 /// The RDATA of an MX record (RFC 1035 §3.3.9).
-struct MXRecord: Hashable, Sendable {
-    var preference: UInt16
+package struct MXRecord: Hashable, Sendable {
+    package var preference: UInt16
     /// Canonical; "" is the root: no mail here (RFC 7505).
-    var host: String
+    package var host: String
 
     /// nil unless it is a preference and one uncompressed name and nothing more, and the name is
     /// one that a host can have: bytes that mean something elsewhere (a dot inside a label,
     /// control characters) never get into a name.
-    init?(data: [UInt8]) {
+    package init?(data: [UInt8]) {
         // Two octets, and a name of 1 to 255 (RFC 1035 §2.3.4).
         guard (3...257).contains(data.count) else { return nil }
         preference = UInt16(data[0]) << 8 | UInt16(data[1])

@@ -4,8 +4,8 @@ import Settings
 ///
 /// RFC 5321 §5.1: the MX records; where there are none, the domain's own addresses. CNAMEs are
 /// followed by the resolver below. A and AAAA of all exchangers are asked for at once.
-struct RouteLookup {
-    enum Step: Hashable {
+package struct RouteLookup {
+    package enum Step: Hashable {
         /// Ask these, and hand each reply to `receive`.
         case ask([Question])
         /// Replies are still missing.
@@ -15,9 +15,9 @@ struct RouteLookup {
 
     /// A domain's exchangers beyond these are left out, the least preferred first: a hostile
     /// domain must not make a thousand questions out of one.
-    static let maximumExchangers = 32
+    package static let maximumExchangers = 32
     /// The same for one exchanger's addresses.
-    static let maximumAddresses = 32
+    package static let maximumAddresses = 32
 
     private enum State {
         case new
@@ -46,7 +46,7 @@ struct RouteLookup {
     private static let longestTTL = 86_400
     private static let notAName = RouteAnswer.invalid("not a domain name")
 
-    init(_ request: RouteRequest) {
+    package init(_ request: RouteRequest) {
         self.request = request
         switch request {
         case .mx(_, let port, _), .addresses(_, let port): self.port = port
@@ -54,7 +54,7 @@ struct RouteLookup {
     }
 
     /// Call once, first.
-    mutating func begin() -> Step {
+    package mutating func begin() -> Step {
         switch request {
         case .mx(let domain, _, _):
             if domain.hasPrefix("[") {
@@ -74,7 +74,7 @@ struct RouteLookup {
     }
 
     /// Takes the reply to a question asked before. After `.done` there is nothing to take.
-    mutating func receive(_ reply: Reply, to question: Question) -> Step {
+    package mutating func receive(_ reply: Reply, to question: Question) -> Step {
         switch state {
         case .new, .ended: return .wait
         case .exchangers:
