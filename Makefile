@@ -39,7 +39,7 @@ fuzz: ## Fuzz every parser for SECONDS (default 60) each
 	@scripts/install-packages build
 	@SWIFT='$(SWIFT)' scripts/fuzz $(SECONDS)
 
-bench: release ## Measure Sluice beside Postfix; BENCH=--quick for a short run, BENCH=PART for a part
+bench: release ## Measure Sluice beside Postfix; BENCH=--quick for a short run, BENCH=PART for a part, BENCH=monitor for the monitor
 	@scripts/install-packages bench
 	@echo "==> Measuring beside Postfix (about ten minutes; nothing else should be running)"
 	@python3 Benchmarks/bench.py $(BENCH)

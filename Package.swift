@@ -69,6 +69,7 @@ let package = Package(
         // No pkgConfig: the .pc file requires the -dev packages of libunbound's own libraries.
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CIDN2", providers: [.apt(["libidn2-dev"])]),
+        .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CPostgreSQL", providers: [.apt(["libpq-dev"])]),
 
         .target(name: "CChecksum"),
@@ -111,7 +112,12 @@ let package = Package(
             ]),
         library("Terminal", ["CTerminal", "Mail"]),
         library(
-            "Monitor", ["Mail", "Filter", "Settings", "Control", "Terminal", deque]),
+            "Monitor",
+            [
+                "CChecksum", "CZstd", "Mail", "Filter", "Settings", "Control", "Terminal", deque,
+                nioCore,
+            ]
+        ),
         library("Commands", ["Mail", "Filter", "Control", nioCore]),
         library("Testbed", ["Mail", "Scheduler", nioCore, nioPosix, nioSSL]),
 

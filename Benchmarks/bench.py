@@ -322,6 +322,10 @@ def judge(row, figures):
 
 
 def main():
+    # The monitor has peers of its own, and no server beside it.
+    if "monitor" in sys.argv[1:]:
+        import monitor
+        return monitor.main([each for each in sys.argv[1:] if each != "monitor"])
     options = arguments()
     if options.only != "sluice" and options.parts != ["backlog"] and os.geteuid() != 0:
         say("==> Postfix's master has to be root: going on with sudo")

@@ -36,7 +36,8 @@ struct EventLoop {
             options: Model.Options(
                 interval: configuration.interval, readOnly: configuration.readOnly,
                 keymap: configuration.keymap, themes: configuration.themes.names(),
-                kept: configuration.kept),
+                kept: configuration.kept,
+                recording: configuration.recording?.path, replay: configuration.replay?.path),
             size: terminal.size, moment: Self.moment(since: start))
         model.query.filter = configuration.filter
         model.theme = theme.name
@@ -106,7 +107,7 @@ struct EventLoop {
             case .repaint:
                 terminal.repaint()
                 isDirty = true
-            case .fetch, .plan, .apply, .undo, .stream, .save: requests.yield(effect)
+            case .fetch, .sample, .plan, .apply, .undo, .stream, .save: requests.yield(effect)
             }
         }
     }

@@ -8,7 +8,7 @@ extension Monitor {
     /// Follows what was asked for last, and nothing else.
     static func follow(
         _ requests: AsyncStream<StreamRequest?>, of source: some MonitorSource,
-        into mailbox: Mailbox
+        into mailbox: Mailbox, _ keeper: Keeper
     ) async {
         var iterator = requests.makeAsyncIterator()
         var next = await iterator.next()
@@ -18,7 +18,7 @@ extension Monitor {
                 continue
             }
             next = await withTaskGroup(of: Void.self) { group in
-                group.addTask { await follow(request, of: source, into: mailbox) }
+                group.addTask { await follow(request, of: source, into: mailbox, keeper) }
                 let next = await iterator.next()
                 group.cancelAll()
                 return next
@@ -27,7 +27,8 @@ extension Monitor {
     }
 
     private static func follow(
-        _ request: StreamRequest, of source: some MonitorSource, into mailbox: Mailbox
+        _ request: StreamRequest, of source: some MonitorSource, into mailbox: Mailbox,
+        _ keeper: Keeper
     ) async {
         let batch = Batch()
         let end = await withTaskGroup(of: StreamNews?.self) { group in
@@ -41,7 +42,7 @@ extension Monitor {
             }
             group.addTask {
                 while (try? await Task.sleep(for: showInterval)) != nil {
-                    batch.post(request.ticket, to: mailbox)
+                    batch.post(request, to: mailbox, keeper)
                 }
                 return nil
             }
@@ -49,7 +50,7 @@ extension Monitor {
             group.cancelAll()
             return end
         }
-        batch.post(request.ticket, to: mailbox)
+        batch.post(request, to: mailbox, keeper)
         if let end, !Task.isCancelled {
             mailbox.post(.streamed(ticket: request.ticket, end))
         }
@@ -63,12 +64,14 @@ extension Monitor {
             items.withLock { $0.append(item) }
         }
 
-        func post(_ ticket: Int, to mailbox: Mailbox) {
+        func post(_ request: StreamRequest, to mailbox: Mailbox, _ keeper: Keeper) {
             let all = items.withLock { items in
                 defer { items.removeAll() }
                 return items
             }
-            if !all.isEmpty { mailbox.post(.streamed(ticket: ticket, .items(all))) }
+            guard !all.isEmpty else { return }
+            mailbox.post(.streamed(ticket: request.ticket, .items(all)))
+            if let end = keeper.keep(request.subject, all) { mailbox.post(end) }
         }
     }
 }

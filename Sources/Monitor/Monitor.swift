@@ -32,6 +32,10 @@ package enum Monitor {
         package var colorfgbg: String?
         package var input: Int32
         package var output: Int32
+        /// The file that what comes is written into.
+        package var recording: RecordingFile?
+        /// What is shown instead of a daemon.
+        package var replay: Recording?
 
         package init(
             theme: Theme?, themes: ThemeFinder = ThemeFinder(folders: []),
@@ -42,8 +46,11 @@ package enum Monitor {
             keymap: Keymap = .standard, terminal: String, noColor: Bool = false,
             depth: ColorDepth? = nil,
             unicode: Bool? = nil, mouse: Bool = true, filter: String? = nil,
-            colorfgbg: String? = nil, input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO
+            colorfgbg: String? = nil, input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO,
+            recording: RecordingFile? = nil, replay: Recording? = nil
         ) {
+            self.recording = recording
+            self.replay = replay
             self.theme = theme
             self.themes = themes
             self.keepTheme = keepTheme
@@ -90,6 +97,7 @@ package enum Monitor {
         let (effects, requests) = AsyncStream.makeStream(of: Effect.self)
         let (streams, following) = AsyncStream.makeStream(of: StreamRequest?.self)
         let outcome = Outcome()
+        let keeper = Keeper(configuration)
 
         await withTaskCancellationHandler {
             await withDiscardingTaskGroup { group in
@@ -100,15 +108,17 @@ package enum Monitor {
                     outcome.result.withLock { $0 = result }
                     requests.finish()
                 }
-                group.addTask { await follow(streams, of: source, into: mailbox) }
+                group.addTask { await follow(streams, of: source, into: mailbox, keeper) }
                 for await effect in effects {
                     if case .stream(let request) = effect {
                         following.yield(request)
                         continue
                     }
                     group.addTask {
-                        if let event = await answer(to: effect, from: source) {
+                        if let event = await answer(to: effect, from: source, keeper) {
                             mailbox.post(event)
+                            // Behind it, so that nobody waits for it.
+                            if let end = keeper.keep(event) { mailbox.post(end) }
                         }
                     }
                 }
@@ -151,9 +161,19 @@ package enum Monitor {
 
     /// Asks the daemon what an effect is about.
     private static func answer(
-        to effect: Effect, from source: some MonitorSource
+        to effect: Effect, from source: some MonitorSource, _ keeper: Keeper
     ) async -> ModelEvent? {
         switch effect {
+        case .fetch(let request) where request.past != nil:
+            return .fetched(request, keeper.recall(request))
+        case .sample(let question):
+            let request = FetchRequest(ticket: 0, page: 0, question: question)
+            if let snapshot = try? await fetch(request, from: source),
+                let end = keeper.keep(snapshot, question)
+            {
+                return end
+            }
+            return .sampled
         case .fetch(let request):
             return .fetched(request, await result { try await fetch(request, from: source) })
         case .plan(let ticket, let request):
@@ -198,6 +218,7 @@ package enum Monitor {
                     try await source.body(of: id, lines: MessagePage.bodyLines)
                 })
         case .ages(let limit): .ages(try await source.ages(limit: limit))
+        case .log: .log([])
         case .schedule(let limit): .schedule(try await source.schedule(limit: limit))
         case .message(let id):
             .message(try await ifThere { try await source.message(id) })

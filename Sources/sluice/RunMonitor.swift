@@ -19,6 +19,9 @@ struct MonitorOptions: Sendable {
     /// The destination or message that the page is about.
     var subject: String?
     var view: SavedView?
+    /// Files that are written, and shown instead of a daemon.
+    var record: String?
+    var replay: String?
 }
 
 extension ControlClient: MonitorSource {
@@ -48,6 +51,8 @@ func runMonitor(_ options: MonitorOptions) async throws -> Int32 {
     case .once: Overview.print(try await Overview.read(client), console)
     case .json: try console.print(json: try await Overview.read(client))
     case .plain: try await follow(client, every: options.interval, console)
+    case nil where !console.isInteractive && (options.record ?? options.replay) != nil:
+        throw CommandFailure.usage("--record and --replay need a terminal")
     case nil where console.isInteractive: return try await show(client, options, console)
     case nil: Overview.print(try await Overview.read(client), console)
     }
@@ -63,6 +68,7 @@ private func show(
     let keymap = try Keymap.operators()
     let start = try await startPage(client, options)
     let kept = try KeptChoices.operators()
+    let (recording, replay) = try files(options)
     do throws(TerminalError) {
         let ending = try await Monitor.run(
             configuration: Monitor.Configuration(
@@ -74,7 +80,8 @@ private func show(
                 keymap: keymap,
                 terminal: environment("TERM") ?? "",
                 noColor: environment("NO_COLOR")?.isEmpty == false,
-                mouse: options.usesMouse, colorfgbg: environment("COLORFGBG")),
+                mouse: options.usesMouse, colorfgbg: environment("COLORFGBG"),
+                recording: recording, replay: replay),
             source: client)
         switch ending {
         case .quit, .cancelled: return ExitStatus.done
@@ -83,6 +90,7 @@ private func show(
         case .hangup: return 128 + SIGHUP
         }
     } catch {
+        if replay != nil { throw CommandFailure.usage("\(error): a recording needs a screen") }
         console.warn("\(error): showing lines instead")
         try await follow(client, every: options.interval, console)
         return ExitStatus.done
@@ -105,6 +113,18 @@ private func startPage(
     let row = try await Commands.Target.destination(subject, client)
     return page == .trace
         ? .trace(id: row.id, name: row.name) : .destination(id: row.id, name: row.name)
+}
+
+private func files(_ options: MonitorOptions) throws -> (RecordingFile?, Recording?) {
+    do throws(RecordingError) {
+        let replay: Recording? =
+            if let path = options.replay { try Recording(path: path) } else { nil }
+        let recording: RecordingFile? =
+            if let path = options.record { try RecordingFile(creating: path) } else { nil }
+        return (recording, replay)
+    } catch {
+        throw CommandFailure.refused("\(error)")
+    }
 }
 
 /// The one that was asked for, or chosen before; nil: whichever suits the terminal.

@@ -51,7 +51,26 @@ struct Top: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Seconds between updates, 0.1 to 3600.", valueName: "s"))
     var interval = 1.0
 
+    @Option(
+        help: ArgumentHelp(
+            "Write what is shown into a new file, for --replay.", valueName: "file"),
+        completion: .file())
+    var record: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Show a recording instead of a daemon: z plays and stops, [ ] step, < > change the "
+                + "speed, t goes to a time.", valueName: "file"),
+        completion: .file())
+    var replay: String?
+
     func validate() throws {
+        if record != nil || replay != nil, let mode {
+            throw ValidationError("--\(mode.rawValue) goes neither with --record nor --replay")
+        }
+        if record != nil, replay != nil {
+            throw ValidationError("--record and --replay do not go together")
+        }
         guard (0.1...3600).contains(interval) else {
             throw ValidationError("--interval must be between 0.1 and 3600 seconds")
         }
@@ -72,7 +91,7 @@ struct Top: AsyncParsableCommand {
             MonitorOptions(
                 socket: connection.path, theme: theme, mode: mode, isReadOnly: readOnly,
                 usesMouse: mouse, interval: .seconds(interval), page: page, subject: subject,
-                view: try view.map { try SavedView.named($0) }))
+                view: try view.map { try SavedView.named($0) }, record: record, replay: replay))
         if status != ExitStatus.done { throw ExitCode(status) }
     }
 }

@@ -79,6 +79,181 @@ extension Integration {
             }
         }
 
+        /// Also where it dies of a fault of its own.
+        @Test(arguments: [SIGSEGV, SIGABRT, SIGILL, SIGTRAP, SIGBUS, SIGFPE])
+        func aCrashGivesTheTerminalBack(_ signal: Int32) async throws {
+            try await withMonitor { _, terminal in
+                #expect(kill(terminal.pid, signal) == 0)
+                #expect(try await terminal.end() == -signal)
+                let end = terminal.text
+                #expect(end.suffix(200).contains("\u{1b}[?1049l"))
+                let hidden = try #require(end.range(of: "\u{1b}[?25l", options: .backwards))
+                #expect(end[hidden.upperBound...].contains("\u{1b}[?25h"))
+                #expect(end.suffix(200).contains("\u{1b}[?2004l"))
+            }
+        }
+
+        @Test func aDaemonThatIsGoneIsSaidToBeAndComesBack() async throws {
+            try await withMonitor { daemon, terminal in
+                try await daemon.end(SIGTERM)
+                try await terminal.awaitScreen("no daemon, data ")
+                try await terminal.awaitScreen(", try")
+                terminal.type("?")
+                try await terminal.awaitScreen("what the keys do")
+                terminal.type("q")
+                try await daemon.start()
+                try await terminal.awaitScreen(" live")
+                terminal.type("q")
+                #expect(try await terminal.end() == 0)
+            }
+        }
+
+        @Test func aDaemonThatHangsBlocksNoKey() async throws {
+            try await withMonitor { daemon, terminal in
+                #expect(kill(daemon.pid, SIGSTOP) == 0)
+                defer { kill(daemon.pid, SIGCONT) }
+                try await terminal.awaitScreen("no answer, data ")
+                terminal.type("?")
+                try await terminal.awaitScreen("what the keys do")
+                terminal.type("q/")
+                terminal.type("state = ")
+                try await terminal.awaitScreen("state = ")
+                terminal.type("\u{1b}")
+                // Even to leave it one does not wait for an answer.
+                try await waitUntil("q ends it") {
+                    terminal.type("q")
+                    _ = terminal.text
+                    return !isRunning(terminal.pid)
+                }
+                #expect(try await terminal.end() == 0)
+            }
+        }
+
+        @Test func shrinksToACellAndBack() async throws {
+            try await withMonitor { _, terminal in
+                for (rows, columns) in [(1, 1), (2, 1), (1, 80), (24, 1), (3, 3), (24, 80)] {
+                    terminal.resize(rows: rows, columns: columns)
+                    kill(terminal.pid, SIGWINCH)
+                    terminal.type("jk?jq3q5q")
+                    #expect(isRunning(terminal.pid))
+                }
+                try await terminal.awaitScreen("monitored.test")
+                terminal.type("q")
+                #expect(try await terminal.end() == 0)
+            }
+        }
+
+        /// Ctrl-Z and `fg`, as in a shell with jobs.
+        @Test func stopsAndGoesOnAsAJob() async throws {
+            try await withScene { scene in
+                let daemon = try await scene.daemon(DaemonSettings())
+                let terminal = try PseudoTerminal(rows: 24, columns: 80)
+                let script =
+                    "set -m; \(try Program.sluice) --socket \(daemon.socket); echo STOPPED; "
+                    + "read line; fg >/dev/null; echo \"ENDED $?\""
+                try terminal.start(
+                    "/bin/bash", ["-c", script],
+                    environment: [
+                        "TERM=xterm-256color", "LANG=C.UTF-8", "PATH=/usr/bin:/bin",
+                        "HOME=/nonexistent",
+                    ])
+                try await terminal.awaitText("nothing is queued")
+                terminal.type("\u{1a}")
+                try await terminal.awaitText("STOPPED")
+                let stopped = terminal.text
+                let left = try #require(
+                    stopped.range(of: "\u{1b}[?1049l", options: .backwards))
+                #expect(stopped[left.upperBound...].contains("STOPPED"))
+                terminal.type("\r")
+                try await terminal.awaitScreen("nothing is queued")
+                terminal.type("q")
+                try await terminal.awaitText("ENDED 0")
+                #expect(try await terminal.end() == 0)
+            }
+        }
+
+        /// Pasted text never acts, in one piece or in many.
+        @Test func whatIsPastedIsNotTyped() async throws {
+            try await withMonitor { daemon, terminal in
+                terminal.type("\u{1b}[200~")
+                for byte in "Aqq\rF\rD\r\u{3}P\r".unicodeScalars {
+                    terminal.type(String(byte))
+                    _ = terminal.text
+                }
+                terminal.type("\u{1b}[201~")
+                try await terminal.awaitScreen("monitored.test")
+                #expect(isRunning(terminal.pid))
+                #expect(try await daemon.totals().paused == 0)
+                #expect(try await daemon.control.actions().rows.isEmpty)
+                // In a prompt it is text.
+                terminal.type("/\u{1b}[200~name = x\r\nq\u{1b}[201~")
+                try await terminal.awaitScreen("name = x")
+                terminal.type("\u{1b}")
+                try await waitUntil("q ends it") {
+                    terminal.type("q")
+                    _ = terminal.text
+                    return !isRunning(terminal.pid)
+                }
+                #expect(try await terminal.end() == 0)
+            }
+        }
+
+        /// A recording is made of a running daemon and shown without one.
+        @Test func recordsAndReplays() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver("grey", .greylisting(for: .seconds(3600)))
+                var settings = DaemonSettings()
+                settings.routes = ["*": receiver.route]
+                let daemon = try await scene.daemon(settings)
+                try await scene.send(TestMail("m", to: "user@recorded.test"), to: daemon.port)
+                let file = scene.directory.file("monday.rec")
+                let variables = [
+                    "TERM=xterm-256color", "LANG=C.UTF-8", "PATH=/usr/bin:/bin",
+                    "HOME=/nonexistent",
+                ]
+                let recorder = try PseudoTerminal(rows: 24, columns: 100)
+                try recorder.start(
+                    try Program.sluice,
+                    ["--socket", daemon.socket, "--record", file, "--interval", "0.2"],
+                    environment: variables)
+                try await recorder.awaitScreen("recorded.test")
+                try await recorder.awaitScreen("rec  ")
+                // The past of the running one.
+                recorder.type("[")
+                try await recorder.awaitScreen("PAST ")
+                recorder.type("F")
+                try await recorder.awaitScreen("this is the past: nothing can be done there")
+                recorder.type("\u{1b}\u{1b}")
+                recorder.type("q")
+                try await waitUntil("q ends it") {
+                    recorder.type("q")
+                    _ = recorder.text
+                    return !isRunning(recorder.pid)
+                }
+                #expect(try await recorder.end() == 0)
+                try await daemon.end(SIGTERM)
+
+                let player = try PseudoTerminal(rows: 24, columns: 100)
+                try player.start(
+                    try Program.sluice, ["--replay", file], environment: variables)
+                try await player.awaitScreen("REPLAY ")
+                try await player.awaitScreen("recorded.test")
+                player.type("q")
+                #expect(try await player.end() == 0)
+
+                // Cut off in the middle of a record: it is said, and shown as far as it goes.
+                let bytes = try Data(contentsOf: URL(fileURLWithPath: file))
+                try bytes.dropLast(7).write(to: URL(fileURLWithPath: file))
+                let again = try PseudoTerminal(rows: 24, columns: 100)
+                try again.start(
+                    try Program.sluice, ["--replay", file], environment: variables)
+                try await again.awaitScreen("it ends within a record, at byte ")
+                try await again.awaitScreen("recorded.test")
+                again.type("q")
+                #expect(try await again.end() == 0)
+            }
+        }
+
         @Test func plainTerminals() async throws {
             for variables in [["TERM=vt100", "LANG=C"], ["TERM=linux", "LANG=C.UTF-8"]] {
                 try await withMonitor(environment: variables) { _, terminal in

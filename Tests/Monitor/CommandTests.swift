@@ -14,6 +14,11 @@ struct CommandTests {
         #expect(Set(ranks).count == ranks.count)
     }
 
+    private static func places(of command: Command) -> [[Key]] {
+        command.group == .time
+            ? [["["]] : [["3"], ["3", "4"], ["6", "l"], ["7"], ["9"]]
+    }
+
     /// Each key does something where it can, and says why where it cannot.
     @Test(arguments: Command.ID.allCases)
     func everyKeyIsAlive(id: Command.ID) throws {
@@ -24,7 +29,7 @@ struct CommandTests {
             session.press("j", "j", " ")
             session.answer()
             // Some belong to another page.
-            for keys: [Key] in [["3"], ["3", "4"], ["6", "l"], ["7"], ["9"]]
+            for keys: [Key] in Self.places(of: command)
             where command.availability(session.model) != .yes {
                 session.press("1")
                 for key in keys {

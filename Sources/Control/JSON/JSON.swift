@@ -16,6 +16,13 @@ package enum JSON {
         return ByteBuffer(bytes: try encoder.encode(value))
     }
 
+    /// The same value is the same text: the keys sorted.
+    package static func sorted(_ value: some Encodable) throws -> ByteBuffer {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
+        return ByteBuffer(bytes: try encoder.encode(value))
+    }
+
     /// For people and programs at a terminal: every scalar that could act on it is escaped, which
     /// JSON allows inside strings and which a reader of it undoes. One line, or indented; the keys
     /// sorted; no newline at the end.

@@ -13,11 +13,13 @@ package struct Command: Sendable {
         case showDestinations, showDestination, showQueue, showMessage, showBackoff, showAges
         case showWorkers, showEvents, showTrace, showActions
         case left, right, body, save, addWorker, removeWorker, drainWorker, undrainWorker
+        case back, forward, minuteBack, minuteForward, time, slower, faster
     }
 
     package enum Group: String, CaseIterable, Sendable {
         case act = "Act"
         case look = "Look"
+        case time = "Time"
         case pages = "Pages"
         case move = "Move"
         case general = "General"
@@ -197,6 +199,27 @@ package struct Command: Sendable {
             .theme, [], "theme", "choose how the screen looks, and see it", .look,
             availability: { $0.options.themes.isEmpty ? .no("no theme was found") : .yes }),
 
+        Command(
+            .back, ["["], "back", "one recorded moment back: the last hour is kept", .time,
+            rank: 24, availability: hasPast),
+        Command(
+            .forward, ["]"], "forward", "one recorded moment forward; behind the last is now",
+            .time, quiet: true, rank: 25, availability: inPast),
+        Command(
+            .minuteBack, ["{"], "minute back", "a minute back", .time, availability: hasPast),
+        Command(
+            .minuteForward, ["}"], "minute forward", "a minute forward", .time,
+            availability: inPast),
+        Command(
+            .time, ["t"], "time", "to a time: 14:05, 14:05:30, or -10m before the last moment",
+            .time, quiet: true, rank: 26, availability: hasPast),
+        Command(
+            .slower, ["<"], "slower", "play the past at half the speed", .time,
+            availability: inPast),
+        Command(
+            .faster, [">"], "faster", "play the past at twice the speed; z plays and stops",
+            .time, availability: inPast),
+
         page(.showDestinations, .destinations, "all destinations"),
         page(.showDestination, .destination, "all about the destination under the cursor"),
         page(.showQueue, .queue, "the messages in the queue"),
@@ -218,7 +241,8 @@ package struct Command: Sendable {
             .body, ["b"], "body", "show what a message says, or hide it", .look, rank: 23,
             availability: { model in
                 switch model.page.kind {
-                case .message: return .yes
+                case .message:
+                    return model.past == nil ? .yes : .no("what messages say is not recorded")
                 // The daemon tells a reader nothing of it either.
                 case .trace: return model.mayNotOperate.map(Availability.no) ?? .yes
                 default: return .elsewhere("only messages and traces have something to say")
@@ -294,6 +318,14 @@ package struct Command: Sendable {
         model.page.kind == .workers ? .yes : .elsewhere("only on the page of workers")
     }
 
+    private static let hasPast: @Sendable (Model) -> Availability = { model in
+        model.receivedAt == nil ? .no("nothing has been recorded yet") : .yes
+    }
+
+    private static let inPast: @Sendable (Model) -> Availability = { model in
+        model.past == nil ? .no("this is the present") : .yes
+    }
+
     private static let sideways: @Sendable (Model) -> Availability = { model in
         model.page.movesSideways
             ? .yes : .elsewhere("there is nothing to the side on this page")
@@ -338,6 +370,7 @@ extension Model {
 
     /// Why no action is allowed at all; nil if they are.
     package var mayNotOperate: Label? {
+        if past != nil { return "this is the past: nothing can be done there" }
         if options.readOnly { return "read only: started with --read-only" }
         guard let status else { return "the daemon has not answered yet" }
         if status.mayOperate { return nil }

@@ -2,7 +2,7 @@ package import Control
 package import Terminal
 
 /// What the rows are asked for by.
-package struct Query: Hashable, Sendable {
+package struct Query: Hashable, Codable, Sendable {
     package var filter: String?
     package var sort: String?
     package var descending: Bool
@@ -15,7 +15,7 @@ package struct Query: Hashable, Sendable {
 }
 
 /// What a page asks the daemon.
-package enum Question: Hashable, Sendable {
+package enum Question: Hashable, Codable, Sendable {
     case destinations(Query, RowWindow)
     case destination(String)
     case messages(Query, RowWindow)
@@ -25,6 +25,8 @@ package enum Question: Hashable, Sendable {
     case ages(limit: Int)
     case schedule(limit: Int)
     case actions(RowWindow)
+    /// What was followed, up to a moment of the past: only a recording has it.
+    case log(StreamSubject)
 }
 
 package enum Answer: Sendable {
@@ -37,6 +39,7 @@ package enum Answer: Sendable {
     case ages(AgeMap)
     case schedule(Schedule)
     case actions(Page<ActionRow>)
+    case log([StreamItem])
 }
 
 package struct FetchRequest: Hashable, Sendable {
@@ -45,21 +48,31 @@ package struct FetchRequest: Hashable, Sendable {
     /// The page that asks.
     package var page: Int
     package var question: Question?
+    /// Out of what was recorded; nil: the daemon is asked.
+    package var past: PastTime?
 }
 
 /// What one fetch brings.
 package struct Snapshot: Sendable {
     package var status: Status
     package var answer: Answer?
+    /// For what comes out of the past.
+    package var recollection: Recollection?
 
     package init(status: Status, answer: Answer? = nil) {
         self.status = status
         self.answer = answer
     }
+
+    package init(_ recollection: Recollection) {
+        status = recollection.status
+        answer = recollection.answer?.answer
+        self.recollection = recollection
+    }
 }
 
 /// What a page follows as it happens.
-package enum StreamSubject: Hashable, Sendable {
+package enum StreamSubject: Hashable, Codable, Sendable {
     case events
     /// - Parameter content: also what messages say.
     case trace(destination: String, content: Bool = false)
@@ -92,6 +105,8 @@ package struct SavedFile: Hashable, Sendable {
 /// What the loop is to do.
 package enum Effect: Sendable {
     case fetch(FetchRequest)
+    /// Ask the daemon for what no page shows now, to be kept for the past.
+    case sample(Question)
     case plan(ticket: Int, PlanRequest)
     case apply(ticket: Int, plan: String, ApplyRequest)
     case undo(action: String)
@@ -122,4 +137,7 @@ package enum ModelEvent: Sendable {
     case undone(Result<ActionRow, Failure>)
     case streamed(ticket: Int, StreamNews)
     case saved(Result<String, Failure>)
+    case sampled
+    /// Nothing more is written into the recording, and why.
+    case recordingEnded(String)
 }

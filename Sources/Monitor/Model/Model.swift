@@ -13,12 +13,19 @@ package struct Model: Sendable {
         package var themes: [String]
         /// What was chosen in earlier runs.
         package var kept: KeptChoices
+        /// The file that what comes is written into.
+        package var recording: String?
+        /// The file that is shown instead of a daemon.
+        package var replay: String?
 
         package init(
             interval: Duration = .seconds(1), readOnly: Bool = false, keymap: Keymap = .standard,
-            themes: [String] = [], kept: KeptChoices = KeptChoices()
+            themes: [String] = [], kept: KeptChoices = KeptChoices(), recording: String? = nil,
+            replay: String? = nil
         ) {
             self.kept = kept
+            self.recording = recording
+            self.replay = replay
             self.interval = interval
             self.readOnly = readOnly
             self.keymap = keymap
@@ -42,6 +49,7 @@ package struct Model: Sendable {
         case columns(ColumnChooser)
         case views(ViewMenu)
         case preview(Preview)
+        case time(TimePrompt)
     }
 
     /// What was done, or why not.
@@ -63,6 +71,12 @@ package struct Model: Sendable {
     package var receivedAt: Duration?
     package var daemonAt: UnixTime?
     package var frozenAt: Duration?
+    /// What is shown is the past.
+    package var past: Past?
+    /// For the past: when what is not shown was last asked for, how often, and whether it is now.
+    var sampling = Sampling()
+    /// The file that is written, as long as that works.
+    package var recording: String?
 
     /// Columns, orders and views, as they are chosen now.
     package internal(set) var kept: KeptChoices
@@ -98,6 +112,8 @@ package struct Model: Sendable {
         self.moment = moment
         kept = options.kept
         page = arranged(page)
+        recording = options.recording
+        if options.replay != nil { past = Past(isPlaying: true, playedFrom: moment.elapsed) }
     }
 }
 
@@ -111,6 +127,7 @@ extension Model {
 
     private var shownUntil: Duration {
         guard let receivedAt else { return moment.elapsed }
+        if past != nil { return receivedAt }
         if let frozenAt { return max(receivedAt, frozenAt) }
         if case .lost = link { return receivedAt }
         return moment.elapsed
@@ -121,6 +138,7 @@ extension Model {
 
     /// True once the numbers can no longer pass for live.
     var isStale: Bool {
+        if past != nil { return false }
         if case .lost = link { return true }
         guard let age, frozenAt == nil else { return false }
         return age > max(.seconds(3), options.interval * 3)

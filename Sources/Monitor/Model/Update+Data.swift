@@ -17,7 +17,9 @@ extension Model {
 
     /// The page shows places whose rows have not been asked for.
     mutating func fetchIfUncovered() -> [Effect] {
-        guard frozenAt == nil, receivedAt != nil, !page.isCovered(in: self) else { return [] }
+        guard frozenAt == nil, receivedAt != nil, past == nil, !page.isCovered(in: self) else {
+            return []
+        }
         return fetchNow()
     }
 
@@ -29,6 +31,7 @@ extension Model {
     }
 
     mutating func fetchNow() -> [Effect] {
+        if past != nil { return recallNow() }
         guard fetching.count < Self.fetchLimit else {
             fetchAgain = true
             return []
@@ -49,6 +52,9 @@ extension Model {
         _ request: FetchRequest, _ result: Result<Snapshot, Failure>
     ) -> [Effect] {
         fetching.remove(request.ticket)
+        if request.past != nil { return recalled(request, result) }
+        // What was asked before the past was entered is for the present.
+        if past != nil { return [] }
         switch result {
         case .success(let snapshot): take(snapshot, request)
         case .failure(let failure): take(failure, request)

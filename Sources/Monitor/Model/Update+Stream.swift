@@ -8,6 +8,9 @@ extension Model {
 
     /// Asks for what the uppermost page that follows something follows.
     mutating func followWhatIsShown() -> [Effect] {
+        // What is followed goes on behind the past that is shown.
+        let pages = past?.present?.pages ?? pages
+        if past != nil, past?.present == nil { return [] }
         let entry = pages.entries.last { $0.page.stream != nil }
         if let followed {
             if followed.page == entry?.serial, followed.request.subject == entry?.page.stream {
@@ -34,8 +37,13 @@ extension Model {
             return []
         }
         if case .items(let items) = news {
-            pages.change(followed.page) { page in
+            let take: (inout any MonitorPage) -> Void = { page in
                 for item in items { page.take(item) }
+            }
+            if past?.present == nil {
+                pages.change(followed.page, take)
+            } else {
+                past?.present?.pages.change(followed.page, take)
             }
         }
         return []

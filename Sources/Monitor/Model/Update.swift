@@ -19,6 +19,13 @@ extension Model {
         case .undone(let result): return undone(result)
         case .streamed(let ticket, let news): return streamed(ticket, news)
         case .saved(let result): return saved(result)
+        case .sampled:
+            sampling.isUnderWay = false
+            return []
+        case .recordingEnded(let reason):
+            recording = nil
+            say(.failed, safe(reason))
+            return []
         }
     }
 }
@@ -30,8 +37,9 @@ extension Model {
     mutating func tick() -> [Effect] {
         if let feedback, moment.elapsed - feedback.at >= Self.feedbackTime { self.feedback = nil }
         if undoable != nil, undoSeconds == nil { undoable = nil }
+        if past != nil { return play() + sample() }
         hastenWhileActing()
-        return fetchIfDue()
+        return fetchIfDue() + sample()
     }
 
     mutating func resize(_ size: Size) -> [Effect] {
@@ -50,6 +58,7 @@ extension Model {
         case .preview(let preview)?: return handle(key, preview)
         case .columns(let chooser)?: return handle(key, chooser)
         case .views(let menu)?: return handle(key, menu)
+        case .time(let prompt)?: return handle(key, prompt)
         case nil: break
         }
         switch key {
@@ -86,6 +95,7 @@ extension Model {
         case .help: overlay = .help(scroll: 0)
         case .commands: overlay = .palette(Palette())
         case .quit:
+            if pages.isAtRoot, past?.present != nil { return leavePast() }
             return pages.isAtRoot ? [.quit] : goBack()
         case .cancel: return cancel()
         case .redraw: return [.repaint]
@@ -104,7 +114,14 @@ extension Model {
             return keepSort() + queryChanged()
         case .columns: openColumnChooser()
         case .views: openViewMenu()
-        case .freeze: return freeze()
+        case .freeze: return past == nil ? freeze() : playOrStop()
+        case .back: return step(by: -1)
+        case .forward: return step(by: 1)
+        case .minuteBack: return seek(by: -60)
+        case .minuteForward: return seek(by: 60)
+        case .slower: return changeSpeed(by: 0.5)
+        case .faster: return changeSpeed(by: 2)
+        case .time: overlay = .time(TimePrompt())
         case .tag: return tag()
         case .tagRange: startRange()
         case .tagAll: chooseAll()
@@ -161,6 +178,8 @@ extension Model {
     private mutating func cancel() -> [Effect] {
         if feedback != nil {
             feedback = nil
+        } else if past?.present != nil {
+            return leavePast()
         } else if !tags.isEmpty || matching != nil {
             clearChoice()
         } else if query.filter != nil {

@@ -14,7 +14,8 @@ extension ListPage {
 
     mutating func move(by distance: Int, in model: Model) {
         list.move(
-            by: distance, lines: model.layout.tableRows, isFrozen: model.frozenAt != nil)
+            by: distance, lines: model.layout.tableRows,
+            isFrozen: model.frozenAt != nil || model.past != nil)
     }
 
     mutating func press(line: Int, in model: Model) -> PressOutcome {

@@ -195,7 +195,7 @@ struct Listing<Row: ListedRow>: Sendable {
 }
 
 /// Which rows are asked for.
-package struct RowWindow: Hashable, Sendable {
+package struct RowWindow: Hashable, Codable, Sendable {
     package var offset: Int
     package var limit: Int
 }

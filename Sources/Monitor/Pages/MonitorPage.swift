@@ -1,5 +1,6 @@
 import Control
 import Filter
+import Mail
 import Terminal
 
 /// What a page shows and where the operator is in it. A value: the model calls it with itself as
@@ -19,6 +20,10 @@ protocol MonitorPage: Sendable {
     /// What it follows as it happens, as long as it lies in the stack.
     var stream: StreamSubject? { get }
     mutating func take(_ item: StreamItem)
+    /// It keeps lines that it followed.
+    var hasLog: Bool { get }
+    /// A moment of the past is shown: what came later is not.
+    mutating func show(until time: UnixTime)
     /// The operator stops the screen, or lets it go on.
     mutating func freeze(_ isOn: Bool)
     /// The screen has another size.
@@ -133,6 +138,8 @@ extension MonitorPage {
     mutating func take(_ status: Status, in model: Model) {}
     var stream: StreamSubject? { nil }
     mutating func take(_ item: StreamItem) {}
+    var hasLog: Bool { false }
+    mutating func show(until time: UnixTime) {}
     mutating func freeze(_ isOn: Bool) {}
     func undoable(in model: Model) -> ActionRow? { nil }
     func saved(in model: Model) -> SavedFile? { nil }

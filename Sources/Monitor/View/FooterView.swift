@@ -37,6 +37,7 @@ extension Painter {
                 }
             return [Span(feedback.text, role)] + undoHint
         }
+        if let past = model.past { return pastHint(past) }
         if case .lost(_, _, _, let reason) = model.link { return [Span(safe(reason), .bad)] }
         if let error = model.status?.spoolError {
             return [Span("\(glyphs.lost) the spool cannot record: \(safe(error))", .bad)]
@@ -151,6 +152,8 @@ extension Painter {
 
     private func title(_ command: Command) -> Label {
         switch command.id {
+        case .freeze where model.past != nil: model.past?.isPlaying == true ? "stop" : "play"
+        case .quit where model.pages.isAtRoot && model.past?.present != nil: "to now"
         case .freeze where model.frozenAt != nil: "go on"
         case .quit where !model.pages.isAtRoot: "back"
         default: command.title

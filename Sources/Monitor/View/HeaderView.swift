@@ -26,6 +26,9 @@ extension Painter {
         fill(line(0), .bar)
         var right = link
         if width >= 56 {
+            if model.recording != nil {
+                right = [Span("\(glyphs.live) rec  ", .bad)] + right
+            }
             right += [
                 Span("  "), Span(Format.clock(model.moment.wall, offset: model.moment.utcOffset)),
             ]
@@ -72,6 +75,7 @@ extension Painter {
 
     /// How fresh the numbers are.
     private var link: Line {
+        if let past = model.past { return pastMark(past) }
         let age = model.age.map { Format.age($0.inSeconds) }
         let wide = grid.size.columns >= 70
         switch model.link {

@@ -108,7 +108,11 @@ func draw(_ model: Model, size: Size, look: Look) -> Painter {
     guard size.rows > 0, size.columns > 0 else { return painter }
     painter.drawHeader()
     painter.drawNavigation()
-    model.page.draw(on: &painter)
+    if model.past?.isMissing == true {
+        painter.drawNotice("nothing of this page was recorded at that time")
+    } else {
+        model.page.draw(on: &painter)
+    }
     if model.isStale { painter.dimData() }
     painter.drawStatus()
     painter.drawHints()
@@ -122,6 +126,7 @@ func draw(_ model: Model, size: Size, look: Look) -> Painter {
     case .filter(let prompt)?: painter.drawPrompt(prompt)
     case .columns(let chooser)?: painter.drawColumns(chooser)
     case .views(let menu)?: painter.drawViews(menu)
+    case .time(let prompt)?: painter.drawTimePrompt(prompt)
     case nil: break
     }
     return painter

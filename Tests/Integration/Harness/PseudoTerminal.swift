@@ -121,6 +121,26 @@ final class PseudoTerminal: Sendable {
         }
     }
 
+    /// Waits until a text is on the screen: it is drawn anew (Ctrl-L) until it is, as only what has
+    /// changed is written otherwise.
+    func awaitScreen(_ wanted: String) async throws {
+        do {
+            try await waitUntil("the screen has \(wanted.debugDescription)") {
+                let before = text.utf8.count
+                type("\u{c}")
+                for _ in 0..<20 {
+                    try await Task.sleep(for: .milliseconds(10))
+                    if String(text.utf8.dropFirst(before))?.contains(wanted) == true {
+                        return true
+                    }
+                }
+                return false
+            }
+        } catch {
+            throw Overdue(description: "\(error); it shows \(text.suffix(3000).debugDescription)")
+        }
+    }
+
     /// Waits for the program's end; its exit status, or minus the signal that ended it.
     func end() async throws -> Int32 {
         try await eventually("the program at the terminal ends") {

@@ -150,6 +150,24 @@ enum Fixture {
             answer: request.question.map { answer(to: $0, rows: rows, at: at) })
     }
 
+    /// A minute of it, a moment a second.
+    static let span = after(-60)...now
+
+    static func recollection(_ time: PastTime, _ request: FetchRequest) -> Recollection {
+        let wanted =
+            switch time {
+            case .at(let time): time
+            case .step(let from, let count): from + .seconds(count)
+            }
+        let at = min(max(wanted, span.lowerBound), span.upperBound)
+        let question = request.question.flatMap { question -> Question? in
+            if case .body = question { nil } else { question }
+        }
+        return Recollection(
+            status: status(at: at),
+            answer: question.map { ($0, answer(to: $0, rows: rows, at: at)) }, span: span)
+    }
+
     private static func answer(
         to question: Question, rows: [DestinationRow], at: UnixTime
     ) -> Answer {
@@ -160,6 +178,7 @@ enum Fixture {
                 Page(at: at, total: rows.count, offset: window.offset, rows: shown))
         case .destination(let id):
             return .destination(rows.first { $0.id == id }.map { detail($0, at: at) })
+        case .log: return .log(events.map { .event($0) })
         case .body(let id):
             return .body(
                 MessageBody(
@@ -427,7 +446,8 @@ struct Session {
 
     mutating func send(_ event: ModelEvent) {
         let new = update(&model, event, at: Fixture.moment(elapsed))
-        pending += new
+        // What is asked for the past only has no answer that the model waits for.
+        pending += new.filter { if case .sample = $0 { false } else { true } }
         effects += new
     }
 
@@ -451,6 +471,8 @@ struct Session {
             guard case .fetch(let request) = pending.remove(at: index) else { return }
             if let failure {
                 send(.fetched(request, .failure(failure)))
+            } else if let past = request.past {
+                send(.fetched(request, .success(Snapshot(Fixture.recollection(past, request)))))
             } else {
                 send(
                     .fetched(

@@ -1,5 +1,6 @@
 import Control
 import Filter
+import Mail
 import Terminal
 
 /// What happens, as it happens, with what happened since the page was opened.
@@ -13,7 +14,21 @@ struct EventsPage: MonitorPage {
     var crumb: Label { PageKind.events.title }
     var stream: StreamSubject? { .events }
 
-    func question(in model: Model) -> Question? { nil }
+    /// What was followed: only the past is asked for it.
+    func question(in model: Model) -> Question? {
+        guard model.past != nil, log.count == 0 || model.past?.present == nil else { return nil }
+        return stream.map { .log($0) }
+    }
+
+    mutating func take(_ answer: Answer, to question: Question, in model: Model) {
+        guard case .log(let items) = answer else { return }
+        log.removeAll()
+        for item in items { take(item) }
+    }
+
+    var hasLog: Bool { log.count > 0 }
+
+    mutating func show(until time: UnixTime) { log.show { $0.at <= time } }
 
     mutating func take(_ item: StreamItem) {
         if case .event(let event) = item { log.append(event) }

@@ -34,6 +34,12 @@ struct LogBuffer<Line: Sendable>: Sendable {
 
     mutating func follow() { cursor = nil }
 
+    /// Stays at the last line that is so; above all others where none is.
+    mutating func show(where isSo: (Line) -> Bool) {
+        guard let first = entries.first else { return }
+        cursor = entries.last { isSo($0.line) }?.number ?? first.number - 1
+    }
+
     mutating func removeAll() {
         entries.removeAll()
         cursor = nil

@@ -25,7 +25,21 @@ struct TracePage: MonitorPage {
 
     mutating func toggleContent() { showsContent.toggle() }
 
-    func question(in model: Model) -> Question? { nil }
+    /// What was followed: only the past is asked for it.
+    func question(in model: Model) -> Question? {
+        guard model.past != nil, log.count == 0 || model.past?.present == nil else { return nil }
+        return stream.map { .log($0) }
+    }
+
+    mutating func take(_ answer: Answer, to question: Question, in model: Model) {
+        guard case .log(let items) = answer else { return }
+        log.removeAll()
+        for item in items { take(item) }
+    }
+
+    var hasLog: Bool { log.count > 0 }
+
+    mutating func show(until time: UnixTime) { log.show { $0.at <= time } }
 
     mutating func take(_ item: StreamItem) {
         guard case .trace(let line) = item else { return }
