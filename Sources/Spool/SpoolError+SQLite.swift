@@ -24,8 +24,10 @@ extension SpoolError {
             self = error
         case let error as DatabaseError:
             let code = error.extendedResultCode.rawValue
+            // A backup fails without telling its connections, whose last message is none then.
+            let told = error.message.flatMap { $0 == "not an error" ? nil : $0 }
             self.init(
-                sqliteCode: code, message: error.message ?? String(cString: sqlite3_errstr(code)),
+                sqliteCode: code, message: told ?? String(cString: sqlite3_errstr(code)),
                 context: context)
         default:
             self.init(code: .cannotWrite, cause: String(describing: error), context: context)

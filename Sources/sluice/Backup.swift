@@ -43,12 +43,12 @@ struct Backup: AsyncParsableCommand {
         Console.standard().print(["\(file): \(Format.size(copy.bytes))"])
     }
 
-    /// Ctrl-C and its like end the program in the way that a shell knows, and leave nothing behind.
+    /// Ctrl-C and its like end the program with the status that a shell gives them, and leave nothing
+    /// behind. The signal itself would not do: the threads of the pool block it.
     private static func end(on signals: UnixSignalsSequence, removing partial: String) async {
         for await caught in signals {
             unlink(partial)
-            signal(caught.rawValue, SIG_DFL)
-            raise(caught.rawValue)
+            _exit(128 + caught.rawValue)
         }
     }
 }

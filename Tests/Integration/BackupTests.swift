@@ -89,7 +89,7 @@ extension Integration {
                 try await waitUntil("it is under way") { !entries(of: folder).isEmpty }
                 #expect(kill(backup.pid, signal) == 0)
                 let ending = try await eventually("it ends") { backup.ending }
-                #expect(ending == .signal(signal))
+                #expect(ending == .exit(128 + signal))
                 #expect(entries(of: folder) == [])
                 #expect(kill(daemon.pid, SIGCONT) == 0)
                 let again = try await sluice(daemon, "backup", "\(folder)/copy.db")

@@ -53,14 +53,18 @@ struct CrashRun {
             domains = ["pause.test", "retry.test"]
             for domain in domains { late.append(try await add(domain, .dead)) }
             // Nothing is tried again by itself meanwhile.
-            settings.retry = ["first = \"1h\"", "breaker_first = \"1h\""]
+            settings.retry = [
+                "first = \"1h\"", "cap = \"2h\"", "breaker_first = \"1h\"",
+                "breaker_cap = \"1h\"",
+            ]
         case .many:
             // One message for each mailbox, one delivery for each domain: many deliveries of few
             // messages.
             settings.groupBy = "domain"
-            let receiver = try await add(Self.manyDomains[0], .dead)
+            domains = Self.manyDomains
+            let receiver = try await add(domains[0], .dead)
             late.append(receiver)
-            for domain in Self.manyDomains { settings.routes[domain] = receiver.route }
+            for domain in domains { settings.routes[domain] = receiver.route }
         case .move:
             domains = ["moved.test"]
             _ = try await add("moved.test", .fast)
