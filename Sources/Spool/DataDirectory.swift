@@ -70,6 +70,20 @@ package final class DataDirectory: Sendable {
         }
     }
 
+    /// - Throws: `damaged` for a spool that was cut off before its first byte: a start would take it
+    ///   for a new one.
+    func requireContent() throws(SpoolError) {
+        for file in [databasePath, databasePath + "-wal"] {
+            var status = stat()
+            if stat(file, &status) == 0, status.st_size > 0 { return }
+        }
+        throw SpoolError(
+            code: .damaged,
+            cause: "is empty: it was never used, or has been cut off; restore a backup, or move it "
+                + "away to start an empty one",
+            context: databasePath)
+    }
+
     /// An empty file with a name that no other has, readable for its owner only.
     func createTemporaryFile(prefix: String) throws(SpoolError) -> String {
         var template = Array("\(path)/\(prefix)XXXXXX".utf8CString)

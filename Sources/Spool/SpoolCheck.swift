@@ -33,6 +33,7 @@ package struct SpoolCheck: Sendable {
         defer { directory.release() }
         let file = directory.databasePath
         try directory.requireDatabase()
+        try directory.requireContent()
         try SpoolSchema.inspect(path: file)
         do {
             var configuration = SpoolSchema.configuration(SQLiteSpool.Options())
@@ -40,7 +41,7 @@ package struct SpoolCheck: Sendable {
             let queue = try DatabaseQueue(path: file, configuration: configuration)
             if repairs { try SpoolSchema.migrator.migrate(queue) }
             try queue.writeWithoutTransaction { database in
-                guard try checkFile(database) else { return }
+                guard try checkFile(database), try checkSchema(database) else { return }
                 try database.inTransaction {
                     try checkRows(database, in: directory)
                     return .commit
@@ -59,23 +60,61 @@ package struct SpoolCheck: Sendable {
         var faults = try Self.integrity(database)
         if repairs, !faults.isEmpty {
             // Indexes are made of the tables; where only they are wrong this is all it takes.
-            try? database.execute(sql: "REINDEX")
-            let left = try Self.integrity(database)
-            findings += faults.filter { !left.contains($0) }
-                .map { Finding(text: "\($0): index made anew", isRepaired: true) }
-            faults = left
+            // Where anything else is, nothing is changed: what is left has to be read as it is.
+            var left = faults
+            try? database.inTransaction {
+                try database.execute(sql: "REINDEX")
+                left = try Self.integrity(database)
+                return left.isEmpty ? .commit : .rollback
+            }
+            if left.isEmpty {
+                findings += faults.map {
+                    Finding(text: "\($0): index made anew", isRepaired: true)
+                }
+                faults = []
+            }
         }
         findings += faults.map { Finding(text: "damaged file: \($0)", isRepaired: false) }
         guard faults.isEmpty else {
             let advice =
-                repairs
-                ? "restore a backup (sluice backup makes them); what the file still holds can be "
-                    + "read with: sqlite3 spool.db .recover"
-                : "--repair makes indexes anew; else restore a backup"
+                (repairs ? "" : "--repair makes indexes anew where only they are wrong; else ")
+                + "save what can be read with sluiced fsck --salvage, or restore a backup"
             findings.append(Finding(text: advice, isRepaired: false))
             return false
         }
         return true
+    }
+
+    /// False if a table is missing.
+    private mutating func checkSchema(_ database: Database) throws -> Bool {
+        let there = Set(try String.fetchAll(database, sql: "SELECT name FROM sqlite_master"))
+        guard there.contains("grdb_migrations") else {
+            findings.append(
+                Finding(
+                    text: "no spool was made in this file yet, or it is gone", isRepaired: false))
+            return false
+        }
+        // A spool of an earlier version has what that version made; a repair has migrated it.
+        guard try SpoolSchema.migrator.hasCompletedMigrations(database) else { return true }
+        var isWhole = true
+        for part in try SpoolSchema.parts() where !there.contains(part.name) {
+            switch part.name {
+            // Its mark of the message ids is set anew below; the rest are counts.
+            case "meta":
+                if repairs { try database.execute(sql: part.sql) } else { isWhole = false }
+                add("the table meta is missing", "made anew")
+            case _ where part.isIndex:
+                if repairs { try database.execute(sql: part.sql) }
+                add("the index \(part.name) is missing", "made anew")
+            default:
+                isWhole = false
+                findings.append(
+                    Finding(
+                        text: "the table \(part.name) is missing: restore a backup",
+                        isRepaired: false))
+            }
+        }
+        return isWhole
     }
 
     private static func integrity(_ database: Database) throws -> [String] {

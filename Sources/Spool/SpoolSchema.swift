@@ -94,6 +94,31 @@ enum SpoolSchema {
         return migrator
     }
 
+    /// A table or an index of the current version, and how it is made.
+    struct Part: Hashable {
+        var name: String
+        var isIndex: Bool
+        var sql: String
+    }
+
+    /// Tables first.
+    static func parts() throws -> [Part] {
+        let queue = try DatabaseQueue()
+        defer { try? queue.close() }
+        try migrator.migrate(queue)
+        return try queue.read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT name, type = 'index', sql FROM sqlite_master
+                    WHERE type IN ('table', 'index') AND sql NOT NULL AND name NOT LIKE 'grdb%'
+                        AND name NOT LIKE 'sqlite%'
+                    ORDER BY type DESC, name
+                    """
+            ).map { Part(name: $0[0], isIndex: $0[1], sql: $0[2]) }
+        }
+    }
+
     /// - Parameter anySize: as in `inspect`.
     static func configuration(
         _ options: SQLiteSpool.Options, anySize: Bool = false

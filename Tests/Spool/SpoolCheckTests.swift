@@ -169,6 +169,65 @@ import Testing
         #expect(check.findings.contains { $0.text.contains("restore a backup") })
     }
 
+    /// What a repair cannot mend it does not touch.
+    @Test func aTornFileStaysAsItIs() throws {
+        let path = directory.file("spool.db")
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        bytes.removeLast(100)
+        try bytes.write(to: URL(fileURLWithPath: path))
+        expectDamage()
+        #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == bytes)
+    }
+
+    /// A check with repairs finds damage, or cannot even open the file.
+    private func expectDamage() {
+        do {
+            let check = try check(repairs: true)
+            #expect(!check.isGood)
+            #expect(check.findings.contains { $0.text.contains("--salvage") })
+        } catch let error as SpoolError {
+            #expect(error.code == .damaged)
+        } catch {
+            Issue.record(error)
+        }
+    }
+
+    @Test func aMissingIndex() throws {
+        try spoil("DROP INDEX deliveries_by_destination")
+        let found = try check()
+        #expect(!found.isGood)
+        #expect(found.findings.map(\.text).first?.contains("deliveries_by_destination") == true)
+        #expect(try check(repairs: true).isGood)
+        #expect(try check().findings.isEmpty)
+    }
+
+    @Test func aMissingTable() throws {
+        try spoil("DROP TABLE bodies")
+        for repairs in [false, true] {
+            let found = try check(repairs: repairs)
+            #expect(!found.isGood)
+            #expect(found.findings.map(\.text) == ["the table bodies is missing: restore a backup"])
+        }
+    }
+
+    @Test func withoutItsMarks() throws {
+        try spoil("DROP TABLE meta")
+        #expect(try !check().isGood)
+        let repaired = try check(repairs: true)
+        #expect(repaired.isGood && repaired.findings.count == 2)
+        #expect(try check().findings.isEmpty)
+    }
+
+    /// A start would make an empty spool of it, and mail would be gone without a word.
+    @Test func anEmptyFile() throws {
+        try Data().write(to: URL(fileURLWithPath: directory.file("spool.db")))
+        for repairs in [false, true] {
+            expectError(.damaged, mentions: "is empty", "backup") {
+                _ = try check(repairs: repairs)
+            }
+        }
+    }
+
     @Test func aSpoolInUse() throws {
         let spool = try SQLiteSpool(directory: directory.path)
         defer { spool.close() }

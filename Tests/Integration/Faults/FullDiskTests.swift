@@ -44,11 +44,12 @@ extension Integration {
                 #expect(code == 452)
                 let status = try await Program.run(
                     try Program.sluice, ["status", "--socket", daemon.socket])
-                #expect(status.output.lowercased().contains("cannot record"), "\(status.output)")
+                #expect(status.output.lowercased().contains("full"), "\(status.output)")
                 disk.empty()
                 // Also more room than the intake leaves to what is there already (64 MiB).
                 try await waitUntil("it records again") {
-                    try await daemon.control.status().spoolError == nil
+                    let status = try await daemon.control.status()
+                    return status.spoolError == nil && status.intakeError == nil
                 }
                 try await receiver.comeUp()
                 try await daemon.awaitEmptyQueue()
