@@ -71,12 +71,10 @@ package final class DataDirectory: Sendable {
     }
 
     /// - Throws: `damaged` for a spool that was cut off before its first byte: a start would take it
-    ///   for a new one.
+    ///   for a new one, and SQLite would remove its log (pager.c, pagerOpenWalIfPresent).
     func requireContent() throws(SpoolError) {
-        for file in [databasePath, databasePath + "-wal"] {
-            var status = stat()
-            if stat(file, &status) == 0, status.st_size > 0 { return }
-        }
+        var status = stat()
+        if stat(databasePath, &status) == 0, status.st_size > 0 { return }
         throw SpoolError(
             code: .damaged,
             cause: "is empty: it was never used, or has been cut off; restore a backup, or move it "
