@@ -39,13 +39,15 @@ struct GoldenTests {
 
     @Test func otherScreens() throws {
         for (columns, rows) in Self.sizes {
-            for (depth, unicode) in [(ColorDepth.full, true), (.mono, false)] {
-                for (screen, prepare) in Self.screens {
-                    var session = Session.ready(columns: columns, rows: rows)
-                    prepare(&session)
-                    try Golden.check(
-                        session.screen(depth, unicode: unicode),
-                        name(screen, columns, rows, depth, unicode))
+            for (screen, prepare) in Self.screens {
+                var session = Session.ready(columns: columns, rows: rows)
+                prepare(&session)
+                for depth in ColorDepth.allCases {
+                    for unicode in [true, false] {
+                        try Golden.check(
+                            session.screen(depth, unicode: unicode),
+                            name(screen, columns, rows, depth, unicode))
+                    }
                 }
             }
         }
@@ -134,6 +136,17 @@ struct GoldenTests {
                 $0.answer()
             }
         ),
+        ("palette", { $0.press(":", "p", "a") }),
+        (
+            "past",
+            {
+                for _ in 0..<3 {
+                    $0.press("[")
+                    $0.answer()
+                }
+            }
+        ),
+        ("time", { $0.press("t", "9") }),
         ("sort", { $0.press("S", "j") }),
         ("columns", { $0.press("c", "j", "j", " ", "j", " ") }),
         (

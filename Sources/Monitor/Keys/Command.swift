@@ -201,10 +201,10 @@ package struct Command: Sendable {
 
         Command(
             .back, ["["], "back", "one recorded moment back: the last hour is kept", .time,
-            rank: 24, availability: hasPast),
+            rank: 40, availability: hasPast),
         Command(
             .forward, ["]"], "forward", "one recorded moment forward; behind the last is now",
-            .time, quiet: true, rank: 25, availability: inPast),
+            .time, quiet: true, rank: 41, availability: inPast),
         Command(
             .minuteBack, ["{"], "minute back", "a minute back", .time, availability: hasPast),
         Command(
@@ -212,7 +212,7 @@ package struct Command: Sendable {
             availability: inPast),
         Command(
             .time, ["t"], "time", "to a time: 14:05, 14:05:30, or -10m before the last moment",
-            .time, quiet: true, rank: 26, availability: hasPast),
+            .time, quiet: true, rank: 42, availability: hasPast),
         Command(
             .slower, ["<"], "slower", "play the past at half the speed", .time,
             availability: inPast),

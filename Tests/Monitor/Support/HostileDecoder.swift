@@ -20,7 +20,7 @@ struct HostileDecoder: Decoder {
     /// Raw values of enumerations that do not say which cases they have.
     private static let words = [
         "running", "starting", "silent", "draining", "dead", "undoable", "done", "undone", "failed",
-        "closed", "open", "halfOpen", "half-open",
+        "closed", "open", "half-open", "reading", "changing", "checking",
     ]
 
     func make<Value: Decodable>(_ type: Value.Type) throws -> Value {
@@ -30,7 +30,8 @@ struct HostileDecoder: Decoder {
         }
         do {
             return try Value(from: self)
-        } catch let error as DecodingError {
+        } catch let error as DecodingError where type is any RawRepresentable.Type {
+            // A case that is not known here is a reason to fail: its words go above.
             for index in Self.words.indices {
                 let word = Self.words[(index + variant) % Self.words.count]
                 let other = HostileDecoder(text: word, variant: variant, codingPath: codingPath)

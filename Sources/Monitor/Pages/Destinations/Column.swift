@@ -113,7 +113,7 @@ enum Column: String, TableColumn {
         (.name, 12), (.state, 1), (.queued, 6), (.retry, 5), (.connections, 5), (.oldest, 4),
         (.rate, 4), (.state, 12), (.connections, 11), (.tokens, 4), (.name, 16),
         (.worker, 1), (.ready, 6), (.delayed, 6), (.held, 6), (.delivered, 6), (.deferred, 6),
-        (.bounced, 6), (.reply, 16), (.exchanger, 16), (.rate, 10), (.name, 18), (.tokens, 10),
+        (.bounced, 6), (.reply, 16), (.exchanger, 16), (.name, 18), (.tokens, 10),
         (.why, 18), (.name, 22),
         (.why, 32), (.tries, 8), (.delayed, 7), (.delivered, 9),
         (.deferred, 8), (.bounced, 7), (.reply, 40), (.exchanger, 30), (.why, 50), (.rate, 15),
