@@ -214,8 +214,7 @@ import Testing
             scheduler.enqueue(
                 Entry(
                     id: DeliveryID(rawValue: 1 << 16), destination: id, due: start,
-                    received: start, expires: start + .seconds(86_400), attempts: 0, size: 100,
-                    sender: 1), at: start)
+                    received: start, attempts: 0, size: 100, sender: 1), at: start)
             let next = scheduler.next(at: start)
             let begun = try #require(next)
             _ = scheduler.finished(

@@ -65,6 +65,7 @@ import Testing
         ("recipient", Treatment.Outcome.wait(.recipient)), ("greylist", .wait(.greylisted)),
         ("full", .wait(.full)), ("message", .wait(.content)),
         ("throttle-rate", .wait(.destination)), ("throttle-connections", .wait(.crowded)),
+        ("throttle-connection-rate", .wait(.hurried)),
         ("bounce", .fail), ("elsewhere", .elsewhere),
     ])
     func actions(_ word: String, _ outcome: Treatment.Outcome) throws {

@@ -32,6 +32,7 @@ package enum ReplyAction: Hashable, Sendable, Codable {
         case .wait(.content): .message
         case .wait: .recipient
         case .throttle(.crowded): .throttleConnections
+        case .throttle(.hurried): .throttleConnectionRate
         case .throttle: .throttleRate
         case .suspend: .suspend
         case .bounce: .bounce
