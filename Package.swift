@@ -140,7 +140,8 @@ let package = Package(
             name: "sluice",
             dependencies: [
                 "Mail", "Filter", "Settings", "Control", "Commands", "Monitor", "Terminal",
-                "Simulator", "Testbed", nioCore, nioPosix, nioLocks, argumentParser,
+                "Simulator", "Testbed", "PostgreSQL", "SharedSpool", "Spool", nioCore, nioPosix,
+                nioLocks, argumentParser,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),

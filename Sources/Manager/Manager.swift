@@ -85,7 +85,7 @@ package struct Manager: Sendable {
     /// journals are in it anyway.
     private func openSpool() throws -> (any Spool, DataDirectory?) {
         guard let address = configuration.spool.address else {
-            return (try SQLiteSpool(directory: configuration.dataDirectory), nil)
+            return (try SpoolPlace.directory(configuration.dataDirectory).open(), nil)
         }
         let directory = try DataDirectory(path: configuration.dataDirectory)
         if access(directory.databasePath, F_OK) == 0 {
@@ -93,7 +93,7 @@ package struct Manager: Sendable {
                 "data_dir holds a spool too, which is not used: mail in it stays there",
                 metadata: ["file": "\(directory.databasePath)"])
         }
-        let spool = try PostgreSQLSpool(address) { [logger] error in
+        let spool = try SpoolPlace.database(address).open { [logger] error in
             logger.error("part of the spool cannot be read", metadata: ["error": "\(error)"])
         }
         logger.notice("spool ready", metadata: ["at": "\(address)"])

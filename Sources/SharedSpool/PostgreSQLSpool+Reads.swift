@@ -144,6 +144,12 @@ extension PostgreSQLSpool {
         ).compactMap(decode)
     }
 
+    package func moveInProgress() throws(SpoolError) -> Int64? {
+        try read(
+            "mark of a move", Command("SELECT value FROM meta WHERE key = 'move'")
+        ).first?.int(0)
+    }
+
     package func actionCount() throws(SpoolError) -> Int {
         Int(try read("count of actions", Command("SELECT count(*) FROM actions"))[0].int(0))
     }

@@ -60,6 +60,8 @@ final class ReaderPool: Sendable {
                 Command("SET statement_timeout = '\(seconds)s'"),
                 Command("SET idle_in_transaction_session_timeout = '\(seconds)s'"),
                 Command("SET jit = off"),
+                // A kept plan may be one for tables that were empty when it was made.
+                Command("SET plan_cache_mode = force_custom_plan"),
             ], within: settings.answer)
     }
 

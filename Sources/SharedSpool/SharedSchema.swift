@@ -38,7 +38,7 @@ enum SharedSchema {
             ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02)
             """,
             """
-            CREATE INDEX deliveries_by_destination ON \(name).deliveries (destination)
+            CREATE INDEX deliveries_by_destination ON \(name).deliveries (destination, id)
                 WHERE destination IS NOT NULL
             """,
             """

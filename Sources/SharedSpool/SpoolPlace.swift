@@ -19,12 +19,28 @@ package enum SpoolPlace: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Opens the spool, or makes an empty one, and keeps others from it until it is closed.
+    ///
+    /// - Parameter forMove: also a spool that is in the middle of a move, for `SpoolMove`.
     package func open(
-        report: @escaping @Sendable (SpoolError) -> Void = { _ in }
+        forMove: Bool = false, report: @escaping @Sendable (SpoolError) -> Void = { _ in }
     ) throws(SpoolError) -> any Spool {
-        switch self {
-        case .directory(let path): try SQLiteSpool(directory: path, report: report)
-        case .database(let address): try PostgreSQLSpool(address, report: report)
+        let spool: any Spool =
+            switch self {
+            case .directory(let path): try SQLiteSpool(directory: path, report: report)
+            case .database(let address): try PostgreSQLSpool(address, report: report)
+            }
+        guard !forMove else { return spool }
+        do throws(SpoolError) {
+            guard try spool.moveInProgress() == nil else {
+                throw SpoolError(
+                    code: .unusable,
+                    cause: "a move of its mail has not ended; run the same sluice spool move "
+                        + "again, to its end", context: description)
+            }
+        } catch {
+            spool.close()
+            throw error
         }
+        return spool
     }
 }

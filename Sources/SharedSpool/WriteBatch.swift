@@ -109,6 +109,7 @@ struct WriteBatch {
                 flush()
                 _ = round.set(record)
             }
+        case .moving(let number): round.moving(number)
         // The claim that begins the transaction is one.
         case .probe: break
         }

@@ -29,6 +29,7 @@ struct WriteRound {
     private var actions = Columns(
         .int8, .text, .int8, .text, .text, .text, .text, .int8, .text, .bytes)
     private var actionIDs: Set<Int64> = []
+    private var moves: [Command] = []
 
     /// Parameters of one statement, all of one length.
     private struct Columns {
@@ -213,6 +214,19 @@ struct WriteRound {
         return true
     }
 
+    mutating func moving(_ number: Int64?) {
+        guard let number else {
+            return moves.append(Command("DELETE FROM meta WHERE key = 'move'", name: "end_move"))
+        }
+        var command = Command(
+            """
+            INSERT INTO meta (key, value) VALUES ('move', $1)
+            ON CONFLICT (key) DO UPDATE SET value = excluded.value
+            """, name: "begin_move")
+        command.bind(number)
+        moves.append(command)
+    }
+
     private static func column(_ ids: [DeliveryID]) -> ArrayColumn {
         var column = ArrayColumn(.int8)
         for id in ids { column.append(id.rawValue) }
@@ -230,7 +244,7 @@ struct WriteRound {
         if !destinations.isEmpty {
             add(destinations.command(Self.setDestinations, "set_destinations"))
         }
-        for command in forgotten { add(command) }
+        for command in forgotten + moves { add(command) }
         if !deliveries.isEmpty { add(deliveries.command(Self.accept, "accept")) }
         for columns in fullBodies + [bodies] where !columns.isEmpty {
             add(columns.command(Self.keepBodies, "keep_bodies"), .messagesAdded)

@@ -139,6 +139,14 @@ extension SQLiteSpool {
         }
     }
 
+    package func moveInProgress() throws(SpoolError) -> Int64? {
+        try readOnce("mark of a move") { database in
+            let row = try RawStatement(database, "SELECT value FROM meta WHERE key = 'move'")
+            defer { row.reset() }
+            return try row.step() ? row.int(0) : nil
+        }
+    }
+
     package func messageCount() throws(SpoolError) -> Int { messages.load(ordering: .relaxed) }
 
     package func actionCount() throws(SpoolError) -> Int { try count(of: "actions") }

@@ -83,6 +83,9 @@ package protocol Spool: Sendable {
     /// much room on the disk as the spool has.
     func copyForBackup() throws(SpoolError) -> SpoolCopy
 
+    /// As `SpoolWrite.moving` has set it: while it is not nil, mail may be in two spools.
+    func moveInProgress() throws(SpoolError) -> Int64?
+
     /// Ends the use of the spool; releases its lock.
     func close()
 }
@@ -90,6 +93,9 @@ package protocol Spool: Sendable {
 extension Spool {
     /// For a spool that does not know.
     package func availableBytes() throws(SpoolError) -> Int { .max }
+
+    /// For a spool that is not moved.
+    package func moveInProgress() throws(SpoolError) -> Int64? { nil }
 
     /// For a spool to which one question after the other costs no more.
     package func bodies(of messages: [MessageID]) throws(SpoolError) -> SpoolBodies {
@@ -184,6 +190,8 @@ package enum SpoolWrite: Sendable {
     case action(ActionRecord)
     /// The sender has been told that it is late.
     case warned(DeliveryID)
+    /// The number of the move to or from another spool that is going on; nil: it has ended.
+    case moving(Int64?)
     /// Changes nothing that anybody reads, but only succeeds where writes succeed.
     case probe
 }

@@ -22,6 +22,8 @@ final class WriteStatements {
     private let deleteDestination: RawStatement
     private let upsertAction: RawStatement
     private let probe: RawStatement
+    private let setMove: RawStatement
+    private let clearMove: RawStatement
     private let addToCount: RawStatement
     private let forgetCount: RawStatement
     private var texts = RowTexts()
@@ -107,6 +109,8 @@ final class WriteStatements {
             ON CONFLICT (key) DO UPDATE SET value = value + excluded.value
             """)
         forgetCount = try prepare("DELETE FROM meta WHERE key = 'removed-' || ?1")
+        setMove = try prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('move', ?)")
+        clearMove = try prepare("DELETE FROM meta WHERE key = 'move'")
         upsertAction = try prepare(
             """
             INSERT INTO actions (
@@ -167,6 +171,13 @@ final class WriteStatements {
             try setFlags.bind(id.rawValue, at: 1)
             try setFlags.bind(DeliveryRow.warned, at: 2)
             try setFlags.run()
+        case .moving(let number):
+            if let number {
+                try setMove.bind(number, at: 1)
+                try setMove.run()
+            } else {
+                try clearMove.run()
+            }
         case .probe: try probe.run()
         }
     }

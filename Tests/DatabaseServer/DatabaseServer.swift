@@ -31,8 +31,10 @@ package final class DatabaseServer: Sendable {
     private let orders: FileHandle
     private let databases = Atomic<Int>(0)
 
-    /// - Parameter isDurable: commits wait for the disk.
-    package init(isDurable: Bool = false) throws {
+    /// - Parameters:
+    ///   - isDurable: commits wait for the disk.
+    ///   - primary: what this one is to be a standby of, by streaming replication.
+    package init(isDurable: Bool = false, standbyOf primary: DatabaseServer? = nil) throws {
         let template = FileManager.default.temporaryDirectory
             .appendingPathComponent("sluice-db-XXXXXX").path
         var bytes = Array(template.utf8CString)
@@ -51,17 +53,16 @@ package final class DatabaseServer: Sendable {
             ]
         }
         let data = directory + "/data"
-        try Self.run(
-            asUser + [
-                "\(programs)/initdb", "--pgdata=\(data)", "--username=\(Self.user)",
-                "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
-            ], in: directory)
-        // The first rule that fits decides.
-        let rules = data + "/pg_hba.conf"
-        try
-            ("local all \(Self.lockedUser) scram-sha-256\n"
-            + String(contentsOfFile: rules, encoding: .utf8))
-            .write(toFile: rules, atomically: false, encoding: .utf8)
+        if let primary {
+            try Self.run(
+                asUser + [
+                    "\(programs)/pg_basebackup", "--pgdata=\(data)", "--host=\(primary.directory)",
+                    "--username=\(Self.user)", "--write-recovery-conf", "--checkpoint=fast",
+                    "--no-sync",
+                ], in: directory)
+        } else {
+            try Self.initialize(data, asUser + ["\(programs)/initdb"], in: directory)
+        }
 
         process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
@@ -77,7 +78,24 @@ package final class DatabaseServer: Sendable {
         orders = pipe.fileHandleForWriting
         try process.run()
         try awaitReadiness()
+        if primary != nil { return }
         try execute("CREATE ROLE \(Self.lockedUser) PASSWORD 'open sesame' LOGIN CREATEDB")
+    }
+
+    private static func initialize(
+        _ data: String, _ initdb: [String], in directory: String
+    ) throws {
+        try run(
+            initdb + [
+                "--pgdata=\(data)", "--username=\(user)", "--auth=trust", "--encoding=UTF8",
+                "--locale=C.UTF-8", "--no-sync",
+            ], in: directory)
+        // The first rule that fits decides.
+        let rules = data + "/pg_hba.conf"
+        try
+            ("local all \(lockedUser) scram-sha-256\n"
+            + String(contentsOfFile: rules, encoding: .utf8))
+            .write(toFile: rules, atomically: false, encoding: .utf8)
     }
 
     /// Starts the server, stops it when it is told how, starts it when it is told to go on, and
@@ -117,14 +135,33 @@ package final class DatabaseServer: Sendable {
         try start()
     }
 
+    /// From now on commits wait for the standby.
+    package func awaitStandby() throws {
+        try execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        try execute("SELECT pg_reload_conf()")
+        try wait("has a synchronous standby") {
+            let rows = try? execute(
+                "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")
+            return rows?.first?.int(0) == 1
+        }
+    }
+
+    /// Makes a standby the primary.
+    package func promote() throws { try execute("SELECT pg_promote()", in: readable) }
+
     /// Ends it for good.
     package func end() {
         try? orders.close()
         process.waitUntilExit()
     }
 
+    /// A standby too.
+    private var readable: DatabaseAddress {
+        DatabaseAddress(url: address(of: "postgres").url + "&target_session_attrs=any")
+    }
+
     private func awaitReadiness() throws {
-        try wait("starts") { (try? Connection(address(of: "postgres"))) != nil }
+        try wait("starts") { (try? Connection(readable)) != nil }
     }
 
     private func wait(_ what: String, _ condition: () -> Bool) throws {
@@ -141,6 +178,11 @@ package final class DatabaseServer: Sendable {
 
     package func address(of database: String, user: String = user) -> DatabaseAddress {
         DatabaseAddress(url: "postgresql://\(user)@/\(database)?host=\(directory)")
+    }
+
+    /// This one or another, whichever accepts writes.
+    package func address(of database: String, or other: DatabaseServer) -> DatabaseAddress {
+        DatabaseAddress(url: address(of: database).url + ",\(other.directory)")
     }
 
     package func createDatabase(owner: String = user) throws -> DatabaseAddress {

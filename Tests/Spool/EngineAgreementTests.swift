@@ -82,7 +82,7 @@ struct EngineAgreementTests {
             return .update(
                 DeliveryUpdate(
                     id: one, attempts: Int(random.below(5)), nextAttemptAt: time,
-                    lastReply: "45\(random.below(9)) later",
+                    lastReply: "45\(random.below(9)) later", lastRule: "r\(random.below(3))",
                     recipients: random.below(2) == 0
                         ? nil : addresses.map { StoredRecipient(address: $0, notify: "NEVER") }))
         case 8:

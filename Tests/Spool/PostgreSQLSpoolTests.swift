@@ -75,6 +75,22 @@ struct PostgreSQLSpoolTests {
         #expect(try spool.one(id(1)).recipients == mail.deliveries[0].recipients)
     }
 
+    @Test func theIndicesAreUsed() throws {
+        let spool = try open()
+        try spool.commit((1...3000).map { .accept(message($0, destinations: [$0 % 100])) })
+        try spool.commit([.mark([id(7)], from: [.queued], to: .held, at: nil)])
+        try server.execute("ANALYZE sluice.deliveries", in: address)
+        let plans = try [
+            "destination = 1 AND id > 65536 ORDER BY id LIMIT 100", "state > 1 AND state = 2",
+        ].map { condition in
+            try server.execute(
+                "EXPLAIN SELECT id FROM sluice.deliveries WHERE \(condition)", in: address
+            ).map { $0.text(0) }.joined(separator: "\n")
+        }
+        #expect(plans[0].contains("deliveries_by_destination"), "\(plans[0])")
+        #expect(plans[1].contains("deliveries_set_aside"), "\(plans[1])")
+    }
+
     // MARK: Who may write
 
     @Test func afterATakeOverTheFormerOwnerWritesNothing() throws {
@@ -176,6 +192,27 @@ struct PostgreSQLSpoolTests {
         try server.start()
         try spool.commit([.accept(message(4))])
         #expect(try spool.ids() == [id(1), id(2), id(4)])
+    }
+
+    @Test func aFailOverToAStandby() throws {
+        let primary = try DatabaseServer()
+        defer { primary.end() }
+        let name = try #require(
+            try primary.createDatabase().description.split(separator: "/").last)
+        let standby = try DatabaseServer(standbyOf: primary)
+        defer { standby.end() }
+        try primary.awaitStandby()
+        let spool = try PostgreSQLSpool(
+            primary.address(of: String(name), or: standby),
+            options: PostgreSQLSpool.Options(patience: .seconds(60)))
+        try spool.commit((1...5).map { .accept(message($0)) })
+        let reserved = try spool.reserveMessageIDs(10)
+        try primary.stop(.immediate)
+        try standby.promote()
+        try spool.commit([.accept(message(6)), .remove(id(1))])
+        #expect(try spool.ids() == (2...6).map { id($0) })
+        #expect(try spool.messageCount() == 5)
+        #expect(try spool.reserveMessageIDs(1).lowerBound >= reserved.upperBound)
     }
 
     // MARK: Opening

@@ -69,7 +69,7 @@ struct SQLiteSpoolReadTests {
                 sql: """
                     INSERT INTO deliveries SELECT -5, destination, state, attempts, next_attempt,
                         purge_at, received_at, expires_at, size, flags, code, domain, sender,
-                        recipients, attributes, ret, envelope_id, client, last_reply
+                        recipients, attributes, ret, envelope_id, client, last_reply, last_rule
                     FROM deliveries WHERE id = ?
                     """, arguments: [6 << 16])
         }
