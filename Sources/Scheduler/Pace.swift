@@ -88,6 +88,11 @@ struct Pace: Hashable, Sendable {
 
     func isDeaf(at now: Instant) -> Bool { now < deafUntil }
 
+    /// A refusal is remembered, here or by whom it came from; without one there is nothing to know.
+    func wasRefused(at now: Instant) -> Bool {
+        cut > 0 || rate > 0 || isExact || peak > 0 || isDeaf(at: now)
+    }
+
     /// Per second, over at least `shortest`, where no refusal says when the bucket was empty.
     private func measured(at now: Instant) -> Double {
         taken / max(Self.shortest.inSeconds, (now - since).inSeconds)

@@ -99,7 +99,8 @@ extension Destination {
             tokens: tokens?.rest(at: now),
             connectionTokens: connectionTokens?.rest(at: now), pace: pace.rest(at: now),
             paceTokens: paceTokens?.rest(at: now),
-            connectionPace: connectionPace.cut > 0 ? connectionPace.rest(at: now) : nil,
+            connectionPace: connectionPace.wasRefused(at: now)
+                ? connectionPace.rest(at: now) : nil,
             connectionPaceTokens: connectionPaceTokens?.rest(at: now), transaction: transaction,
             opening: opening,
             failure: failure)

@@ -20,6 +20,8 @@ struct Window: Hashable, Sendable {
     /// The same of one that is turned away while no other is open: no limit is that low. Less than
     /// enough, as the receiver may still have counted one that had just gone.
     private static let aloneTells = 3.0
+    /// As long as no larger share is turned away: where most are, it may be for their rate.
+    private static let aloneMost = 0.4
     private static let enough = 5.0
     /// So many in a row turned away beyond the ceiling, and it is one after all.
     private static let proof = 6
@@ -147,7 +149,7 @@ struct Window: Hashable, Sendable {
             doubt = max(doubt + Self.turnedAwayTells, 0)
             futile += 1
         } else if others == 0, serial >= cut, width(limit: limit) == 1,
-            turnedAway <= Self.tooMany, !isIndifferent
+            turnedAway <= Self.aloneMost, !isIndifferent
         {
             doubt = min(doubt + Self.aloneTells, Self.enough)
             if doubt >= Self.enough {

@@ -115,9 +115,12 @@ struct HostileTests {
 
     /// All that is asked for is answered, every string of it hostile.
     private func answerAll(_ session: inout Session, _ text: String, _ variant: Int) throws {
-        while let index = session.pending.firstIndex(where: {
-            if case .fetch = $0 { true } else { false }
-        }) {
+        // A page that says it begins elsewhere than asked is asked for again, for ever.
+        for _ in 0..<4 {
+            let index = session.pending.firstIndex {
+                if case .fetch = $0 { true } else { false }
+            }
+            guard let index else { break }
             guard case .fetch(let request) = session.pending.remove(at: index) else { return }
             var status: Status = try HostileDecoder.value(text, variant: variant)
             status.at = Fixture.now

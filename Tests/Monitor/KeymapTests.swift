@@ -23,7 +23,7 @@ struct KeymapTests {
                 down = ["n", "down", "ctrl-n"]
                 purge = []
                 page-down = "space"
-                tag = "t"
+                tag = "f6"
                 """, file: "keys.toml")
         #expect(keymap.keys(of: .retry) == [.function(5)])
         #expect(keymap.command(for: "F") == nil)

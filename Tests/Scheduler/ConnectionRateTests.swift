@@ -22,7 +22,7 @@ import Testing
                 let isIn =
                     start.connection == .reuse || bucket.available(from: bench.now) == bench.now
                 if isIn, start.connection == .open { bucket.take(at: bench.now) }
-                running.append((start, bench.now + .milliseconds(isIn ? 500 : 50), isIn))
+                running.append((start, bench.now + .milliseconds(isIn ? 200 : 50), isIn))
             }
             running.sort { $0.end < $1.end }
             let wake = bench.scheduler.nextWake(after: bench.now) ?? .distantFuture

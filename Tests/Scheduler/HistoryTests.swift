@@ -32,7 +32,7 @@ import Testing
         for (word, least) in [
             ("start", 1500), ("reuse", 500), ("true", 20), ("expired", 50), ("gone", 500),
             ("retry", 500), ("changed", 20), ("moved", 40), ("wake", 1), ("yield", 10),
-            ("suspended", 50), ("learned", 50), ("flush", 20), ("lowered", 20),
+            ("suspended", 50), ("learned", 10), ("flush", 20), ("lowered", 20),
             ("connections", 20),
         ] {
             let count = log.count { $0.contains(word) }
