@@ -19,7 +19,8 @@ extension FuzzTarget {
             try demand(questions.count <= 2 * RouteLookup.maximumExchangers, "Too many questions")
             step = .wait
             for question in questions {
-                try demandEqual(HostName.canonical(question.name), question.name, "A name asked for")
+                try demandEqual(
+                    HostName.canonical(question.name), question.name, "A name asked for")
                 let reply = input.reply()
                 if question.kind == .mx, case .records(let data, _) = reply {
                     for record in data { try demandRecord(record) }

@@ -448,7 +448,8 @@ struct ControlServer: Service {
         let status = try await dispatcher.run { $0.status() }
         return Response(
             status: .ok, headers: [.contentType: "text/plain; version=0.0.4"],
-            body: ResponseBody(byteBuffer: ByteBuffer(string: Metrics.text(status, droppedLines: log.dropped))))
+            body: ResponseBody(
+                byteBuffer: ByteBuffer(string: Metrics.text(status, droppedLines: log.dropped))))
     }
 }
 

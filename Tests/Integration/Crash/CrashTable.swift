@@ -89,7 +89,8 @@ enum CrashTable {
         let order = Dictionary(
             uniqueKeysWithValues: CrashCase.all.enumerated().map { ($1.key, $0) })
         let rows = state.rows.sorted {
-            order[Array($0.prefix(rowKey)), default: 0] < order[Array($1.prefix(rowKey)), default: 0]
+            order[Array($0.prefix(rowKey)), default: 0]
+                < order[Array($1.prefix(rowKey)), default: 0]
         }
         let totals = (rowKey..<rowCells).map { column in
             String(rows.reduce(0) { $0 + (Int($1[column]) ?? 0) })

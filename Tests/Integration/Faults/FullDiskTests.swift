@@ -25,7 +25,8 @@ extension Integration {
                 let line = String(repeating: "x", count: 62) + "\r\n"
                 let mails = (0..<40).map {
                     TestMail(
-                        "big-\($0)", to: "u\($0)@a.test", body: String(repeating: line, count: 1024))
+                        "big-\($0)", to: "u\($0)@a.test", body: String(repeating: line, count: 1024)
+                    )
                 }
                 try await scene.send(mails, to: daemon.port)
                 try disk.fill(leaving: 1 << 20)
@@ -73,7 +74,8 @@ extension Integration {
                 try disk.fill(leaving: 16 << 10)
                 let copy = try await backup(daemon, to: "\(folder)/copy.db")
                 #expect(copy.status == 1, "\(copy)")
-                #expect(copy.errors.contains("No space left on device: name a place with more room"))
+                #expect(
+                    copy.errors.contains("No space left on device: name a place with more room"))
                 #expect(entries(of: folder) == [SmallFileSystem.ballast])
                 disk.empty()
                 #expect(try await backup(daemon, to: "\(folder)/copy.db").status == 0)
