@@ -209,6 +209,7 @@ def main(arguments):
     server = receiver = None
     try:
         data = os.path.join(directory, "data")
+        os.mkdir(data)
         print(f"==> {options.destinations} destinations; load {results['load']:.1f}", flush=True)
         subprocess.run([programs["sluice-bench"], "fill", "--data-dir", data, "--count",
                         str(options.destinations), "--destinations", str(options.destinations),

@@ -170,11 +170,11 @@ extension Integration {
                         #expect((500...555).contains(reply.code), "\(address): \(reply)")
                     }
                 }
-                // A line without end.
+                // A line without end. The daemon may hang up before all of it is sent.
                 let reply = try await talk(scene, daemon) { client -> Conversation.Reply? in
-                    try await client.send(
+                    try? await client.send(
                         ByteBuffer(repeating: UInt8(ascii: "A"), count: 200_000))
-                    try await client.send("")
+                    try? await client.send("")
                     return try? await client.reply()
                 }
                 #expect(reply == nil || reply?.code == 500 || reply?.code == 421)
