@@ -105,6 +105,9 @@ extension MailPlant.Handle {
         }
     }
 
+    /// How long a spool that cannot record keeps the process from ending when all else has.
+    private static let lastPatience: Duration = .seconds(3)
+
     /// Intake first, then the running transactions, then what they reported.
     func stop() async throws {
         let grace = context.configuration.supervision.shutdownTimeout
@@ -119,7 +122,7 @@ extension MailPlant.Handle {
         }.get()
         try await handle.run { (dispatcher, promise: EventLoopPromise<Void>) in
             dispatcher.persistSnapshots()
-            dispatcher.barrier { _ in promise.succeed() }
+            dispatcher.lastBarrier(within: Self.lastPatience) { promise.succeed() }
         }
     }
 }

@@ -34,7 +34,7 @@ package struct Scheduler: Sendable {
     var changed = Deque<UInt32>()
     /// Destinations with mail that waited too long.
     var expiring = Deque<UInt32>()
-    var isRecording = true
+    package internal(set) var isRecording = true
 
     /// Connections of all destinations together: how many there may be, and are.
     var capacity = Int.max

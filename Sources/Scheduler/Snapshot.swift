@@ -35,6 +35,14 @@ package struct DestinationSnapshot: Sendable, Hashable {
         return copy
     }
 
+    /// The same with a breaker that waits no longer, but for a probe; nil where it does not wait.
+    package var retried: DestinationSnapshot? {
+        guard let open = breaker.open, open > 0 else { return nil }
+        var copy = self
+        copy.breaker.open = 0
+        return copy
+    }
+
     /// The same with empty buckets: for when its last owner died, and nobody knows what it took
     /// after this was written.
     package var drained: DestinationSnapshot {

@@ -156,6 +156,7 @@ final class Rig: Sendable {
     let reader: SpoolReader
     let stage: NIOLoopBound<Stage>
     let loop: any EventLoop
+    private let log: LineLog
     private let path: String
 
     init(_ change: (inout Configuration) -> Void = { _ in }) async throws {
@@ -177,13 +178,15 @@ final class Rig: Sendable {
         (self.writer, self.reader) = (writer, reader)
         let loop = group.next()
         self.loop = loop
+        let log = try LineLog(.descriptor(-1), level: .notice)
+        self.log = log
         let ids = try spool.reserveMessageIDs(MessageIDs.block)
         stage = try await loop.submit { [configuration] in
             var logger = Logger(label: "test")
             logger.logLevel = .critical
             let dispatcher = Dispatcher(
                 loop: loop, clocks: .system, writer: writer, reader: reader, logger: logger,
-                attemptLog: AttemptLog(log: try! LineLog(.descriptor(-1), level: .notice)),
+                attemptLog: AttemptLog(log: log),
                 events: EventBus(), configuration: configuration, ids: ids)
             return NIOLoopBound(Stage(dispatcher), eventLoop: loop)
         }.get()
@@ -214,6 +217,7 @@ final class Rig: Sendable {
         writer.close()
         reader.close()
         spool.close()
+        log.close()
         try await group.shutdownGracefully()
         try? FileManager.default.removeItem(atPath: path)
     }

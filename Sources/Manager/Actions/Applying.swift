@@ -51,7 +51,9 @@ extension Dispatcher {
         }
         guard progress.bound.plan.request.action == .release else {
             FaultPoint.retrying.reached()
-            return commit(head + [.reschedule(ids, at: clocks.wall())], promise) { _ in
+            let writes = head + ends(waitingFor: part) + [.reschedule(ids, at: clocks.wall())]
+            return commit(writes, promise) { dispatcher in
+                dispatcher.ended(waitingFor: part)
                 FaultPoint.retried.reached()
                 promise.succeed()
             }

@@ -68,6 +68,9 @@ final class Destination {
     var lateArrivals: Set<DeliveryID> = []
     /// What an operator made due while nobody had it.
     var hastened: Set<DeliveryID> = []
+    /// Mail was made due, and no owner has shown yet that it knows: by a breaker that does not
+    /// wait, or by an attempt.
+    var isRetryUnproven = false
     /// Results that need a look into the spool and are not on disk yet; a load must not start
     /// before they are, or it would send what has been delivered.
     var pendingSettlements = 0

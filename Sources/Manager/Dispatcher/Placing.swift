@@ -126,22 +126,6 @@ extension Dispatcher {
         }
     }
 
-    /// Makes deliveries due with their owner; with the next one if nobody has all of them now.
-    func retryNow(_ ids: [DeliveryID], of id: Int64) {
-        guard let destination = table[id] else { return }
-        destination.hastened.formUnion(ids)
-        if case .owned = destination.ownership { sendHastened(destination) }
-    }
-
-    private func sendHastened(_ destination: Destination) {
-        guard !destination.hastened.isEmpty, let worker = destination.ownership.worker else {
-            return
-        }
-        links[worker]?.send(
-            .retryNow(destination: destination.id, destination.hastened.sorted()))
-        destination.hastened = []
-    }
-
     /// Moves every destination whose worker is not the one it should have. About 1/N of them when
     /// a worker comes or goes.
     func rebalance() {
@@ -171,7 +155,7 @@ extension Dispatcher {
             return
         }
         destination.ownership = .none
-        destination.snapshot = snapshot
+        destination.learn(snapshot)
         destination.snapshotAt = clocks.wall()
         destination.report = nil
         persist(destination)
@@ -209,10 +193,7 @@ extension Dispatcher {
             destination.report = report
             destination.reportedAt = clocks.wall()
             destination.snapshotAt = destination.reportedAt
-            if destination.snapshot != report.snapshot {
-                destination.snapshot = report.snapshot
-                destination.snapshotChanged = true
-            }
+            if destination.learn(report.snapshot) { destination.snapshotChanged = true }
             destination.past.reported(report, at: destination.reportedAt)
             if was != report.breaker {
                 destination.past.breakerChanged(

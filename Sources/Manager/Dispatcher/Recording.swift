@@ -231,6 +231,29 @@ extension Dispatcher {
         }
     }
 
+    /// The same at the end of the process, which must come even where the spool can record nothing
+    /// any more. What is not on disk then is in the workers' journals, or is done again.
+    func lastBarrier(within limit: Duration, _ then: @escaping () -> Void) {
+        var isDone = false
+        func end() {
+            if !isDone { then() }
+            isDone = true
+        }
+        func look(_ dispatcher: Dispatcher) {
+            guard !isDone else { return }
+            // A disk that is only slow is waited for.
+            guard let error = dispatcher.spoolError else { return dispatcher.after(limit, look) }
+            dispatcher.logger.critical(
+                "ending although the spool cannot record: what it lacks is in journals or done again",
+                metadata: [
+                    "error": "\(error)", "unrecorded": "\(dispatcher.unrecorded.count)",
+                ])
+            end()
+        }
+        barrier { _ in end() }
+        after(limit, look)
+    }
+
     func publish(
         _ kind: String, _ text: @autoclosure () -> String, message: MessageID? = nil,
         destination: Int64? = nil, worker: Int? = nil

@@ -204,13 +204,16 @@ extension Dispatcher {
         write([.destination(record(of: destination))])
     }
 
-    func record(of destination: Destination) -> DestinationRecord {
+    /// - Parameter snapshot: what to store in place of what its owner said last.
+    func record(
+        of destination: Destination, snapshot: [UInt8]? = nil
+    ) -> DestinationRecord {
         DestinationRecord(
             id: destination.id, identity: destination.identity, name: destination.name,
             domains: destination.domains, pin: destination.pin, pausedBy: destination.pausedBy,
             pausedUntil: destination.pausedUntil, pauseReason: destination.pauseReason,
             scheduler: StoredSnapshot(
-                at: destination.snapshotAt, bytes: destination.snapshot
+                at: destination.snapshotAt, bytes: snapshot ?? destination.snapshot
             ).encoded)
     }
 }

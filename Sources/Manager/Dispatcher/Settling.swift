@@ -28,6 +28,7 @@ extension Dispatcher {
         let isRelayed = report.recipients.contains { $0.outcome == .relayed }
         let delivered = report.recipients.count { $0.outcome.isDelivered }
         count(report, delivered: delivered, at: now)
+        table[report.destination]?.isRetryUnproven = false
 
         let owner = table[report.destination]?.ownership.worker
         if report.disposition == .settled, !failed, !isRelayed {

@@ -13,6 +13,8 @@ final class Attempt {
     var job: Job?
     /// Taken from the pool with the start, or opened by this attempt.
     var connection: ClientConnection?
+    /// Its transaction is given to that connection: what becomes of it is told.
+    var isUnderWay = false
     /// Who takes the mail of its domain.
     var exchangers: [Exchanger] = []
     /// Where to try next when the present address does not do, in the order to try; nil until

@@ -212,12 +212,14 @@ extension Engine {
         connections[ObjectIdentifier(connection)] = pooled
         destination.connections += 1
         attempt.connection = connection
+        attempt.isUnderWay = false
         attempt.candidate = candidate
     }
 
     func deliver(_ attempt: Attempt, over connection: ClientConnection) {
         guard let job = attempt.job else { return }
         FaultPoint.opened.reached()
+        attempt.isUnderWay = true
         if let pooled = connections[ObjectIdentifier(connection)] {
             if pooled.transactions == 0 { attempt.opened = clocks.monotonic() - pooled.openedAt }
             pooled.transactions += 1

@@ -233,9 +233,12 @@ extension Engine {
         endIfDone()
     }
 
-    /// Attempts that have not spoken to a receiver yet.
+    /// Attempts that have not spoken to a receiver yet: they wait for a connection, for DNS, or for
+    /// a text from a manager that may be gone.
     private func giveUpWaiting() {
-        for attempt in attempts.values where attempt.connection == nil { release(attempt) }
+        for attempt in attempts.values where attempt.connection == nil || !attempt.isUnderWay {
+            release(attempt)
+        }
         for pooled in connections.values where pooled.isIdle { close(pooled) }
     }
 
@@ -243,12 +246,24 @@ extension Engine {
         guard isStopping, attempts.isEmpty else { return }
         flushResults()
         guard unwritten.isEmpty else { return }
-        if let link, link.isOpen, !outbox.isEmpty { return }
+        if let link, link.isOpen, !outbox.isEmpty {
+            // A manager that cannot record now may be able to before this process has to end, and
+            // knows what it has recorded; for the journal it is soon enough in any case.
+            guard !scheduler.isRecording else { return }
+            leave(outbox.allUnrecorded)
+            outbox = Outbox()
+            guard unwritten.isEmpty else { return }
+        }
         finish()
     }
 
     private func finish() {
         flushResults()
+        if !unwritten.isEmpty {
+            logger.critical(
+                "results are left nowhere: their mail is sent again",
+                metadata: ["results": "\(unwritten.count)"])
+        }
         resolver?.close()
         resolver = nil
         link?.close()

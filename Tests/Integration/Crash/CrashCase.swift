@@ -49,7 +49,7 @@ struct CrashCase: Sendable, CustomTestStringConvertible {
             (.replyRead, .manager), (.resultKept, .all), (.resultReceived, .manager),
             (.settling, .all), (.bouncing, .manager), (.journalOpened, .worker),
             (.journalRecorded, .manager), (.marked, .all), (.undone, .manager),
-            (.surrendered, .worker):
+            (.retried, .manager), (.paused, .all), (.surrendered, .worker):
             true
         default: false
         }

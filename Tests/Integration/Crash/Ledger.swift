@@ -34,36 +34,32 @@ struct Ledger: Sendable {
     let receivers: [Receiver]
     /// Where the senders, and so the bounces, belong.
     let senders: Receiver
+    /// What was read before is not read again, however often a storm takes stock.
+    private let reports = Shared(ReportBook())
+    private let stored = Shared<[MessageID: String]>([:])
+
+    init(receivers: [Receiver], senders: Receiver) {
+        self.receivers = receivers
+        self.senders = senders
+    }
 
     /// Recipients that the receivers have taken a message for, and how often.
     var taken: [ReceivedDelivery: Int] {
-        var taken: [ReceivedDelivery: Int] = [:]
+        var taken = book.taken
         for receiver in receivers {
             taken.merge(receiver.statistics.deliveries) { $0 + $1 }
-        }
-        for report in senders.statistics.captured {
-            guard let id = report.content.messageKey else { continue }
-            for recipient in report.recipients {
-                taken[ReceivedDelivery(id: id, recipient: recipient), default: 0] += 1
-            }
         }
         return taken
     }
 
     /// Recipients that a bounce has come for.
-    var bounced: Set<ReceivedDelivery> {
-        var bounced: Set<ReceivedDelivery> = []
-        for report in senders.statistics.captured {
-            let lines = report.text.split(whereSeparator: \.isNewline)
-            let id = lines.lazy.compactMap { $0.value(of: "X-Testbed-ID") }.first
-            guard let id else { continue }
-            for line in lines {
-                guard let value = line.value(of: "Final-Recipient") else { continue }
-                let address = value.split(separator: ";").last.map { $0.filter { $0 != " " } }
-                bounced.insert(ReceivedDelivery(id: id, recipient: address ?? ""))
-            }
-        }
-        return bounced
+    var bounced: Set<ReceivedDelivery> { book.bounced }
+
+    private var book: ReportBook {
+        var book = reports.value
+        book.read(senders.statistics.captured)
+        reports.value = book
+        return book
     }
 
     /// Copies that may come again, if nothing of the daemon runs any more: the receiver has the
@@ -74,7 +70,10 @@ struct Ledger: Sendable {
             (receivers + [senders]).allSatisfy { $0.statistics.connectionsNow == 0 }
         }
         let taken = Set(self.taken.keys)
-        return try SpoolSnapshot(of: directory).recipients.intersection(taken)
+        var known = stored.value
+        let snapshot = try SpoolSnapshot(of: directory, knowing: &known)
+        stored.value = known
+        return snapshot.recipients.intersection(taken)
     }
 
     /// - Parameters:
@@ -115,11 +114,41 @@ struct Ledger: Sendable {
     }
 }
 
+/// What the reports say that came back to the senders.
+private struct ReportBook {
+    private(set) var taken: [ReceivedDelivery: Int] = [:]
+    private(set) var bounced: Set<ReceivedDelivery> = []
+    private var count = 0
+
+    /// - Parameter captured: all of them; only ever more.
+    mutating func read(_ captured: [CapturedMessage]) {
+        for report in captured.dropFirst(count) { add(report) }
+        count = captured.count
+    }
+
+    private mutating func add(_ report: CapturedMessage) {
+        if let id = report.content.messageKey {
+            for recipient in report.recipients {
+                taken[ReceivedDelivery(id: id, recipient: recipient), default: 0] += 1
+            }
+        }
+        let lines = report.text.split(whereSeparator: \.isNewline)
+        let id = lines.lazy.compactMap { $0.value(of: "X-Testbed-ID") }.first
+        guard let id else { return }
+        for line in lines {
+            guard let value = line.value(of: "Final-Recipient") else { continue }
+            let address = value.split(separator: ";").last.map { $0.filter { $0 != " " } }
+            bounced.insert(ReceivedDelivery(id: id, recipient: address ?? ""))
+        }
+    }
+}
+
 /// A copy of a spool that no process has open, read as the daemon would read it.
 struct SpoolSnapshot {
     private(set) var recipients: Set<ReceivedDelivery> = []
 
-    init(of directory: String) throws {
+    /// - Parameter keys: of messages that were read before; message ids are never used again.
+    init(of directory: String, knowing keys: inout [MessageID: String]) throws {
         let copy = try TemporaryDirectory(prefix: "sluice-spool")
         defer { copy.remove() }
         let files = FileManager.default
@@ -130,7 +159,9 @@ struct SpoolSnapshot {
         let spool = try SQLiteSpool(directory: copy.path)
         defer { spool.close() }
         for delivery in try spool.deliveries(destination: nil, after: nil, limit: .max) {
-            guard let id = try spool.body(of: delivery.id.message)?.messageKey else { continue }
+            let message = delivery.id.message
+            if keys[message] == nil { keys[message] = try spool.body(of: message)?.messageKey }
+            guard let id = keys[message] else { continue }
             for recipient in delivery.recipients {
                 recipients.insert(ReceivedDelivery(id: id, recipient: recipient.address))
             }
@@ -143,17 +174,22 @@ extension Daemon {
     func queuedRecipients() async throws -> Set<ReceivedDelivery> {
         var queued: Set<ReceivedDelivery> = []
         var keys: [String: String] = [:]
-        for row in try await control.messages(limit: 1000).rows {
-            if keys[row.message] == nil {
-                let header = try await control.message(row.message).header
-                keys[row.message] = ByteBuffer(string: header + "\r\n\r\n").messageKey
+        var seen = 0
+        while true {
+            let page = try await control.messages(limit: 1000, offset: seen)
+            for row in page.rows {
+                if keys[row.message] == nil {
+                    let header = try await control.message(row.message).header
+                    keys[row.message] = ByteBuffer(string: header + "\r\n\r\n").messageKey
+                }
+                guard let id = keys[row.message] else { continue }
+                for recipient in row.recipients {
+                    queued.insert(ReceivedDelivery(id: id, recipient: recipient))
+                }
             }
-            guard let id = keys[row.message] else { continue }
-            for recipient in row.recipients {
-                queued.insert(ReceivedDelivery(id: id, recipient: recipient))
-            }
+            seen += page.rows.count
+            if page.rows.isEmpty || seen >= page.total { return queued }
         }
-        return queued
     }
 
     /// Returns when no process holds the lock that workers inherit.

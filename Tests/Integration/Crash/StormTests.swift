@@ -178,7 +178,9 @@ private final class Storm: Sendable {
     private func settle() async throws {
         let rest = "not (domain = full.test and code = 4xx)"
         do {
-            try await waitUntil("all mail has left or waits for full mailboxes") {
+            try await waitUntil(
+                "all mail has left or waits for full mailboxes", within: .seconds(600)
+            ) {
                 try await daemon.control.messages(filter: rest).total == 0
             }
         } catch {

@@ -121,6 +121,38 @@ extension Integration {
             try await rig.daemon.awaitEmptyQueue()
         }
 
+        /// What cannot be recorded must not keep the daemon from ending; and nothing is lost by it.
+        @Test func itEndsWithoutItsDirectory() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver("mx", keep: .deliveries)
+                var settings = DaemonSettings()
+                settings.routes = ["a.test": receiver.route]
+                settings.more = """
+                    [supervision]
+                    shutdown_timeout = "1s"
+                    """
+                let daemon = try scene.idleDaemon(settings)
+                try await daemon.start()
+                try await scene.send(TestMail("before", to: "u@a.test"), to: daemon.port)
+                try await daemon.awaitEmptyQueue()
+                await receiver.goDown()
+                try await scene.send(TestMail("waiting", to: "v@a.test"), to: daemon.port)
+                let away = daemon.dataDirectory + ".away"
+                #expect(rename(daemon.dataDirectory, away) == 0)
+                try await waitUntil("it is noticed") {
+                    daemon.logText.contains("the spool cannot record")
+                }
+                try await daemon.end(SIGTERM)
+                #expect(daemon.logText.contains("ending although the spool cannot record"))
+                #expect(rename(away, daemon.dataDirectory) == 0)
+                try await receiver.comeUp()
+                try await daemon.start()
+                try await daemon.awaitEmptyQueue()
+                #expect(receiver.statistics.deliveries.count == 2)
+                #expect(receiver.statistics.deliveries.values.allSatisfy { $0 == 1 })
+            }
+        }
+
         /// The files are open still, and whatever is written into them is gone with the daemon: it
         /// must not say 250 then.
         @Test func aVanishedDirectory() async throws {

@@ -57,12 +57,13 @@ final class Daemon: Sendable {
     /// Returns when it takes mail and answers on its socket.
     func start() async throws {
         let log = logFile ?? log
-        let before = contents(log).count
+        // What a long life has said is not read again at each start.
+        let before = size(of: log)
         let process = try spawn()
         run.withLock { $0 = Run(process: process, port: 0) }
         let port: Int = try await eventually("\(configuration): ready") {
             if let ending = process.ending { throw failure("sluiced ended: \(ending)") }
-            let new = contents(log).dropFirst(before)
+            let new = contents(log, from: before)
             guard new.contains("control socket ready"),
                 let line = new.split(separator: "\n").first(where: {
                     $0.contains("intake ready")
@@ -75,11 +76,11 @@ final class Daemon: Sendable {
 
     /// Starts one that is expected to end by itself; its exit status and what it said.
     func startInVain() async throws -> (ending: DaemonProcess.Ending, said: String) {
-        let before = logText.count
+        let before = size(of: log)
         let process = try spawn()
         do {
             let ending = try await eventually("\(configuration): gives up") { process.ending }
-            return (ending, String(logText.dropFirst(before)))
+            return (ending, contents(log, from: before))
         } catch {
             await process.terminate(grace: .zero)
             throw error

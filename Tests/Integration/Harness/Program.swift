@@ -81,9 +81,18 @@ enum Program {
     }
 }
 
-/// A file as text; "" if it cannot be read.
-func contents(_ path: String) -> String {
-    String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+/// A file as text, or what it has from a byte on; "" if it cannot be read.
+func contents(_ path: String, from start: Int = 0) -> String {
+    guard let file = FileHandle(forReadingAtPath: path) else { return "" }
+    defer { try? file.close() }
+    try? file.seek(toOffset: UInt64(start))
+    return String(decoding: (try? file.readToEnd()) ?? Data(), as: UTF8.self)
+}
+
+/// Bytes; 0 where there is no file.
+func size(of path: String) -> Int {
+    var status = stat()
+    return stat(path, &status) == 0 ? Int(status.st_size) : 0
 }
 
 /// The processes whose parent is `pid`.

@@ -255,6 +255,46 @@ import Testing
         await receiver.shutDown()
     }
 
+    /// What has said nothing to a receiver yet waits for nobody: not for a text from a manager that
+    /// is gone, though it has a kept connection, nor for a receiver that does not greet.
+    @Test(arguments: [true, false]) func anOrphanWaitsForTransactionsOnly(_ isKept: Bool)
+        async throws
+    {
+        var manner = ReceiverManner.fast
+        if !isKept { manner.delays.greeting = .seconds(3600) }
+        let receiver = try await receiver(manner)
+        try await withEngine { rig in
+            try await rig.configure(receiver) {
+                $0.limits.concurrency = 1
+                $0.supervision.shutdownTimeout = .seconds(3600)
+            }
+            if isKept {
+                try await rig.deliver(1)
+                _ = try await rig.results(1)
+                try await rig.say(.recorded(1))
+            }
+            let id = DeliveryID(message: MessageID(rawValue: 100), ordinal: 0)
+            let now = Clocks.system.wall()
+            let entry = QueuedDelivery(
+                id: id, destination: 1, due: now, received: now, attempts: 0, size: 1,
+                senderHash: 1)
+            try await rig.say(isKept ? .enqueue([entry]) : .deliver(entry, testJob()))
+            if isKept {
+                try await rig.until { frames in
+                    frames.contains { if case .fetch = $0 { true } else { false } }
+                }
+            }
+            let ended = try await rig.on { parts in
+                #expect(parts.engine.attempts[id]?.connection != nil)
+                parts.engine.managerGone()
+                return parts.engine.ended.futureResult
+            }
+            try await ended.get()
+            #expect(receiver.statistics.messages == (isKept ? 1 : 0))
+        }
+        await receiver.shutDown()
+    }
+
     @Test func withoutAManagerResultsGoToTheJournal() async throws {
         var manner = ReceiverManner.fast
         manner.delays.endOfData = .milliseconds(200)
