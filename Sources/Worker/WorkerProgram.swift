@@ -31,7 +31,7 @@ package struct WorkerProgram {
             engine.logs = logs
             return NIOLoopBound(engine, eventLoop: loop)
         }.get()
-        _ = try await ClientBootstrap(group: loop)
+        let connected = ClientBootstrap(group: loop)
             .channelOption(.socketOption(.so_sndbuf), value: 1 << 20)
             .channelOption(
                 .recvAllocator,
@@ -50,7 +50,13 @@ package struct WorkerProgram {
                 }
             }
             .withConnectedSocket(descriptor)
-            .get()
+        do {
+            _ = try await connected.get()
+        } catch {
+            try await loop.submit { engine.value.ended.fail(error) }.get()
+            try? await loops.shutdownGracefully()
+            throw error
+        }
         let ended = try await loop.submit {
             engine.value.link?.send(.hello(pid: getpid()))
             return engine.value.ended.futureResult

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const volatile struct faulty_system *control;
+static volatile struct faulty_system *control;
 static char directory[PATH_MAX];
 static int (*real_clock_gettime)(clockid_t, struct timespec *);
 
@@ -30,9 +30,9 @@ __attribute__((constructor)) static void faulty_start(void) {
     if (path == NULL || prefix == NULL) return;
     // With the slash: "mta" is not to match "mta.log".
     snprintf(directory, sizeof directory, "%s/", prefix);
-    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC);
     if (file < 0) return;
-    void *memory = mmap(NULL, sizeof(struct faulty_system), PROT_READ, MAP_SHARED, file, 0);
+    void *memory = mmap(NULL, sizeof(struct faulty_system), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     close(file);
     if (memory != MAP_FAILED) control = memory;
 }
@@ -61,7 +61,10 @@ static int write_error(int file) {
     case FAULTY_READ_ONLY: error = EROFS; break;
     default: return 0;
     }
-    return concerns(file) ? error : 0;
+    if (!concerns(file)) return 0;
+    if (control->writes_left > 0 && __atomic_fetch_sub(&control->writes_left, 1, __ATOMIC_SEQ_CST) > 0)
+        return 0;
+    return error;
 }
 
 static int fail(int error) {

@@ -5,6 +5,7 @@ import Glibc
 import Mail
 import NIOCore
 import Scheduler
+import Synchronization
 import Testing
 
 @testable import Manager
@@ -12,6 +13,31 @@ import Testing
 
 private func second(_ seconds: Int64) -> UnixTime { UnixTime(milliseconds: seconds * 1000) }
 private func instant(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds * 1_000_000_000) }
+
+@Suite struct ClockWatchTests {
+    @Test func onlyWhatIsSetIsAJump() {
+        let wall = Mutex(second(1_000_000))
+        let monotonic = Mutex(instant(50))
+        let clocks = Clocks(
+            wall: { wall.withLock { $0 } }, monotonic: { monotonic.withLock { $0 } })
+        func pass(_ seconds: Int, shown: Int) {
+            monotonic.withLock { $0 = $0 + .seconds(seconds) }
+            wall.withLock { $0 = $0 + .seconds(shown) }
+        }
+        var watch = ClockWatch(clocks)
+        #expect(watch.jump(clocks) == nil)
+        // A tick that was late by an hour, and a clock that is slewed.
+        pass(3600, shown: 3600)
+        #expect(watch.jump(clocks) == nil)
+        pass(10, shown: 12)
+        #expect(watch.jump(clocks) == nil)
+        pass(1, shown: 3601)
+        #expect(watch.jump(clocks) == .seconds(3600))
+        #expect(watch.jump(clocks) == nil)
+        pass(1, shown: -3599)
+        #expect(watch.jump(clocks) == .seconds(-3600))
+    }
+}
 
 @Suite struct RoutingTableTests {
     @Test func anAnswerHoldsForItsTimeAndLongerWhileThereIsMail() {

@@ -36,9 +36,12 @@ final class Destination {
     var pauseReason = ""
 
     /// In the spool, by state. `queued` counts those that the owner has or gets.
-    var queued = 0
-    var held = 0
-    var purging = 0
+    var queued = 0 { didSet { changes &+= 1 } }
+    var held = 0 { didSet { changes &+= 1 } }
+    var purging = 0 { didSet { changes &+= 1 } }
+    /// Of these counts, and as of when they were last compared with the spool.
+    private(set) var changes = 0
+    var healed = -1
     var oldest: UnixTime?
 
     /// The owner's last word, and the scheduler state to hand to the next one.

@@ -72,6 +72,7 @@ final class Dispatcher {
     var actions = ActionTable()
     /// When the schedulers' states were last written.
     var persistedAt: Instant
+    var clockWatch: ClockWatch
     /// Set once, right after both are made.
     weak var supervisor: Supervisor?
 
@@ -92,6 +93,7 @@ final class Dispatcher {
         self.ids = MessageIDs(ids)
         startedAt = clocks.wall()
         persistedAt = clocks.monotonic()
+        clockWatch = ClockWatch(clocks)
     }
 
     /// Runs `work` on the loop after a while; it may touch the dispatcher, as it runs there too.

@@ -131,6 +131,7 @@ extension Dispatcher {
     }
 
     private func tick() {
+        watchClock()
         endPauses()
         destroyDue()
         recount()
@@ -164,18 +165,6 @@ extension Dispatcher {
                 : "the disk of the spool is nearly full: intake answers 452, delivery goes on"
             dispatcher.logger.error("\(text)")
             dispatcher.publish("spool", text)
-        }
-    }
-
-    /// A delivery that ended in the same instant in which an operator marked it may be counted
-    /// twice; a destination at rest takes its owner's count.
-    private func healCounts() {
-        let limit = clocks.wall() + .seconds(-5)
-        for destination in table.values where destination.lastActive < limit {
-            guard case .owned = destination.ownership, let report = destination.report,
-                destination.reportedAt > destination.lastActive
-            else { continue }
-            destination.queued = report.ready + report.delayed + report.running.count
         }
     }
 

@@ -21,24 +21,31 @@ enum WorkerProcess {
             socketpair(
                 AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &pair) == 0
         else { throw Failure(description: "socketpair: \(errorText())") }
-        defer { close(pair[1]) }
+        // Out of the way of the numbers that they get in the worker: dup2 of a descriptor onto itself
+        // would keep its close-on-exec flag.
+        let own = [pair[1], lock].map { fcntl($0, F_DUPFD_CLOEXEC, lockDescriptor + 1) }
+        close(pair[1])
+        defer { for descriptor in own where descriptor >= 0 { close(descriptor) } }
+        guard own.allSatisfy({ $0 >= 0 }) else {
+            let failure = Failure(description: "descriptors for a worker: \(errorText())")
+            close(pair[0])
+            throw failure
+        }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        // dup2 of a descriptor onto itself would keep its close-on-exec flag: both are moved out
-        // of the way first.
-        posix_spawn_file_actions_adddup2(&actions, pair[1], 100)
-        posix_spawn_file_actions_adddup2(&actions, lock, 101)
-        posix_spawn_file_actions_adddup2(&actions, 100, descriptor)
-        posix_spawn_file_actions_adddup2(&actions, 101, lockDescriptor)
+        posix_spawn_file_actions_adddup2(&actions, own[0], descriptor)
+        posix_spawn_file_actions_adddup2(&actions, own[1], lockDescriptor)
         // NIO's listening sockets are inherited otherwise: a worker that outlives its manager would
         // keep the intake's port from the next one.
-        for other in openDescriptors() where other > lockDescriptor && other != 100 && other != 101
-        {
+        guard let open = openDescriptors() else {
+            let failure = Failure(description: "/proc/self/fd: \(errorText())")
+            close(pair[0])
+            throw failure
+        }
+        for other in open where other > lockDescriptor {
             posix_spawn_file_actions_addclose(&actions, other)
         }
-        posix_spawn_file_actions_addclose(&actions, 100)
-        posix_spawn_file_actions_addclose(&actions, 101)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -66,8 +73,8 @@ enum WorkerProcess {
         return (pid, pair[0])
     }
 
-    private static func openDescriptors() -> [Int32] {
-        guard let listing = opendir("/proc/self/fd") else { return [] }
+    private static func openDescriptors() -> [Int32]? {
+        guard let listing = opendir("/proc/self/fd") else { return nil }
         defer { closedir(listing) }
         var descriptors: [Int32] = []
         while let entry = readdir(listing) {

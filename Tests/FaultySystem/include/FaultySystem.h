@@ -10,6 +10,8 @@ struct faulty_system {
     int64_t fault;
     /// Nanoseconds that the wall clock is ahead (or, negative, behind).
     int64_t clock_offset;
+    /// Writes that are still made before the fault begins; counted down by the processes.
+    int64_t writes_left;
 };
 
 enum {

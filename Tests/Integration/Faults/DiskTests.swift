@@ -121,6 +121,37 @@ extension Integration {
             try await rig.daemon.awaitEmptyQueue()
         }
 
+        /// The disk is full at any write, however little of a commit was written before: what was
+        /// answered 250 by then is delivered once, what was not is refused, and all goes on.
+        @Test func fullAtAnyWrite() async throws {
+            try await withScene { scene in
+                let rig = try await Rig(in: scene)
+                var taken: [TestMail] = []
+                for writes in 0..<24 {
+                    try rig.faults.set(.fullDisk, after: writes)
+                    // Each takes some writes: one of them is in the way of the fault.
+                    var code = 250
+                    for number in 0..<40 where code == 250 {
+                        let mail = TestMail("m-\(writes)-\(number)", to: "u@a.test")
+                        code = try await reply(to: mail, of: rig.daemon, scene)
+                        if code == 250 { taken.append(mail) }
+                    }
+                    #expect(code == 452, "after \(writes) writes")
+                    try rig.faults.set(.none)
+                    try await waitUntil("it records again") {
+                        try await rig.daemon.control.status().spoolError == nil
+                    }
+                }
+                try await rig.daemon.awaitEmptyQueue()
+                #expect(!taken.isEmpty)
+                let keys = taken.map {
+                    ReceivedDelivery(id: $0.id, recipient: $0.recipients[0])
+                }
+                #expect(Set(rig.copies.keys) == Set(keys))
+                #expect(rig.copies.values.allSatisfy { $0 == 1 })
+            }
+        }
+
         /// What cannot be recorded must not keep the daemon from ending; and nothing is lost by it.
         @Test func itEndsWithoutItsDirectory() async throws {
             try await withScene { scene in

@@ -40,8 +40,20 @@ extension Integration {
                 // The limit is still low, and there is room again.
                 try await scene.send(TestMail("after", to: "u@a.test"), to: daemon.port)
                 try await daemon.awaitEmptyQueue()
+                // A worker that dies now is started with as few.
+                let worker = try #require(
+                    try await daemon.control.workers().rows.first { $0.state == .running })
+                let pid = try #require(worker.pid)
+                kill(Int32(pid), SIGKILL)
+                try await waitUntil("it is replaced") {
+                    try await daemon.control.workers().rows.contains {
+                        $0.id == worker.id && $0.pid != pid && $0.state == .running
+                    }
+                }
                 _ = try limitFiles(of: daemon.pid, to: old)
-                #expect(receiver.statistics.deliveries.count == 2)
+                try await scene.send(TestMail("last", to: "u@a.test"), to: daemon.port)
+                try await daemon.awaitEmptyQueue()
+                #expect(receiver.statistics.deliveries.count == 3)
                 #expect(receiver.statistics.deliveries.values.allSatisfy { $0 == 1 })
                 #expect(try await daemon.control.status().spoolError == nil)
             }
@@ -81,6 +93,15 @@ extension Integration {
                 try await send("before")
                 try await waitUntil("all are put off") { grey.statistics.replies[450] == 5 }
                 try system.setClock(.seconds(seconds))
+                let way = seconds > 0 ? "ahead" : "back"
+                try await waitUntil("it is noticed") {
+                    daemon.logText.contains("the clock was set \(way) by 1h")
+                }
+                let status = try await Program.run(
+                    try Program.sluice, ["status", "--socket", daemon.socket])
+                #expect(
+                    status.output.contains("WARNING: the clock was set \(way) by 1h"),
+                    "\(status.output)")
                 try await daemon.awaitEmptyQueue()
                 // Each of them was tried twice, and no more.
                 #expect(grey.statistics.transactions == 10)

@@ -30,20 +30,24 @@ final class FaultySystemControl: Sendable {
         ]) { $1 }
     }
 
-    func set(_ fault: Fault) throws { try write(fault, clockOffset: .zero) }
+    /// - Parameter writes: how many are still made before it begins.
+    func set(_ fault: Fault, after writes: Int = 0) throws {
+        try write(fault, clockOffset: .zero, after: writes)
+    }
 
     /// The wall clock is so far ahead of the true time, or behind it.
     func setClock(_ offset: Duration) throws { try write(.none, clockOffset: offset) }
 
     /// In place: the processes have the file in their memory.
-    private func write(_ fault: Fault, clockOffset: Duration) throws {
+    private func write(_ fault: Fault, clockOffset: Duration, after writes: Int = 0) throws {
         let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw TestbedError.system(path, errno) }
         defer { close(file) }
         let (seconds, attoseconds) = clockOffset.components
         var value = faulty_system(
             fault: fault.rawValue,
-            clock_offset: seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+            clock_offset: seconds * 1_000_000_000 + attoseconds / 1_000_000_000,
+            writes_left: Int64(writes))
         let size = MemoryLayout<faulty_system>.size
         guard pwrite(file, &value, size, 0) == size else {
             throw TestbedError.system(path, errno)
