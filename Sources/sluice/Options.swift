@@ -13,11 +13,26 @@ struct ConnectionOptions: ParsableArguments {
             valueName: "path"))
     var socket: String?
 
-    var path: String {
-        SocketPath.resolve(option: socket, environment: Console.environment("SLUICE_SOCKET"))
+    @Option(
+        help: ArgumentHelp(
+            "Ask the daemon of another host, through ssh HOST sluice proxy. ssh must not have to "
+                + "ask for anything; --socket is then a path on that host.", valueName: "host"))
+    var ssh: String?
+
+    func validate() throws {
+        // As ssh would take it for one of its options.
+        if let ssh, ssh.isEmpty || ssh.hasPrefix("-") {
+            throw ValidationError("--ssh needs a host, as in mta1.example.net or admin@mta1")
+        }
     }
 
-    var client: ControlClient { ControlClient(socket: path) }
+    var address: DaemonAddress {
+        if let ssh { return .ssh(host: ssh, socket: socket) }
+        return .socket(
+            SocketPath.resolve(option: socket, environment: Console.environment("SLUICE_SOCKET")))
+    }
+
+    var client: ControlClient { ControlClient(address) }
 }
 
 struct JSONOption: ParsableArguments {

@@ -1,4 +1,5 @@
 import Commands
+import Control
 import Glibc
 import Monitor
 import NIOConcurrencyHelpers
@@ -58,7 +59,7 @@ private func watch(
     _ socket: String, _ options: DemoOptions, _ console: Console
 ) async throws -> Int32 {
     var monitor = MonitorOptions(
-        socket: socket, theme: options.theme, mode: nil, isReadOnly: false,
+        daemon: .socket(socket), theme: options.theme, mode: nil, isReadOnly: false,
         interval: options.interval)
     if console.isInteractive { return try await runMonitor(monitor) }
     monitor.mode = .plain

@@ -7,7 +7,7 @@ import Settings
 import Terminal
 
 struct MonitorOptions: Sendable {
-    var socket: String
+    var daemon: DaemonAddress
     var theme: String?
     /// Nil for the screen, where there is a terminal.
     var mode: MonitorMode?
@@ -42,7 +42,7 @@ extension ControlClient: MonitorSource {
 /// Shows the delivery until the user ends it; the status for the shell.
 func runMonitor(_ options: MonitorOptions) async throws -> Int32 {
     let console = Console.standard()
-    let client = ControlClient(socket: options.socket)
+    let client = ControlClient(options.daemon)
     if options.page != nil || options.view != nil, options.mode != nil || !console.isInteractive {
         try await PageText(client: client, console: console, options: options).run()
         return ExitStatus.done

@@ -22,7 +22,7 @@ struct Sluice: AsyncParsableCommand {
             Trace.self,
             Retry.self, Purge.self, Hold.self,
             Release.self, Bounce.self, Pause.self, Resume.self, Reassign.self, Undo.self,
-            Reload.self, Backup.self, SpoolCommand.self, Send.self, ThemeCommand.self,
+            Reload.self, Backup.self, SpoolCommand.self, Send.self, Proxy.self, ThemeCommand.self,
             KeysCommand.self, ManualCommand.self, Simulate.self,
             Demo.self,
         ],

@@ -89,7 +89,7 @@ struct Top: AsyncParsableCommand {
     func run() async throws {
         let status = try await runMonitor(
             MonitorOptions(
-                socket: connection.path, theme: theme, mode: mode, isReadOnly: readOnly,
+                daemon: connection.address, theme: theme, mode: mode, isReadOnly: readOnly,
                 usesMouse: mouse, interval: .seconds(interval), page: page, subject: subject,
                 view: try view.map { try SavedView.named($0) }, record: record, replay: replay))
         if status != ExitStatus.done { throw ExitCode(status) }

@@ -3,7 +3,7 @@ import NIOHTTP1
 import NIOPosix
 import Synchronization
 
-/// Talks to the daemon over its Unix socket.
+/// Talks to the daemon over its Unix socket, on this machine or through ssh on another.
 ///
 /// Connections are opened when needed and kept for the next request. Requests that may be
 /// repeated go over a kept one and are tried again, once, if it turns out to be closed; actions
@@ -12,11 +12,13 @@ import Synchronization
 /// Every request throws `APIError` for what the daemon refuses, `ControlError` for a daemon that
 /// cannot be asked or understood, `CancellationError` if its task was cancelled.
 package final class ControlClient: Sendable {
-    package let socket: String
+    package let address: DaemonAddress
     /// From sending a request to the end of its answer; for a stream to the answer's head.
     package let timeout: Duration
     private let group: any EventLoopGroup
     private let idle = Mutex<[any Channel]>([])
+    /// The newest, to say what became of it.
+    private let tunnel = Mutex<Tunnel?>(nil)
 
     /// How many connections are kept: a monitor asks two questions at a time.
     private static let maximumIdle = 2
@@ -24,12 +26,19 @@ package final class ControlClient: Sendable {
     private static let maximumTarget = 60_000
 
     package init(
+        _ address: DaemonAddress, timeout: Duration = .seconds(15),
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+    ) {
+        self.address = address
+        self.timeout = timeout
+        self.group = group
+    }
+
+    package convenience init(
         socket: String, timeout: Duration = .seconds(15),
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     ) {
-        self.socket = socket
-        self.timeout = timeout
-        self.group = group
+        self.init(.socket(socket), timeout: timeout, group: group)
     }
 
     /// Closes the kept connections. The client can go on being used.
@@ -83,7 +92,7 @@ package final class ControlClient: Sendable {
             return try await exchange(method, target, body: body, type: type, on: channel)
         } catch let failure as ExchangeFailure {
             try Task.checkCancellation()
-            throw error(failure, "\(method.rawValue) \(target)")
+            throw await error(failure, "\(method.rawValue) \(target)")
         }
     }
 
@@ -149,19 +158,30 @@ package final class ControlClient: Sendable {
         autoRead: Bool = true,
         _ setUp: @escaping @Sendable (any Channel) throws -> Connection
     ) async throws -> Connection {
+        @Sendable func prepare(_ channel: any Channel) -> EventLoopFuture<Connection> {
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHTTPClientHandlers()
+                return try setUp(channel)
+            }
+        }
+        let bootstrap = ClientBootstrap(group: group).connectTimeout(TimeAmount(timeout))
+            .channelOption(.autoRead, value: autoRead)
         do {
-            return try await ClientBootstrap(group: group)
-                .connectTimeout(TimeAmount(timeout))
-                .channelOption(.autoRead, value: autoRead)
-                .connect(unixDomainSocketPath: socket) { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHTTPClientHandlers()
-                        return try setUp(channel)
-                    }
+            switch address {
+            case .socket(let path):
+                return try await bootstrap.connect(
+                    unixDomainSocketPath: path, channelInitializer: prepare)
+            case .ssh(let host, let path):
+                let tunnel = try Tunnel(host: host, socket: path, loop: group.any())
+                self.tunnel.withLock { $0 = tunnel }
+                return try await bootstrap.withConnectedSocket(tunnel.socket) { channel in
+                    channel.closeFuture.whenComplete { _ in tunnel.end() }
+                    return prepare(channel)
                 }
+            }
         } catch {
             try Task.checkCancellation()
-            throw ControlError.connecting(to: socket, error)
+            throw error as? ControlError ?? ControlError.connecting(to: "\(address)", error)
         }
     }
 
@@ -195,7 +215,7 @@ package final class ControlClient: Sendable {
         } catch {
             throw ControlError(
                 code: .protocol,
-                message: "\(socket): the answer to \(target) makes no sense (\(error)); do sluice "
+                message: "\(address): the answer to \(target) makes no sense (\(error)); do sluice "
                     + "and sluiced have the same version?")
         }
     }
@@ -204,46 +224,65 @@ package final class ControlClient: Sendable {
         if let error = try? JSON.decode(APIError.self, from: answer.body) { return error }
         return ControlError(
             code: .protocol,
-            message: "\(socket): \(target) was answered with status \(answer.status) and no "
+            message: "\(address): \(target) was answered with status \(answer.status) and no "
                 + "reason; is this the control socket of sluiced?")
     }
 
-    func streamError(_ error: any Error, _ target: String) -> any Error {
+    func streamError(_ error: any Error, _ target: String) async -> any Error {
         switch error {
         case let error as RefusedAnswer: refusal(error.answer, target)
         case ExchangeFailure.lost, is ChannelError:
-            ControlError(
-                code: .noDaemon, message: "\(socket): the daemon has closed the stream")
-        case let failure as ExchangeFailure: self.error(failure, "GET \(target)")
+            await tunnelError()
+                ?? ControlError(
+                    code: .noDaemon, message: "\(address): the daemon has closed the stream")
+        case let failure as ExchangeFailure: await self.error(failure, "GET \(target)")
         default: error
         }
     }
 
-    private func error(_ failure: ExchangeFailure, _ request: String) -> ControlError {
+    /// What ssh, or `sluice proxy` on the host, said at its end; nil without ssh.
+    private func tunnelError() async -> ControlError? {
+        guard case .ssh(let host, _) = address, let tunnel = tunnel.withLock({ $0 }) else {
+            return nil
+        }
+        let words = await tunnel.lastWords
+        return ControlError(
+            code: .noDaemon,
+            message: "\(host): "
+                + (words.isEmpty ? "ssh ended without an answer" : words)
+                + "; does 'ssh \(host) sluice status' work, without a question?")
+    }
+
+    private func error(_ failure: ExchangeFailure, _ request: String) async -> ControlError {
         switch failure {
+        case .lost, .malformed:
+            if let error = await tunnelError() { return error }
+        case .timeout, .tooLarge: break
+        }
+        return switch failure {
         case .lost(started: true):
             ControlError(
                 code: .protocol,
-                message: "\(socket): the answer to \(request) broke off; look at the daemon's log")
+                message: "\(address): the answer to \(request) broke off; look at the daemon's log")
         case .lost(started: false):
             ControlError(
                 code: .noDaemon,
-                message: "\(socket): the daemon closed the connection without an answer to "
+                message: "\(address): the daemon closed the connection without an answer to "
                     + "\(request); look at its log")
         case .timeout:
             ControlError(
                 code: .timeout,
-                message: "\(socket): no answer to \(request) within \(timeout); the daemon hangs "
+                message: "\(address): no answer to \(request) within \(timeout); the daemon hangs "
                     + "or is overloaded: look at its log")
         case .tooLarge:
             ControlError(
                 code: .protocol,
-                message: "\(socket): the answer to \(request) is too large; ask for less with "
+                message: "\(address): the answer to \(request) is too large; ask for less with "
                     + "--limit or --filter")
         case .malformed(let what):
             ControlError(
                 code: .protocol,
-                message: "\(socket): the answer to \(request) is not HTTP (\(what)); is this the "
+                message: "\(address): the answer to \(request) is not HTTP (\(what)); is this the "
                     + "control socket of sluiced?")
         }
     }

@@ -35,7 +35,7 @@ extension ControlError {
     /// Why a connection to the socket at `path` could not be made.
     static func connecting(to path: String, _ error: any Error) -> ControlError {
         switch error {
-        case let error as IOError: return connecting(to: path, errno: error.errnoCode)
+        case let error as IOError: return connecting(to: path, code: error.errnoCode)
         case is ChannelError:
             return ControlError(
                 code: .timeout,
@@ -49,7 +49,8 @@ extension ControlError {
         }
     }
 
-    private static func connecting(to path: String, errno code: CInt) -> ControlError {
+    /// The same, from the number of the system's error.
+    package static func connecting(to path: String, code: CInt) -> ControlError {
         switch code {
         case ENOENT:
             return ControlError(

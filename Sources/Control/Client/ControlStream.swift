@@ -39,7 +39,7 @@ package struct ControlStream<Element: Decodable & Sendable>: AsyncSequence, Send
             } catch {
                 finish()
                 try Task.checkCancellation()
-                throw client.streamError(error, target)
+                throw await client.streamError(error, target)
             }
         }
 

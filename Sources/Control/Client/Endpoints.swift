@@ -94,7 +94,7 @@ extension ControlClient {
             while let piece = try await connection.next() { try await receive(piece) }
         } catch {
             try Task.checkCancellation()
-            throw streamError(error, target)
+            throw await streamError(error, target)
         }
     }
 

@@ -29,7 +29,7 @@ final class Daemon: Sendable {
     }
     private let variables = Mutex<[String: String]>([:])
 
-    var socket: String { control.socket }
+    let socket: String
     var pid: Int32 { run.withLock { $0?.process.pid ?? 0 } }
     /// Where it takes mail; another one after each start.
     var port: Int { run.withLock { $0?.port ?? 0 } }
@@ -43,14 +43,15 @@ final class Daemon: Sendable {
         configuration = directory.file("\(name).toml")
         dataDirectory = directory.file(name)
         log = directory.file("\(name).log")
-        control = ControlClient(socket: directory.file("\(name).sock"), timeout: .seconds(60))
+        socket = directory.file("\(name).sock")
+        control = ControlClient(socket: socket, timeout: .seconds(60))
         mkdir(dataDirectory, 0o700)
         try configure(settings)
     }
 
     /// Writes the configuration; a running daemon reads it when it is told to reload.
     func configure(_ settings: DaemonSettings) throws {
-        let text = settings.text(dataDirectory: dataDirectory, socket: control.socket)
+        let text = settings.text(dataDirectory: dataDirectory, socket: socket)
         try text.write(toFile: configuration, atomically: true, encoding: .utf8)
     }
 
