@@ -74,7 +74,7 @@ extension MailPlant.Handle {
         for journal in try journals.read() {
             FaultPoint.journalRead.reached()
             try await handle.run { dispatcher, promise in
-                dispatcher.replay(journal.reports, promise)
+                dispatcher.replay(journal.reports, of: journal.worker, promise)
             }
             FaultPoint.journalRecorded.reached()
             journals.remove(journal)

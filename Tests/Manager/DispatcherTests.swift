@@ -266,7 +266,7 @@ import Testing
                 ], reply: "450 later", at: UnixTime(milliseconds: 1))
             for _ in 0..<2 {
                 let promise = rig.loop.makePromise(of: Void.self)
-                try await rig.on { $0.dispatcher.replay([report], promise) }
+                try await rig.on { $0.dispatcher.replay([report], of: 1, promise) }
                 try await promise.futureResult.get()
             }
             #expect(try rig.stored().map { $0.recipients.map(\.address) } == [["v@a.test"]])

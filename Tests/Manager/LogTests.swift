@@ -296,7 +296,7 @@ private func contents(_ path: String) -> String {
     private func lines(_ report: AttemptReport) throws -> [String] {
         var text = ""
         try withLog(.text) { log, read in
-            AttemptLog(log: log).write(report, destination: nil)
+            AttemptLog(log: log).write(report, destination: nil, worker: 2)
             log.flush(within: .seconds(60))
             text = read()
         }
@@ -310,10 +310,18 @@ private func contents(_ path: String) -> String {
         #expect(
             lines == [
                 "2025-11-25T12:00:00.123Z info attempt message=2f1 delivery=2f1.0 "
-                    + "outcome=delivered from=s@sender.test to=a@x.test,b@x.test "
+                    + "outcome=delivered from=s@sender.test to=a@x.test,b@x.test worker=2 "
                     + "mx=\"mx.rcpt.test [192.0.2.1]\" tls=TLSv1.3 attempts=2 ms=31 connect_ms=3 "
                     + "mail_ms=10 data_ms=18 reply=\"250 2.0.0 Ok\""
             ])
+    }
+
+    @Test func withoutTLSItSaysSo() throws {
+        var report = report([("a@x.test", delivered)])
+        report.tls = ""
+        #expect(try lines(report)[0].contains(" tls=none "))
+        report.remote = ""
+        #expect(try !lines(report)[0].contains("tls="))
     }
 
     @Test func oneLineForEachOutcome() throws {

@@ -89,7 +89,9 @@ extension Dispatcher {
     }
 
     /// Records results that a worker left behind. Those that were recorded before are skipped.
-    func replay(_ reports: [AttemptReport], _ promise: EventLoopPromise<Void>) {
+    func replay(
+        _ reports: [AttemptReport], of worker: Int, _ promise: EventLoopPromise<Void>
+    ) {
         let ids = reports.map(\.delivery)
         reader.read(on: loop) { spool throws(SpoolError) in
             try spool.deliveries(ids).reduce(into: [DeliveryID: Int]()) { attempts, stored in
@@ -108,17 +110,19 @@ extension Dispatcher {
                 }
                 dispatcher.logger.notice(
                     "results of an earlier run recorded", metadata: ["count": "\(open.count)"])
-                dispatcher.settleAll(open[...], promise)
+                dispatcher.settleAll(open[...], of: worker, promise)
             }
         }
     }
 
     /// One after the other, as one delivery may have several.
     private func settleAll(
-        _ reports: ArraySlice<AttemptReport>, _ promise: EventLoopPromise<Void>
+        _ reports: ArraySlice<AttemptReport>, of worker: Int, _ promise: EventLoopPromise<Void>
     ) {
         guard let report = reports.first else { return promise.succeed() }
-        settle(report) { [self] in settleAll(reports.dropFirst(), promise) }
+        settle(report, of: worker) { [self] in
+            settleAll(reports.dropFirst(), of: worker, promise)
+        }
     }
 
     // MARK: The clock

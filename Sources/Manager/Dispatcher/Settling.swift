@@ -10,19 +10,21 @@ extension Dispatcher {
     /// A worker's results, in the order in which the attempts ended.
     func settle(_ reports: [AttemptReport], from link: WorkerLink) {
         for report in reports {
-            settle(report) { link.recorded(report.number) }
+            settle(report, of: link.worker) { link.recorded(report.number) }
         }
     }
 
     /// Records one result; `done` runs when it is on disk.
-    func settle(_ report: AttemptReport, done: @escaping () -> Void) {
+    ///
+    /// - Parameter worker: the one whose result it is.
+    func settle(_ report: AttemptReport, of worker: Int, done: @escaping () -> Void) {
         FaultPoint.resultReceived.reached()
         // Who is left of its recipients is known when the result before it is on disk.
         if settling[report.delivery] != nil {
-            settling[report.delivery]?.append { $0.settle(report, done: done) }
+            settling[report.delivery]?.append { $0.settle(report, of: worker, done: done) }
             return
         }
-        attemptLog.write(report, destination: table[report.destination])
+        attemptLog.write(report, destination: table[report.destination], worker: worker)
         let now = clocks.wall()
         let failed = report.recipients.contains { $0.outcome == .failed }
         let isRelayed = report.recipients.contains { $0.outcome == .relayed }

@@ -22,12 +22,14 @@ struct AttemptLog {
         log.append(line)
     }
 
-    func write(_ report: AttemptReport, destination: Destination?) {
+    /// - Parameter worker: the one that made the attempt.
+    func write(_ report: AttemptReport, destination: Destination?, worker: Int?) {
         guard log.hasInfo else { return }
         let trail = report.trail
         guard trail.recipients.count == report.recipients.count, !report.recipients.isEmpty else {
             let outcome = report.disposition == .expired ? "expired" : "deferred"
-            return write(report, destination, trail.recipients[...], outcome, report.reply)
+            return write(
+                report, destination, worker, trail.recipients[...], outcome, report.reply)
         }
         var start = 0
         while start < report.recipients.count {
@@ -40,7 +42,7 @@ struct AttemptLog {
                 end += 1
             }
             write(
-                report, destination, trail.recipients[start..<end], name(of: first, report),
+                report, destination, worker, trail.recipients[start..<end], name(of: first, report),
                 first.reply.isEmpty ? report.reply : first.reply)
             start = end
         }
@@ -55,8 +57,8 @@ struct AttemptLog {
     }
 
     private func write(
-        _ report: AttemptReport, _ destination: Destination?, _ recipients: ArraySlice<String>,
-        _ outcome: String, _ reply: String
+        _ report: AttemptReport, _ destination: Destination?, _ worker: Int?,
+        _ recipients: ArraySlice<String>, _ outcome: String, _ reply: String
     ) {
         var line = LogLine(log.format, at: report.at, level: "info", event: "attempt")
         line.add("message", report.delivery.message.description)
@@ -64,12 +66,12 @@ struct AttemptLog {
         line.add("outcome", outcome)
         line.add("from", report.trail.sender)
         line.add("to", recipients)
-        if let destination {
-            line.add("destination", destination.name)
-            if let worker = destination.ownership.worker { line.add("worker", worker) }
+        if let destination { line.add("destination", destination.name) }
+        if let worker { line.add("worker", worker) }
+        if !report.remote.isEmpty {
+            line.add("mx", report.remote)
+            line.add("tls", report.tls.isEmpty ? "none" : report.tls)
         }
-        if !report.remote.isEmpty { line.add("mx", report.remote) }
-        if !report.tls.isEmpty { line.add("tls", report.tls) }
         line.add("attempts", report.attempts)
         line.add("ms", report.milliseconds)
         if let connect = report.trail.connect { line.add("connect_ms", connect) }

@@ -9,6 +9,8 @@ struct WorkerJournals: Sendable {
 
     struct Journal: Sendable {
         var path: String
+        /// Whose it was.
+        var worker: Int
         var reports: [AttemptReport]
     }
 
@@ -23,7 +25,10 @@ struct WorkerJournals: Sendable {
             }
             guard name.hasPrefix("worker-"), name.hasSuffix(".journal") else { continue }
             let path = directory + "/" + name
-            journals.append(Journal(path: path, reports: Self.reports(in: try contents(path))))
+            let worker = name.split(separator: "-").dropFirst().first.flatMap { Int($0) } ?? 0
+            journals.append(
+                Journal(
+                    path: path, worker: worker, reports: Self.reports(in: try contents(path))))
         }
         return journals.sorted { $0.path < $1.path }
     }
