@@ -6,7 +6,8 @@ import Mail
 /// is.
 ///
 /// Every row that its page still holds is copied. Where a page is damaged, the rows behind it are
-/// looked for by their ids.
+/// looked for by their ids. Where the file's header is damaged, what is the same in every spool is
+/// made anew, in a copy.
 package struct SpoolSalvage: Sendable {
     /// What is lost, a line each, and what the check of the new spool repaired.
     package private(set) var losses: [String] = []
@@ -25,7 +26,7 @@ package struct SpoolSalvage: Sendable {
         let source = try DataDirectory(path: path)
         defer { source.release() }
         try source.requireDatabase()
-        try SpoolSchema.inspect(path: source.databasePath, anySize: true)
+        let damage = try Self.damage(of: source)
         guard mkdir(target, 0o700) == 0 || errno == EEXIST else {
             throw SpoolError(
                 code: .unusable, cause: "cannot be made: \(String(cString: strerror(errno)))",
@@ -39,6 +40,13 @@ package struct SpoolSalvage: Sendable {
                     code: .refused, cause: "is there already; name a new directory",
                     context: directory.databasePath)
             }
+            var copy: SpoolCopy?
+            defer { copy = nil }
+            if let damage {
+                let restored = try SpoolHeader.restore(source, in: directory)
+                guard Self.isSpool(restored.path) else { throw damage }
+                copy = restored
+            }
             try directory.createDatabaseFile()
             let new = try DatabaseQueue(
                 path: directory.databasePath,
@@ -46,14 +54,18 @@ package struct SpoolSalvage: Sendable {
             try SpoolSchema.migrator.migrate(new)
             var configuration = SpoolSchema.configuration(SQLiteSpool.Options(), anySize: true)
             configuration.readonly = true
-            let old = try DatabaseQueue(path: source.databasePath, configuration: configuration)
+            let old = try DatabaseQueue(
+                path: copy?.path ?? source.databasePath, configuration: configuration)
             var lines: [String] = []
+            if copy != nil {
+                lines.append("the header of the file; what is the same in each was made anew")
+            }
             // Without a transaction, which a damaged page would break.
             try old.unsafeRead { old in
                 try new.write { new in
                     var copy = Copy(old: old, new: new, smallSteps: smallSteps)
                     try copy.run()
-                    lines = copy.losses
+                    lines += copy.losses
                 }
             }
             losses = lines
@@ -63,6 +75,33 @@ package struct SpoolSalvage: Sendable {
             throw SpoolError(error, context: target)
         }
         check = try SpoolCheck(directory: target, repairs: true)
+    }
+
+    /// What keeps its tables from being found.
+    private static func damage(of source: DataDirectory) throws(SpoolError) -> SpoolError? {
+        do throws(SpoolError) {
+            try SpoolSchema.inspect(path: source.databasePath, anySize: true)
+            if isSpool(source.databasePath) { return nil }
+        } catch {
+            guard error.code == .damaged else { throw error }
+        }
+        return SpoolError(
+            code: .damaged,
+            cause: "its tables cannot be found, also with a new header; restore a backup",
+            context: source.databasePath)
+    }
+
+    private static func isSpool(_ path: String) -> Bool {
+        var configuration = SpoolSchema.configuration(SQLiteSpool.Options(), anySize: true)
+        configuration.readonly = true
+        guard let queue = try? DatabaseQueue(path: path, configuration: configuration) else {
+            return false
+        }
+        defer { try? queue.close() }
+        let tables = try? queue.unsafeRead { database in
+            try ["deliveries", "bodies", "destinations"].allSatisfy { try database.tableExists($0) }
+        }
+        return tables == true
     }
 
     private struct Copy {

@@ -190,6 +190,8 @@ enum SpoolSchema {
             }
         } catch {
             var error = SpoolError(error, context: path)
+            // Nothing but reading: what SQLite cannot make sense of is the file.
+            if error.code == .refused { error.code = .damaged }
             if error.code == .damaged, error.context == path, error.cause.contains("SQLite code") {
                 error.cause +=
                     "; save what can be read with sluiced fsck --salvage, restore a backup, or "

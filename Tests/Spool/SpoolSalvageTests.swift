@@ -143,6 +143,28 @@ import Testing
         }
     }
 
+    /// Any byte of the header but those that say what the file holds: all of the mail is there.
+    @Test(arguments: [0..<16, 16..<18, 18..<20, 20..<24, 44..<48, 56..<60, 68..<72, 0..<24])
+    func aDamagedHeader(_ range: Range<Int>) throws {
+        try spoil { for place in range { $0[place] ^= 0xFF } }
+        let before = try Data(contentsOf: URL(fileURLWithPath: directory.file("spool.db")))
+        let (salvage, saved) = try salvage()
+        #expect(saved == whole)
+        #expect(salvage.losses.count == 1 && salvage.losses[0].hasPrefix("the header of the file"))
+        #expect(
+            try Data(contentsOf: URL(fileURLWithPath: directory.file("spool.db"))) == before)
+        let files = try FileManager.default.contentsOfDirectory(atPath: new)
+        #expect(!files.contains { $0.hasPrefix("salvage-") }, "\(files)")
+    }
+
+    @Test func aFileOfSomethingElse() throws {
+        try spoil { $0 = Data(repeating: 0x5A, count: $0.count) }
+        expectError(.damaged, mentions: "restore a backup") {
+            _ = try SpoolSalvage(directory: directory.path, into: new)
+        }
+        #expect(try !FileManager.default.contentsOfDirectory(atPath: new).contains("spool.db"))
+    }
+
     @Test func theTargetIsNew() throws {
         _ = try SpoolSalvage(directory: directory.path, into: new)
         expectError(.refused, mentions: "spool.db", "new directory") {
