@@ -47,11 +47,18 @@ package final class DataDirectory: Sendable {
     ///
     /// - Throws: `cannotWrite` while the database is not where it was opened: until it is back.
     func checkPlace() throws(SpoolError) {
-        guard identity() != file.withLock({ $0 }) else { return }
+        var status = stat()
+        let isThere = stat(databasePath, &status) == 0
+        let reason = errno
+        let found = FileIdentity(device: status.st_dev, inode: status.st_ino)
+        if isThere, found == file.withLock({ $0 }) { return }
         throw SpoolError(
             code: .cannotWrite,
-            cause: "the file has been moved, removed or replaced while sluiced uses it; put it "
-                + "back, or restart sluiced for what is there now",
+            cause: isThere || reason == ENOENT || reason == ENOTDIR
+                ? "the file has been moved, removed or replaced while sluiced uses it; put it "
+                    + "back, or restart sluiced for what is there now"
+                : "\(String(cString: strerror(reason))); let the user that sluiced runs as read "
+                    + "and write it and its directory",
             context: databasePath)
     }
 

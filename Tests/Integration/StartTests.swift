@@ -43,6 +43,46 @@ extension Integration {
             }
         }
 
+        /// As it runs on servers: by a user who may do nothing but that.
+        @Test(.enabled("only root can become somebody else") { getuid() == 0 })
+        func asAnotherUser() async throws {
+            try await withScene { scene in
+                let receiver = try await scene.receiver("mx", keep: .deliveries)
+                var settings = DaemonSettings()
+                settings.routes = ["a.test": receiver.route]
+                let daemon = try scene.idleDaemon(settings)
+                let nobody: uid_t = 65534
+                // Where it was built others may not look.
+                let program = scene.directory.file("sluiced")
+                try FileManager.default.copyItem(atPath: Program.sluiced, toPath: program)
+                chmod(program, 0o755)
+                for path in [scene.directory.path, daemon.dataDirectory, daemon.configuration] {
+                    #expect(chown(path, nobody, nobody) == 0)
+                }
+                daemon.launcher = [
+                    try Program.find("setpriv", package: "util-linux"), "--reuid=\(nobody)",
+                    "--regid=\(nobody)", "--clear-groups", program,
+                ]
+                try await daemon.start()
+                try await scene.send(TestMail("m", to: "u@a.test"), to: daemon.port)
+                try await daemon.awaitEmptyQueue()
+                #expect(receiver.statistics.deliveries.count == 1)
+
+                // Its directory is taken from it, and given back.
+                #expect(chmod(daemon.dataDirectory, 0) == 0)
+                let status = try await eventually("the status says so") {
+                    let status = try await daemon.control.status()
+                    return status.spoolError
+                }
+                #expect(status.contains("Permission denied"), "\(status)")
+                #expect(chmod(daemon.dataDirectory, 0o700) == 0)
+                try await waitUntil("it records again") {
+                    try await daemon.control.status().spoolError == nil
+                }
+                try await daemon.end(SIGTERM)
+            }
+        }
+
         @Test func dataDirectoryInUse() async throws {
             try await withScene { scene in
                 let receiver = try await scene.receiver("mx")

@@ -29,6 +29,14 @@ final class Daemon: Sendable {
     }
     private let variables = Mutex<[String: String]>([:])
 
+    /// What starts the program, where it is not started by itself: a path and arguments, of which
+    /// the program is the last.
+    var launcher: [String]? {
+        get { starter.withLock { $0 } }
+        set { starter.withLock { $0 = newValue } }
+    }
+    private let starter = Mutex<[String]?>(nil)
+
     let socket: String
     var pid: Int32 { run.withLock { $0?.process.pid ?? 0 } }
     /// Where it takes mail; another one after each start.
@@ -89,8 +97,9 @@ final class Daemon: Sendable {
     }
 
     private func spawn() throws -> DaemonProcess {
-        try DaemonProcess(
-            path: try Program.sluiced, arguments: ["--config", configuration], log: log,
+        let words = try launcher ?? [Program.sluiced]
+        return try DaemonProcess(
+            path: words[0], arguments: words.dropFirst() + ["--config", configuration], log: log,
             environment: environment, eventLoop: MultiThreadedEventLoopGroup.singleton.next())
     }
 
