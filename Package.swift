@@ -114,8 +114,8 @@ let package = Package(
         library(
             "Monitor",
             [
-                "CChecksum", "CZstd", "Mail", "Filter", "Settings", "Control", "Terminal", deque,
-                nioCore,
+                "CAllocator", "CChecksum", "CZstd", "Mail", "Filter", "Settings", "Control",
+                "Terminal", deque, nioCore,
             ]
         ),
         library("Commands", ["Mail", "Filter", "Control", nioCore]),
@@ -186,6 +186,9 @@ let package = Package(
             "Testbed", ["Testbed", "Mail", "Scheduler", "Settings", nioCore, nioPosix, nioSSL]),
         tests("Fuzz", ["FuzzTargets"]),
         .target(name: "FaultySystem", path: "Tests/FaultySystem"),
+        // A terminal's screen, emulated.
+        .systemLibrary(
+            name: "CVTerm", path: "Tests/CVTerm", providers: [.apt(["libvterm-dev"])]),
         // A PostgreSQL server of the tests' own.
         .target(
             name: "DatabaseServer", dependencies: ["PostgreSQL"], path: "Tests/DatabaseServer",
@@ -193,7 +196,8 @@ let package = Package(
         tests(
             "Integration",
             [
-                "Faults", "FaultySystem", "DatabaseServer", "PostgreSQL", "Testbed", "Control",
+                "CVTerm", "Faults", "FaultySystem", "DatabaseServer", "PostgreSQL", "Testbed",
+                "Control",
                 "Mail", "Scheduler", "Spool", "SharedSpool", "sluice", "sluiced", nioCore,
                 nioPosix, nioSSL,
             ]),

@@ -116,7 +116,9 @@ static void arm(int input) {
 }
 
 static void modes_of_tty(void) {
-    cbreak();
+    /* Not cbreak: what is pasted may hold a ^C, ^Z or ^S, and must not act. The keys that send
+     * signals are read as keys, and sent by the caller. */
+    raw();
     noecho();
     nonl();
     intrflush(stdscr, FALSE);

@@ -163,6 +163,13 @@ void ct_signals_taken(void) {
     endings = 0;
 }
 
+void ct_signal_job(int number) {
+    pid_t job = tcgetpgrp(restore_input);
+    /* Not at the terminal that controls the process: nobody else is meant. */
+    if (!armed || job != getpgrp()) raise(number);
+    else killpg(job, number);
+}
+
 void ct_signals_end(void) {
     if (pipe_read < 0) return;
     endings = 0;

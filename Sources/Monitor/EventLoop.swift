@@ -1,3 +1,4 @@
+import CAllocator
 import Glibc
 import Mail
 import Settings
@@ -16,6 +17,8 @@ struct EventLoop {
     private let period: Duration
     private let start = ContinuousClock.now
     private static let frame = Duration.milliseconds(125)
+    /// When what only the start needed is given back; nil: it has been.
+    private var trimAt: ContinuousClock.Instant? = .now + .seconds(3)
     private var model: Model
     private var isDirty = true
     private var ending: Monitor.Ending?
@@ -50,6 +53,11 @@ struct EventLoop {
             if ContinuousClock.now >= nextTick {
                 tick()
                 nextTick += period
+                if let trimAt, ContinuousClock.now >= trimAt {
+                    self.trimAt = nil
+                    sluice_trim_code()
+                    sluice_trim_memory()
+                }
                 // After a stop, or on a machine that is too slow, ticks are not made up for.
                 if nextTick < .now { nextTick = .now + period }
             }

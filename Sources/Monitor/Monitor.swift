@@ -191,9 +191,13 @@ package enum Monitor {
     private static func fetch(
         _ request: FetchRequest, from source: some MonitorSource
     ) async throws -> Snapshot {
-        let status = try await source.status()
-        guard let question = request.question else { return Snapshot(status: status) }
-        return Snapshot(status: status, answer: try await answer(to: question, from: source))
+        guard let question = request.question else {
+            return Snapshot(status: try await source.status())
+        }
+        // At the same time: the one need not wait for the other's way there and back.
+        async let status = source.status()
+        async let answer = answer(to: question, from: source)
+        return try await Snapshot(status: status, answer: answer)
     }
 
     private static func answer(

@@ -86,7 +86,8 @@ package struct KeyDecoder: Sendable {
         case 0x7F, 0x08: keys.append(.backspace)
         case 0x01...0x1A:
             keys.append(.control(Character(Unicode.Scalar(first + 0x60))))
-        case 0x00, 0x1C...0x1F: break
+        case 0x1C: keys.append(.control("\\"))
+        case 0x00, 0x1D...0x1F: break
         case 0x20...0x7E: keys.append(.character(Character(Unicode.Scalar(first))))
         default: return takeUTF8(bytes, &keys)
         }

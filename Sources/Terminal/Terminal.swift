@@ -157,8 +157,9 @@ package final class Terminal {
     /// Waits until something happens, at most until `deadline`, and returns all that has.
     package func wait(until deadline: ContinuousClock.Instant) -> [Event] {
         if !early.isEmpty {
-            defer { early.removeAll() }
-            return early.map(Event.key)
+            let events = Self.events(of: early)
+            early.removeAll()
+            if !events.isEmpty { return events }
         }
         var polled = [
             pollfd(fd: input, events: Int16(POLLIN), revents: 0),
@@ -174,7 +175,7 @@ package final class Terminal {
         var events: [Event] = []
         guard ready > 0 else {
             if let expiry, ContinuousClock.now >= expiry {
-                events = decoder.expire().map(Event.key)
+                events = Self.events(of: decoder.expire())
                 lastInput = .now
             }
             return events
@@ -211,9 +212,23 @@ package final class Terminal {
                     events.append(.hangup)
                     return
                 }
-                events += decoder.feed(buffer[..<count]).map(Event.key)
+                events += Self.events(of: decoder.feed(buffer[..<count]))
                 lastInput = .now
             } while hasInput()
+        }
+    }
+
+    /// The keys that send signals do so here, where they are known to be typed: the terminal would
+    /// send them for a pasted one too. They come back as events.
+    private static func events(of keys: [Key]) -> [Event] {
+        keys.compactMap { key in
+            switch key {
+            case .control("c"): ct_signal_job(SIGINT)
+            case .control("\\"): ct_signal_job(SIGQUIT)
+            case .control("z"): ct_signal_job(SIGTSTP)
+            default: return .key(key)
+            }
+            return nil
         }
     }
 

@@ -37,7 +37,7 @@ struct Sluice: AsyncParsableCommand {
         }
         var command: any ParsableCommand
         do {
-            command = try parseAsRoot(arguments)
+            command = try monitor(arguments) ?? parseAsRoot(arguments)
         } catch {
             return report(parsing: error, console)
         }
@@ -57,6 +57,17 @@ struct Sluice: AsyncParsableCommand {
             default: return report(parsing: error, console)
             }
         }
+    }
+
+    /// The monitor without a command's name, which is what is typed most and has to be there at once:
+    /// the tree of all commands need not be made for it. nil where that is to be asked.
+    private static func monitor(_ arguments: [String]) -> Top? {
+        let asksForMore = arguments.contains {
+            $0.hasPrefix("-h") || $0.hasPrefix("--h") || $0.hasPrefix("--v")
+                || $0.hasPrefix("--generate") || $0.hasPrefix("--experimental")
+        }
+        guard arguments.first?.hasPrefix("-") ?? true, !asksForMore else { return nil }
+        return try? Top.parse(arguments)
     }
 
     /// A first argument that is neither an option nor a command, which the parser would take for

@@ -155,6 +155,30 @@ struct UpdateTests {
         #expect(session.model.current?.id == Fixture.rows[0].id)
     }
 
+    /// A daemon that answers with other places than those it was asked for, or not at all, is asked
+    /// again when it is time, not at once.
+    @Test func anAnswerThatCoversNothingIsNotAskedForAgainAtOnce() throws {
+        var session = Session.ready()
+        session.press("G")
+        let effects = session.pending
+        guard case .fetch(let request)? = effects.first else {
+            Issue.record("no request")
+            return
+        }
+        let elsewhere = Page(
+            at: Fixture.now, total: Fixture.rows.count, offset: 0,
+            rows: Array(Fixture.rows.prefix(3)))
+        session.send(
+            .fetched(
+                request,
+                .success(Snapshot(status: Fixture.status(), answer: .destinations(elsewhere)))))
+        #expect(session.model.fetching.isEmpty)
+        session.tick(1)
+        #expect(session.model.fetching.count == 1)
+        session.answer(with: Failure(code: nil, message: "gone"))
+        #expect(session.model.fetching.isEmpty)
+    }
+
     @Test func onlyAWindowOfRowsIsAskedFor() {
         let session = Session.ready()
         guard case .fetch(let request)? = session.effects.first else {

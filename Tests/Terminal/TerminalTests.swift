@@ -149,6 +149,21 @@ import Testing
         #expect(terminal.wait(until: soon) == [.stop])
         raise(SIGCONT)
         #expect(terminal.wait(until: soon) == [.resize(terminal.size)])
+        // By their keys.
+        for (key, event) in [
+            ("\u{03}", Terminal.Event.terminate(signal: SIGINT)),
+            ("\u{1C}", .terminate(signal: SIGQUIT)), ("\u{1A}", .stop),
+        ] {
+            pty.type(key)
+            var events: [Terminal.Event] = []
+            while events.isEmpty { events = terminal.wait(until: soon) }
+            #expect(events == [event])
+        }
+        // Pasted they are text.
+        pty.type("\u{1B}[200~a\u{03}\u{1A}\u{1C}\u{13}\u{1B}[201~")
+        var events: [Terminal.Event] = []
+        while events.isEmpty { events = terminal.wait(until: soon) }
+        #expect(events == [.key(.paste("a\u{03}\u{1A}\u{1C}\u{13}"))])
         terminal.close()
     }
 

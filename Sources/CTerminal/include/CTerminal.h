@@ -79,6 +79,10 @@ void ct_signals_end(void);
 /* The pipe has been read. Until then a second signal that ends the process does so at once. */
 void ct_signals_taken(void);
 
+/* What the terminal does for a key that interrupts, ends or stops: the signal goes to the whole job
+ * in its foreground. */
+void ct_signal_job(int number);
+
 /* Only what a signal handler may do: poll(2), write(2) and tcsetattr(3). */
 void ct_restore(void);
 

@@ -61,7 +61,11 @@ extension Model {
         }
         // An answer may uncover what it is about: never two for one.
         if fetchAgain { return fetchNow() }
-        return fetching.isEmpty ? fetchIfUncovered() : []
+        // What was just asked is not asked again before its time, whatever the answer was: it may
+        // be about other places than those that were asked for, or a failure.
+        let isSame =
+            request.page == pages.serial && request.question == page.question(in: self)
+        return fetching.isEmpty && !isSame ? fetchIfUncovered() : []
     }
 
     private mutating func take(_ snapshot: Snapshot, _ request: FetchRequest) {

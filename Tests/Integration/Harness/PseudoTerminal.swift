@@ -3,14 +3,14 @@ import Synchronization
 
 @testable import Testbed
 
-/// A terminal with nobody at it: a pseudo-terminal (pty(7)), and one program that has it as its
-/// controlling terminal.
+/// A terminal with nobody at it: a pseudo-terminal (pty(7)) whose screen is emulated, and one program
+/// that has it as its controlling terminal.
 final class PseudoTerminal: Sendable {
     private let master: Int32
     /// Kept open, so that the terminal and its attributes outlast the program.
     private let slave: Int32
     private let name: String
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     /// TIOCSPTLCK and TIOCGPTN of ioctl_tty(2).
     private static let setLock: UInt = 0x4004_5431
@@ -20,9 +20,11 @@ final class PseudoTerminal: Sendable {
         var pid: pid_t?
         var status: Int32?
         var text = ""
+        let screen: ScreenEmulator
     }
 
     init(rows: Int, columns: Int) throws {
+        state = Mutex(State(screen: ScreenEmulator(rows: rows, columns: columns)))
         // posix_openpt(3), unlockpt(3) and ptsname(3) by hand: Swift does not see the C library's.
         master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK)
         guard master >= 0 else { throw TestbedError.system("/dev/ptmx", errno) }
@@ -46,6 +48,7 @@ final class PseudoTerminal: Sendable {
     }
 
     func resize(rows: Int, columns: Int) {
+        state.withLock { $0.screen.resize(rows: rows, columns: columns) }
         var size = winsize(
             ws_row: UInt16(rows), ws_col: UInt16(columns), ws_xpixel: 0, ws_ypixel: 0)
         _ = ioctl(master, UInt(TIOCSWINSZ), &size)
@@ -106,38 +109,37 @@ final class PseudoTerminal: Sendable {
                 let count = read(master, &buffer, buffer.count)
                 guard count > 0 else { return state.text }
                 state.text += String(decoding: buffer.prefix(count), as: UTF8.self)
+                let answer = state.screen.feed(buffer.prefix(count))
+                _ = write(master, answer, answer.count)
             }
         }
     }
 
-    /// Waits for a text to be written.
-    func awaitText(_ wanted: String) async throws {
-        do {
-            try await waitUntil("the terminal shows \(wanted.debugDescription)") {
-                text.contains(wanted)
-            }
-        } catch {
-            throw Overdue(description: "\(error); it shows \(text.suffix(3000).debugDescription)")
-        }
+    /// What the terminal shows now, line by line.
+    var screen: String {
+        _ = text
+        return state.withLock { $0.screen.lines.joined(separator: "\n") }
     }
 
-    /// Waits until a text is on the screen: it is drawn anew (Ctrl-L) until it is, as only what has
-    /// changed is written otherwise.
+    /// Waits until a text is on the screen, within a line.
     func awaitScreen(_ wanted: String) async throws {
+        try await awaitScreen("the screen has \(wanted.debugDescription)") {
+            $0.contains(wanted)
+        }
+    }
+
+    /// Waits until a text is no longer on the screen.
+    func awaitScreen(without unwanted: String) async throws {
+        try await awaitScreen("the screen is without \(unwanted.debugDescription)") {
+            !$0.contains(unwanted)
+        }
+    }
+
+    private func awaitScreen(_ what: String, _ condition: (String) -> Bool) async throws {
         do {
-            try await waitUntil("the screen has \(wanted.debugDescription)") {
-                let before = text.utf8.count
-                type("\u{c}")
-                for _ in 0..<20 {
-                    try await Task.sleep(for: .milliseconds(10))
-                    if String(text.utf8.dropFirst(before))?.contains(wanted) == true {
-                        return true
-                    }
-                }
-                return false
-            }
+            try await waitUntil(what) { condition(screen) }
         } catch {
-            throw Overdue(description: "\(error); it shows \(text.suffix(3000).debugDescription)")
+            throw Overdue(description: "\(error); it shows\n\(screen)")
         }
     }
 
