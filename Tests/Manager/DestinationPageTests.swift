@@ -93,6 +93,54 @@ import Testing
         }
     }
 
+    /// The orders that were asked for before, and the totals, follow what changes.
+    @Test func pagesAndTotalsFollowChanges() async throws {
+        try await withRig { rig in
+            try await rig.on { stage in
+                let dispatcher = stage.dispatcher
+                Self.fill(dispatcher, count: 300)
+                let filter = try FilterExpression.parse(
+                    "queued > 5 and not paused = yes", fields: .destinations)
+                var random = SplitMix64(seed: 7)
+                for round in 0..<20 {
+                    for destination in Array(dispatcher.table.values) {
+                        switch Int.random(in: 0..<60, using: &random) {
+                        case 0: destination.queued = Int.random(in: 0..<50, using: &random)
+                        case 1: destination.held += 1
+                        case 2: destination.pausedBy = destination.isPaused ? nil : "someone"
+                        case 3: destination.report?.breaker = 1
+                        case 4: destination.report = nil
+                        case 5: destination.ownership = .owned(2)
+                        case 6: destination.name = "x\(round).test"
+                        case 7: destination.delivered += 3
+                        case 8: dispatcher.strike(destination)
+                        default: break
+                        }
+                    }
+                    dispatcher.learn(
+                        domain: "new\(round).test", identity: "198.51.100.\(round)", ttl: nil)
+                    let now = dispatcher.clocks.wall()
+                    let rows = dispatcher.destinationRows()
+                    let totals = dispatcher.status().totals
+                    #expect(totals.deliveries == rows.reduce(0) { $0 + $1.queued })
+                    #expect(totals.held == rows.reduce(0) { $0 + $1.held })
+                    #expect(totals.ready == rows.reduce(0) { $0 + $1.ready })
+                    #expect(totals.paused == rows.count { $0.state == .paused })
+                    let chosen = rows.filter { filter.matches($0.lookup(at: now)) }
+                    for field in ["queued", "name", "state", "delivered"] {
+                        let page = try dispatcher.destinationPage(
+                            filter: filter, sort: field, descending: true, offset: 3, limit: 20)
+                        #expect(page.total == chosen.count)
+                        let expected = Self.sorted(chosen, by: field, true, at: now)
+                        #expect(
+                            page.rows.map(\.id)
+                                == expected.dropFirst(3).prefix(20).map(\.id), "\(field)")
+                    }
+                }
+            }
+        }
+    }
+
     @Test func theMostMailFirstUnlessAskedOtherwise() async throws {
         try await withRig { rig in
             try await rig.on { stage in

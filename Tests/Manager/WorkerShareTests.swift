@@ -171,7 +171,7 @@ import Testing
             #expect(record.pin == other)
             let state = try RestoredState(rig.spool)
             try await rig.on { stage in
-                stage.dispatcher.table = [:]
+                for known in Array(stage.dispatcher.table.values) { stage.dispatcher.strike(known) }
                 stage.dispatcher.restore(state)
                 #expect(stage.dispatcher.table[id]?.pin == other)
                 #expect(stage.dispatcher.target(of: stage.dispatcher.table[id]!) == other)

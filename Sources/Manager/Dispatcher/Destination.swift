@@ -26,39 +26,39 @@ final class Destination {
     /// The canonical text; its CRC-32 is `key`.
     let identity: String
     let key: UInt32
-    var name: String
-    var domains: [String]
-    var domainCount: Int
-    var ownership = Ownership.none
-    var pin: Int?
-    var pausedBy: String?
+    var name: String { didSet { note() } }
+    var domains: [String] { didSet { note() } }
+    var domainCount: Int { didSet { note() } }
+    var ownership = Ownership.none { didSet { note() } }
+    var pin: Int? { didSet { note() } }
+    var pausedBy: String? { didSet { note() } }
     var pausedUntil: UnixTime?
     var pauseReason = ""
 
     /// In the spool, by state. `queued` counts those that the owner has or gets.
-    var queued = 0 { didSet { changes &+= 1 } }
-    var held = 0 { didSet { changes &+= 1 } }
-    var purging = 0 { didSet { changes &+= 1 } }
+    var queued = 0 { didSet { counted() } }
+    var held = 0 { didSet { counted() } }
+    var purging = 0 { didSet { counted() } }
     /// Of these counts, and as of when they were last compared with the spool.
     private(set) var changes = 0
     var healed = -1
     var oldest: UnixTime?
 
     /// The owner's last word, and the scheduler state to hand to the next one.
-    var report: DestinationReport?
+    var report: DestinationReport? { didSet { note() } }
     var reportedAt = UnixTime(milliseconds: 0)
-    var snapshot: [UInt8] = []
+    var snapshot: [UInt8] = [] { didSet { note() } }
     /// When that was so: its times count from then.
-    var snapshotAt: UnixTime
+    var snapshotAt: UnixTime { didSet { note() } }
     var snapshotChanged = false
 
-    var attempts = 0
-    var delivered = 0
-    var deferred = 0
-    var bounced = 0
-    var history = SecondCounts(slots: 30)
+    var attempts = 0 { didSet { note() } }
+    var delivered = 0 { didSet { note() } }
+    var deferred = 0 { didSet { note() } }
+    var bounced = 0 { didSet { note() } }
+    var history = SecondCounts(slots: 30) { didSet { note() } }
     var past = DestinationPast()
-    var lastReply = ""
+    var lastReply = "" { didSet { note() } }
     /// The rule that said what to make of it; empty: none did.
     var lastRule = ""
     var lastReplyAt: UnixTime?
@@ -79,6 +79,10 @@ final class Destination {
     var pendingSettlements = 0
     var loadWaits = false
 
+    /// Who is told that something of what lists and totals show has changed, and its place there.
+    private var overview: (changes: DestinationChanges, slot: Int)?
+    private var isNoted = false
+
     init(id: Int64, identity: String, key: UInt32, name: String, at now: UnixTime) {
         self.id = id
         self.identity = identity
@@ -96,4 +100,32 @@ final class Destination {
     }
 
     var isPaused: Bool { pausedBy != nil }
+
+    private func counted() {
+        changes &+= 1
+        note()
+    }
+
+    private func note() {
+        guard !isNoted, let overview else { return }
+        isNoted = true
+        overview.changes.note(overview.slot)
+    }
+
+    func join(_ changes: DestinationChanges, slot: Int) {
+        overview = (changes, slot)
+        isNoted = false
+        note()
+    }
+
+    func leave() -> Int? {
+        defer { overview = nil }
+        return overview?.slot
+    }
+
+    /// - Parameter goesOn: it is to be looked at again whatever happens.
+    func wasSeen(goesOn: Bool) {
+        isNoted = false
+        if goesOn { note() }
+    }
 }

@@ -65,27 +65,18 @@ extension Dispatcher {
             throw APIError(
                 code: "bad-sort", message: "destinations have no field '\(SafeText(field).text)'")
         }
-        var keyed: [KeyedDestination] = []
-        keyed.reserveCapacity(filter == nil ? table.count : 0)
-        for destination in table.values {
-            if let filter {
-                let matches = filter.matches { field in
-                    value(of: field.name, destination, at: now)
-                }
-                guard matches else { continue }
-            }
-            keyed.append(
-                KeyedDestination(
-                    destination: destination, key: SortKey(value(of: field, destination, at: now))))
-        }
-        let total = keyed.count
-        let isDescending = sort == nil || descending
-        let page = keyed.smallest(offset + limit) { a, b in
-            a.precedes(b, descending: isDescending)
-        }.dropFirst(offset)
+        refreshOverview(at: now)
+        let (total, page) = overview.page(
+            DestinationOrder.Query(
+                filter: filter, field: field, isDescending: sort == nil || descending),
+            offset: offset, limit: limit, at: now, clocks.monotonic
+        ) { value(of: $0, $1, at: $2) }
         return Page(
-            at: now, total: total, offset: offset,
-            rows: page.map { row(of: $0.destination, at: now) })
+            at: now, total: total, offset: offset, rows: page.map { row(of: $0, at: now) })
+    }
+
+    func refreshOverview(at now: UnixTime) {
+        overview.refresh(at: now, clocks.monotonic()) { value(of: $0, $1, at: $2) }
     }
 
     /// As `DestinationRow.value`, for most fields without a row.
@@ -120,18 +111,6 @@ extension Dispatcher {
             return Int(destination.lastReply.prefix(3)).map { .number(Double($0)) }
         default: return row(of: destination, at: now).value(of: field, at: now)
         }
-    }
-}
-
-private struct KeyedDestination {
-    var destination: Destination
-    var key: SortKey
-
-    /// By key, then by id; what has no key comes last, whatever the direction.
-    func precedes(_ other: Self, descending: Bool) -> Bool {
-        if key == other.key { return destination.id < other.destination.id }
-        if key == .missing || other.key == .missing { return other.key == .missing }
-        return descending ? other.key < key : key < other.key
     }
 }
 

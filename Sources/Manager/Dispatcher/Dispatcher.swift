@@ -26,7 +26,8 @@ final class Dispatcher {
     private(set) var maxAge: Duration
     let startedAt: UnixTime
 
-    var table: [Int64: Destination] = [:]
+    private(set) var table: [Int64: Destination] = [:]
+    let overview = DestinationOverview()
     var routing = RoutingTable()
     var ring = Ring(workers: [:]) {
         didSet { shares = ring.shares }
@@ -94,6 +95,16 @@ final class Dispatcher {
         startedAt = clocks.wall()
         persistedAt = clocks.monotonic()
         clockWatch = ClockWatch(clocks)
+    }
+
+    func enroll(_ destination: Destination) {
+        table[destination.id] = destination
+        overview.add(destination)
+    }
+
+    func strike(_ destination: Destination) {
+        table[destination.id] = nil
+        overview.remove(destination)
     }
 
     /// Runs `work` on the loop after a while; it may touch the dispatcher, as it runs there too.

@@ -238,7 +238,7 @@ extension Dispatcher {
                 destination.ownership = .surrendering(worker)
                 links[worker]?.send(.surrender(destination: destination.id))
             case .none:
-                table[destination.id] = nil
+                strike(destination)
                 routing.forget(destination: destination.id, identity: destination.identity)
                 write([.forgetDestination(destination.id)])
             case .loading, .surrendering:

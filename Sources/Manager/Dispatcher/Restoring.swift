@@ -39,7 +39,7 @@ extension Dispatcher {
             destination.pauseReason = record.pauseReason
             let stored = StoredSnapshot(decoding: record.scheduler)
             (destination.snapshot, destination.snapshotAt) = stored.resumed(at: now)
-            table[record.id] = destination
+            enroll(destination)
             routing.restore(
                 identity: record.identity, id: record.id, domains: record.domains)
         }

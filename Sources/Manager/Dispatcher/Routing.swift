@@ -192,7 +192,7 @@ extension Dispatcher {
                 id: id, identity: identity, key: CRC32.checksum(identity.utf8), name: domain,
                 at: clocks.wall())
             destination.domainCount = 1
-            table[id] = destination
+            enroll(destination)
         }
         destination.domains.append(domain)
         persist(destination)

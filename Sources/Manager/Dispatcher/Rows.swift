@@ -100,24 +100,8 @@ extension Dispatcher {
 
     func status() -> Status {
         let now = clocks.wall()
-        var counts = Totals()
-        for destination in table.values {
-            let row = DestinationFigures(destination, at: now)
-            counts.deliveries += row.queued + destination.purging
-            counts.ready += row.ready
-            counts.delivering += row.delivering
-            counts.delayed += row.delayed
-            counts.held += destination.held
-            counts.purging += destination.purging
-            counts.connections += row.connections
-            let isBackingOff = row.state == .backoff || row.state == .probing
-            // Those that are counted one by one are among those that are counted.
-            if row.queued + destination.purging > 0 || row.state == .paused || isBackingOff {
-                counts.destinations += 1
-            }
-            if row.state == .paused { counts.paused += 1 }
-            if isBackingOff { counts.backoff += 1 }
-        }
+        refreshOverview(at: now)
+        var counts = overview.sums.totals
         counts.routing = unrouted.count
         counts.deliveries += unrouted.count
         counts.messages = totals.messages
@@ -133,7 +117,7 @@ extension Dispatcher {
         rates.history = totals.deliveredHistory.values(at: now)
         var status = Status(
             at: now, hostname: configuration.hostname, pid: Int(getpid()), startedAt: startedAt,
-            totals: counts, rates: rates, workers: workerList(at: now), mayOperate: true)
+            totals: counts, rates: rates, workers: shownWorkers(at: now), mayOperate: true)
         status.spoolError = spoolError?.description
         status.intakeError = hasRoom ? nil : "the disk of the spool is nearly full"
         status.warning = warning
@@ -142,20 +126,17 @@ extension Dispatcher {
     }
 
     func workerList(at now: UnixTime) -> [WorkerRow] {
-        var perSecond: [Int: Double] = [:]
-        var owned: [Int: Int] = [:]
-        var pinned: [Int: Int] = [:]
-        for destination in table.values {
-            if let pin = destination.pin { pinned[pin, default: 0] += 1 }
-            guard let worker = destination.ownership.worker else { continue }
-            owned[worker, default: 0] += destination.queued > 0 ? 1 : 0
-            perSecond[worker, default: 0] += destination.history.rate(at: now)
-        }
-        return workerRows.values.sorted { $0.id < $1.id }.map { row in
+        refreshOverview(at: now)
+        return shownWorkers(at: now)
+    }
+
+    /// After `refreshOverview`.
+    private func shownWorkers(at now: UnixTime) -> [WorkerRow] {
+        workerRows.values.sorted { $0.id < $1.id }.map { row in
             var row = row
-            row.deliveredPerSecond = perSecond[row.id] ?? 0
-            row.destinations = owned[row.id] ?? 0
-            row.pinned = pinned[row.id] ?? 0
+            row.deliveredPerSecond = overview.perSecond[row.id] ?? 0
+            row.destinations = overview.sums.owned[row.id] ?? 0
+            row.pinned = overview.sums.pinned[row.id] ?? 0
             row.weight = configuration.weight(of: row.id)
             row.share = shares[row.id] ?? 0
             row.drainedBy = drained[row.id]

@@ -51,4 +51,9 @@ struct SecondCounts {
         let recent = values(at: time).suffix(5)
         return recent.isEmpty ? 0 : Double(recent.reduce(0, +)) / 5
     }
+
+    /// Whether the rate is nought, and stays so until something is added.
+    func isQuiet(at time: UnixTime) -> Bool {
+        counts.isEmpty || latest + 6 < time.milliseconds / 1000
+    }
 }

@@ -75,6 +75,16 @@ enum SortKey: Comparable {
 }
 
 extension FilterExpression {
+    /// Whether every comparison is about one of these fields.
+    func mentionsOnly(_ names: Set<String>) -> Bool {
+        switch self {
+        case .comparison(let comparison): names.contains(comparison.field.name)
+        case .not(let inner): inner.mentionsOnly(names)
+        case .and(let a, let b), .or(let a, let b):
+            a.mentionsOnly(names) && b.mentionsOnly(names)
+        }
+    }
+
     /// Whether any comparison is about one of these fields.
     func mentions(_ names: Set<String>) -> Bool {
         switch self {
