@@ -70,7 +70,8 @@ let package = Package(
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CIDN2", providers: [.apt(["libidn2-dev"])]),
         .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
-        .systemLibrary(name: "CPostgreSQL", providers: [.apt(["libpq-dev"])]),
+        // libpq's headers (libpq-dev); the library itself is loaded when it is needed.
+        .target(name: "CPostgreSQL"),
 
         .target(name: "CChecksum"),
         .target(name: "CAllocator"),

@@ -7,6 +7,7 @@ memory, and what the monitor costs the daemon. Writes .build/bench-monitor.json.
 """
 
 import argparse
+import bisect
 import fcntl
 import json
 import os
@@ -62,6 +63,8 @@ class Session:
     def __init__(self, command, columns, rows, environment=None):
         self.bytes = 0
         self.output = bytearray()
+        # The length of the output after each read, and when that was.
+        self.arrivals = []
         self.lock = threading.Condition()
         self.first = None
         self.started = time.perf_counter()
@@ -92,7 +95,7 @@ class Session:
                     self.first = now - self.started
                 self.bytes += len(data)
                 self.output += data
-                self.changed = now
+                self.arrivals.append((len(self.output), now))
                 self.closed = not data
                 self.lock.notify_all()
             if not data:
@@ -102,12 +105,14 @@ class Session:
         """When it had written that; None if it did not."""
         deadline = time.monotonic() + seconds
         with self.lock:
-            while text not in self.output[start:]:
+            while (found := self.output.find(text, start)) < 0:
                 left = deadline - time.monotonic()
                 if left <= 0 or getattr(self, "closed", False):
                     return None
                 self.lock.wait(left)
-            return self.changed
+            end = found + len(text)
+            index = bisect.bisect_left(self.arrivals, end, key=lambda arrival: arrival[0])
+            return self.arrivals[index][1]
 
     def type(self, text):
         os.write(self.master, text)
@@ -133,10 +138,11 @@ class Traffic:
     def __init__(self, port, rate):
         self.port, self.rate, self.isOn, self.ends = port, rate, False, False
         self.sent = 0
-        threading.Thread(target=self._send, daemon=True).start()
+        self.thread = threading.Thread(target=self._send, daemon=True)
+        self.thread.start()
 
     def _send(self):
-        server = smtplib.SMTP("127.0.0.1", self.port, "bench.test")
+        server = None
         number = 0
         while not self.ends:
             time.sleep(1 / self.rate)
@@ -144,11 +150,18 @@ class Traffic:
                 continue
             number += 1
             try:
+                if server is None:
+                    server = smtplib.SMTP("127.0.0.1", self.port, "bench.test")
                 server.sendmail("sender@bench.test", [f"user{number}@live{number % 40}.test"],
                                 b"Subject: bench\r\n\r\nhello\r\n")
                 self.sent += 1
-            except smtplib.SMTPException:
-                server = smtplib.SMTP("127.0.0.1", self.port, "bench.test")
+            except (smtplib.SMTPException, OSError):
+                # The daemon closes connections that were idle, and ends with the benchmark.
+                server = None
+
+    def end(self):
+        self.ends = True
+        self.thread.join()
 
 
 def steady(session, seconds):
@@ -159,16 +172,23 @@ def steady(session, seconds):
     return (cpu_seconds(session.pid) - cpu) / passed, (session.bytes - count) / passed
 
 
+# Behind each frame: the end of a synchronised update.
+FRAME = b"\x1b[?2026l"
+
+
 def first_paint(command, ready, times=20):
-    values = []
+    """Seconds from exec to the first whole frame, and to the first with data."""
+    frames, values = [], []
     for _ in range(times):
         session = Session(command, 80, 24)
+        frame = session.until(FRAME)
         at = session.until(ready)
-        if at:
+        if frame and at:
+            frames.append(frame - session.started)
             values.append(at - session.started)
         session.close()
         time.sleep(0.1)
-    return values
+    return frames, values
 
 
 def key_to_screen(session, times):
@@ -206,7 +226,7 @@ def main(arguments):
             sys.exit(f"{name} is missing: make release, scripts/install-packages bench")
     directory = tempfile.mkdtemp(prefix="sluice-bench-", dir=options.directory)
     results = {"load": os.getloadavg()[0]}
-    server = receiver = None
+    server = receiver = traffic = None
     try:
         data = os.path.join(directory, "data")
         os.mkdir(data)
@@ -227,7 +247,8 @@ def main(arguments):
                 f"   at most {bound}, " + ("reached" if value <= bound else "MISSED"))
             print(f"    {name:46} {value:9.{digits}f} {unit}{verdict}", flush=True)
 
-        values = first_paint(top, b"dead.test")
+        frames, values = first_paint(top, b"dead.test")
+        measured("first frame, median", statistics.median(frames) * 1e3, "ms")
         measured("first paint with data, median", statistics.median(values) * 1e3, "ms", 30)
         measured("first paint with data, p90",
                  backlog.percentile(values, 0.9) * 1e3, "ms")
@@ -284,8 +305,9 @@ def main(arguments):
                 measured(f"{name}: bytes, {size}", rate / 1e3, "kB/s", None, 2)
                 measured(f"{name}: memory, {size}", resident(session.pid)[0] / 1e6, "MB")
                 session.close()
-        traffic.ends = True
     finally:
+        if traffic:
+            traffic.end()
         if server:
             server.stop()
         if receiver:

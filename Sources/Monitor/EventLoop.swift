@@ -40,7 +40,8 @@ struct EventLoop {
                 interval: configuration.interval, readOnly: configuration.readOnly,
                 keymap: configuration.keymap, themes: configuration.themes.names(),
                 kept: configuration.kept,
-                recording: configuration.recording?.path, replay: configuration.replay?.path),
+                recording: configuration.recording?.path, replay: configuration.replay?.path,
+                session: String(UInt64.random(in: 0...UInt64.max), radix: 36)),
             size: terminal.size, moment: Self.moment(since: start))
         model.query.filter = configuration.filter
         model.theme = theme.name

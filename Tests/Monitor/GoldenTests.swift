@@ -196,6 +196,34 @@ struct GoldenTests {
             }
         ),
         (
+            "planning",
+            {
+                $0.press("D")
+                $0.tick(2)
+                let name = $0.preview?.progressName("monitor") ?? ""
+                $0.model.status?.running = [
+                    RunningAction(
+                        id: name, action: .purge,
+                        by: "uid 0", since: Fixture.now, phase: .planning, done: 412_000,
+                        total: 1_000_000)
+                ]
+            }
+        ),
+        (
+            "undoing",
+            {
+                $0.model.undoable = Fixture.action(.purge, undoFor: 30)
+                $0.press("u")
+                $0.tick(2)
+                let name = $0.model.undoing?.action ?? ""
+                $0.model.status?.running = [
+                    RunningAction(
+                        id: name, action: .purge, by: "uid 0",
+                        since: Fixture.now, phase: .changing, done: 412_000, total: 1_000_000)
+                ]
+            }
+        ),
+        (
             "done",
             {
                 $0.press(" ", " ", "P")
@@ -211,6 +239,25 @@ struct GoldenTests {
             }
         ),
     ]
+
+    @Test func themes() throws {
+        for (columns, rows) in Self.sizes {
+            var session = Session.ready(
+                columns: columns, rows: rows,
+                options: Model.Options(
+                    themes: ["default", "daylight", "contrast", "mono", "terminal"]))
+            session.press(":")
+            session.type("theme")
+            session.press(.enter, "j")
+            for depth in ColorDepth.allCases {
+                for unicode in [true, false] {
+                    try Golden.check(
+                        session.screen(depth, unicode: unicode),
+                        name("themes", columns, rows, depth, unicode))
+                }
+            }
+        }
+    }
 
     @Test func beforeTheFirstAnswer() throws {
         var session = Session()

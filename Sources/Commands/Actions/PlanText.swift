@@ -48,6 +48,7 @@ package enum PlanText {
     package static func progress(_ progress: RunningAction, columns: Int) -> String {
         let verb =
             switch progress.phase {
+            case .planning: "counting"
             case .reading: "looking at"
             case .changing: progress.action.rawValue
             case .checking: "checking"

@@ -66,11 +66,14 @@ package struct PlanRequest: Codable, Sendable {
     package var worker: Int?
     /// For `pause`: how long, in seconds; nil until resumed.
     package var seconds: Double?
+    /// What `Status.running` calls the making of this plan; nil: it is not told there.
+    package var progress: String?
 
     package init(
         action: ActionKind, selector: Selector, reason: String = "", worker: Int? = nil,
-        seconds: Double? = nil
+        seconds: Double? = nil, progress: String? = nil
     ) {
+        self.progress = progress
         self.action = action
         self.selector = selector
         self.reason = reason
@@ -86,6 +89,7 @@ package struct PlanRequest: Codable, Sendable {
         reason = try container.decodeIfPresent(String.self, forKey: .reason) ?? ""
         worker = try container.decodeIfPresent(Int.self, forKey: .worker)
         seconds = try container.decodeIfPresent(Double.self, forKey: .seconds)
+        progress = try container.decodeIfPresent(String.self, forKey: .progress)
     }
 }
 

@@ -91,6 +91,8 @@ package struct WorkerRow: Codable, Sendable, Identifiable {
 /// How far an action is that is being carried out.
 package struct RunningAction: Codable, Hashable, Sendable {
     package enum Phase: String, Codable, Sendable {
+        /// Counts what a preview shows.
+        case planning
         /// Finds out what has changed since the preview.
         case reading
         /// Changes the deliveries, on disk.
@@ -99,7 +101,8 @@ package struct RunningAction: Codable, Hashable, Sendable {
         case checking
     }
 
-    /// The id of the plan; for an undo that of the action.
+    /// The id of the plan; for an undo that of the action; for a preview that is being made what its
+    /// request said.
     package var id: String
     package var action: ActionKind
     package var by: String
@@ -127,6 +130,7 @@ package struct RunningAction: Codable, Hashable, Sendable {
         guard total > 0 else { return 0 }
         let part = min(1, Double(done) / Double(total))
         return switch phase {
+        case .planning: part
         case .reading: 0.25 * part
         case .changing: 0.25 + 0.5 * part
         case .checking: 0.75 + 0.25 * part

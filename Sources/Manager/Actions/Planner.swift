@@ -11,7 +11,26 @@ struct Planner {
     let dispatcher: DispatcherHandle
     let reader: SpoolReader
 
-    func plan(_ request: PlanRequest) async throws -> Plan {
+    /// Characters of what a request may call its progress.
+    private static let longestName = 64
+
+    func plan(_ request: PlanRequest, by peer: String = "") async throws -> Plan {
+        guard let name = request.progress else { return try await make(request) }
+        guard name.count <= Self.longestName else {
+            throw APIError(
+                code: "bad-request",
+                message: "progress has at most \(Self.longestName) characters")
+        }
+        let (running, now) = try await dispatcher.run { ($0.runningActions, $0.clocks.wall()) }
+        running.begin(
+            RunningAction(
+                id: SafeText(name).text, action: request.action, by: peer, since: now,
+                phase: .planning, total: 0))
+        defer { running.end(SafeText(name).text) }
+        return try await make(request)
+    }
+
+    private func make(_ request: PlanRequest) async throws -> Plan {
         if request.action.actsOnDeliveries { return try await planDeliveries(request) }
         return try await planDestinations(request)
     }
@@ -21,7 +40,8 @@ struct Planner {
     private func planDeliveries(_ request: PlanRequest) async throws -> Plan {
         let selected = try await select(request.selector)
         let now = try await dispatcher.run { $0.clocks.wall() }
-        let tally = try await tally(selected, for: request.action, at: now)
+        let tally = try await tally(
+            selected, for: request.action, at: now, progress: request.progress)
         let samples = try await reader.read { spool throws(SpoolError) in
             try spool.deliveries(tally.samples)
         }
@@ -115,10 +135,10 @@ struct Planner {
     ) async throws -> DeliveryQuery {
         let needsRows = expression?.mentions(["destination", "worker", "why"]) ?? false
         let (rows, running, now) = try await dispatcher.run { dispatcher in
-            (
-                needsRows ? dispatcher.destinationRows() : [],
-                dispatcher.table.values.flatMap { $0.report?.running ?? [] },
-                dispatcher.clocks.wall()
+            let now = dispatcher.clocks.wall()
+            dispatcher.refreshOverview(at: now)
+            return (
+                needsRows ? dispatcher.destinationRows() : [], dispatcher.overview.running, now
             )
         }
         var query = DeliveryQuery(
@@ -144,8 +164,11 @@ struct Planner {
 
     /// In parts, as others read from the spool too.
     private func tally(
-        _ ids: DeliverySet, for action: ActionKind, at now: UnixTime
+        _ ids: DeliverySet, for action: ActionKind, at now: UnixTime, progress: String?
     ) async throws -> PlanTally {
+        let name = progress.map { SafeText($0).text }
+        let running = try await dispatcher.run { $0.runningActions }
+        if let name { running.expect(ids.count, name) }
         var tally = PlanTally()
         var rest = ids.makeIterator()
         while case let part = rest.next(ActionRunner.part), !part.isEmpty {
@@ -153,6 +176,7 @@ struct Planner {
                 try spool.figures(part)
             }
             for delivery in figures { tally.add(delivery, for: action, at: now) }
+            if let name { running.advance(name, by: part.count) }
         }
         return tally
     }
@@ -253,10 +277,16 @@ struct Planner {
             bound.plan.drainSlowest = drain.slowest
             bound.plan.notes += drain.notes
         }
-        guard (1...Self.mailToldInFull).contains(bound.plan.counts.deliveries) else { return }
+        guard bound.plan.counts.deliveries <= Self.mailToldInFull else {
+            bound.plan.notes.append(
+                "more than \(Self.mailToldInFull) deliveries: whose they are is not looked up")
+            return
+        }
+        guard bound.plan.counts.deliveries > 0 else { return }
         let mail = try await select(Selector(destinations: bound.destinations.map(String.init)))
         // As a purge would have it: all that is queued or held.
-        let tally = try await tally(mail, for: .purge, at: bound.plan.at)
+        let tally = try await tally(
+            mail, for: .purge, at: bound.plan.at, progress: bound.plan.request.progress)
         let samples = try await reader.read { spool throws(SpoolError) in
             try spool.deliveries(tally.samples)
         }

@@ -18,6 +18,11 @@ final class RunningActions: Sendable {
         }
     }
 
+    /// How many deliveries it is about, once that is known.
+    func expect(_ total: Int, _ id: String) {
+        running.withLock { $0[id]?.total = total }
+    }
+
     func advance(_ id: String, by count: Int) {
         running.withLock { $0[id]?.done += count }
     }

@@ -1,3 +1,4 @@
+import Control
 import Filter
 import Mail
 import Scheduler
@@ -101,6 +102,13 @@ final class DestinationOverview {
         orders[index].usedAt = start
         let slots = orders[index].first(offset + limit).dropFirst(offset)
         return (orders[index].total, slots.compactMap { members[$0] })
+    }
+
+    /// The deliveries whose transactions run. After `refresh`.
+    var running: [DeliveryID] {
+        shares.indices.filter { shares[$0].isRunning }.flatMap {
+            members[$0]?.report?.running ?? []
+        }
     }
 
     private func counted(at now: UnixTime) -> DestinationSums {

@@ -12,6 +12,8 @@ struct DestinationShare: Equatable {
     private var isCounted = false
     private var isPaused = false
     private var isBackingOff = false
+    /// Transactions run.
+    private(set) var isRunning = false
     /// -1: none.
     fileprivate var worker: Int32 = -1
     fileprivate var pin: Int32 = -1
@@ -33,6 +35,7 @@ struct DestinationShare: Equatable {
         isCounted = figures.queued + destination.purging > 0 || isPaused || isBackingOff
         worker = destination.ownership.worker.map { Int32(clamping: $0) } ?? -1
         pin = destination.pin.map { Int32(clamping: $0) } ?? -1
+        isRunning = destination.report.map { !$0.running.isEmpty } ?? false
         isOwned = worker >= 0 && destination.queued > 0
     }
 

@@ -344,8 +344,8 @@ struct ControlServer: Service {
     private func addWrites(to v1: RouterGroup<ControlContext>) {
         v1.post("/plans") { request, context in
             let peer = try await operatorOf(context)
-            _ = peer
-            let plan = try await planner.plan(try await body(request, as: PlanRequest.self))
+            let plan = try await planner.plan(
+                try await body(request, as: PlanRequest.self), by: peer.description)
             return try Answer.json(plan, status: .created)
         }
         v1.post("/plans/:id/apply") { request, context in

@@ -118,7 +118,7 @@ package struct Command: Sendable {
             .undo, ["u"], "undo", "undo the last action, while that is possible", .act,
             operates: true, quiet: true, rank: 8,
             availability: {
-                $0.isUndoing
+                $0.undoing != nil
                     ? .no("the undo is under way")
                     : $0.undoSeconds != nil || $0.page.undoable(in: $0) != nil
                         ? .yes : .no("there is nothing to undo")

@@ -8,6 +8,9 @@ package struct Failure: Error, Hashable, Sendable {
     /// For a filter: where in it, in characters from the start.
     package var position: Int?
 
+    /// Somebody listens and does not answer: it hangs, or has too much to do.
+    package var isSilence = false
+
     package init(code: String?, message: String, position: Int? = nil) {
         self.code = code
         self.message = message
@@ -19,6 +22,7 @@ package struct Failure: Error, Hashable, Sendable {
             self.init(code: error.code, message: error.message, position: error.position)
         } else {
             self.init(code: nil, message: "\(error)")
+            isSilence = (error as? ControlError)?.code == .timeout
         }
     }
 

@@ -17,12 +17,15 @@ package struct Model: Sendable {
         package var recording: String?
         /// The file that is shown instead of a daemon.
         package var replay: String?
+        /// Tells this monitor's questions from others'.
+        package var session: String
 
         package init(
             interval: Duration = .seconds(1), readOnly: Bool = false, keymap: Keymap = .standard,
             themes: [String] = [], kept: KeptChoices = KeptChoices(), recording: String? = nil,
-            replay: String? = nil
+            replay: String? = nil, session: String = "monitor"
         ) {
+            self.session = session
             self.kept = kept
             self.recording = recording
             self.replay = replay
@@ -66,6 +69,8 @@ package struct Model: Sendable {
     package var size: Size
 
     package var link = Link.connecting
+    /// It was lost as nothing was answered.
+    var isSilent = false
     package var status: Status?
     /// When `status` came, and the daemon's clock then.
     package var receivedAt: Duration?
@@ -99,7 +104,8 @@ package struct Model: Sendable {
     package var fetchAgain = false
     package var nextFetchAt: Duration?
     package var fetchStartedAt: Duration?
-    package var isUndoing = false
+    /// The undo that is under way, and since when.
+    var undoing: (action: String, since: Duration)?
 
     /// What is followed now, and which page follows it.
     var followed: (request: StreamRequest, page: Int)?

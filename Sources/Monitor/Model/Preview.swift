@@ -41,6 +41,12 @@ package struct Preview: Sendable {
         self.phase = phase
     }
 
+    /// What the daemon calls the making of this preview; nil where it is not being made.
+    func progressName(_ session: String) -> String? {
+        guard case .planning(let ticket) = phase else { return nil }
+        return "\(session)-\(ticket)"
+    }
+
     package var targets: [Target] { subject.targets }
 
     package var plan: Plan? {
@@ -53,11 +59,11 @@ package struct Preview: Sendable {
     /// Destroys something: the safe button is the one that Enter finds.
     package var isDangerous: Bool { action == .purge || action == .bounce }
 
-    package var request: PlanRequest {
+    package func request(_ session: String) -> PlanRequest {
         PlanRequest(
             action: action,
             selector: subject.selector(for: action), reason: reason.text, worker: worker,
-            seconds: seconds)
+            seconds: seconds, progress: progressName(session))
     }
 
     /// What Tab goes through, top to bottom.

@@ -113,6 +113,7 @@ extension Model {
             since = began
             attempts = before + 1
         }
+        isSilent = failure.isSilence
         let delay = Self.retryDelays[min(attempts - 1, Self.retryDelays.count - 1)]
         nextFetchAt = moment.elapsed + .seconds(delay)
         link = .lost(

@@ -14,22 +14,41 @@ extension Model {
             action: action, subject: subject, worker: worker,
             phase: .planning(ticket: lastTicket), since: moment.elapsed)
         overlay = .preview(preview)
-        return [.plan(ticket: lastTicket, preview.request)]
+        return [.plan(ticket: lastTicket, preview.request(options.session))]
     }
 
     /// Something is under way that the operator waits for: the screen shows that it goes on.
     var isWaiting: Bool {
-        guard case .preview(let preview)? = overlay else { return false }
+        waitingSince != nil
+    }
+
+    /// Since when, on the clock of `Moment.elapsed`.
+    private var waitingSince: Duration? {
+        if let undoing { return undoing.since }
+        guard case .preview(let preview)? = overlay else { return nil }
         switch preview.phase {
-        case .planning, .applying: return true
-        case .ready, .failed: return false
+        case .planning, .applying: return preview.since
+        case .ready, .failed: return nil
         }
     }
 
     /// How far the action of a preview is, as the daemon said last.
     func progress(of preview: Preview) -> RunningAction? {
-        guard case .applying(_, let plan) = preview.phase else { return nil }
-        return status?.running?.first { $0.id == plan.id }
+        switch preview.phase {
+        case .applying(_, let plan): running(plan.id)
+        case .planning: preview.progressName(options.session).flatMap(running)
+        case .ready, .failed: nil
+        }
+    }
+
+    /// How far an undo is; nil as long as it is quick.
+    var undoProgress: (waited: Double, progress: RunningAction?)? {
+        guard let undoing, moment.elapsed - undoing.since >= Self.patience else { return nil }
+        return ((moment.elapsed - undoing.since).inSeconds, running(undoing.action))
+    }
+
+    private func running(_ id: String) -> RunningAction? {
+        status?.running?.first { $0.id == id }
     }
 
     /// What takes longer than this is shown as it goes on, and asked about more often.
@@ -37,8 +56,7 @@ extension Model {
     private static let progressInterval = Duration.milliseconds(250)
 
     mutating func hastenWhileActing() {
-        guard case .preview(let preview)? = overlay, case .applying = preview.phase,
-            moment.elapsed - preview.since >= Self.patience, let nextFetchAt
+        guard let waitingSince, moment.elapsed - waitingSince >= Self.patience, let nextFetchAt
         else { return }
         let last = nextFetchAt - options.interval
         self.nextFetchAt = min(nextFetchAt, last + Self.progressInterval)
@@ -52,7 +70,7 @@ extension Model {
         lastTicket += 1
         preview.phase = .planning(ticket: lastTicket)
         preview.since = moment.elapsed
-        return [.plan(ticket: lastTicket, preview.request)]
+        return [.plan(ticket: lastTicket, preview.request(options.session))]
     }
 
     /// A preview that Enter opened: a second Enter, already on its way, must not confirm it.
@@ -194,7 +212,7 @@ extension Model {
             preview.since = moment.elapsed
             preview.focusIsChosen = false
             preview.count = TextField()
-            effect = .plan(ticket: lastTicket, preview.request)
+            effect = .plan(ticket: lastTicket, preview.request(options.session))
         case .ready(let plan):
             preview.phase = .applying(ticket: lastTicket, plan)
             preview.since = moment.elapsed
@@ -233,7 +251,7 @@ extension Model {
     }
 
     mutating func undone(_ result: Result<ActionRow, Failure>) -> [Effect] {
-        isUndoing = false
+        undoing = nil
         switch result {
         case .success(let action):
             undoable = nil

@@ -169,7 +169,7 @@ extension Model {
         case .undrainWorker: return preview(.undrain, subject: Subject(), worker: worker?.id)
         case .undo:
             guard let action = page.undoable(in: self) ?? undoable else { return [] }
-            isUndoing = true
+            undoing = (action.id, moment.elapsed)
             return [.undo(action: action.id)]
         }
         return []

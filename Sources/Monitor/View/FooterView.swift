@@ -28,6 +28,7 @@ extension Painter {
 
     /// What was done, else what is wrong.
     private var news: Line {
+        if let undo = model.undoProgress { return undoing(undo.waited, undo.progress) }
         if let feedback = model.feedback {
             let role: Role =
                 switch feedback.kind {
@@ -53,6 +54,23 @@ extension Painter {
                 + undoHint
         }
         return []
+    }
+
+    private func undoing(_ waited: Double, _ progress: RunningAction?) -> Line {
+        let columns = min(16, grid.size.columns / 4)
+        guard let progress else {
+            return [Span("undoing ", .strong)] + gauge.moving(waited, columns: columns, .gauge)
+                + [Span(" \(Format.age(waited))", .dim)]
+        }
+        // It has one phase, not the three of an action.
+        let fraction = min(1, Double(progress.done) / Double(max(1, progress.total)))
+        return [Span("undoing ", .strong)] + gauge.bar(fraction, columns: columns, .gauge)
+            + [
+                Span(" \(Int(100 * fraction))% ", .strong),
+                Span(
+                    "\(Format.count(progress.done)) of \(Format.count(progress.total)), "
+                        + "\(Format.age(waited))", .dim),
+            ]
     }
 
     private var undoHint: Line {

@@ -84,13 +84,14 @@ extension Painter {
             let trying: Label =
                 model.fetching.isEmpty
                 ? "try \(attempts + 1) in \(retry)" : "trying, \(attempts + 1)"
+            let what: Label = model.isSilent ? "no answer" : "no daemon"
             guard let age else {
                 return [
-                    Span("\(glyphs.lost) no daemon", .bad), Span(wide ? ", \(trying)" : "", .bad),
+                    Span("\(glyphs.lost) \(what)", .bad), Span(wide ? ", \(trying)" : "", .bad),
                 ]
             }
             return wide
-                ? [Span("\(glyphs.lost) no daemon, data \(age) old, \(trying)", .bad)]
+                ? [Span("\(glyphs.lost) \(what), data \(age) old, \(trying)", .bad)]
                 : [Span("\(glyphs.lost) data \(age) old", .bad)]
         case .connecting: return [Span("\(glyphs.starting) connecting", .warning)]
         case .live: break

@@ -259,6 +259,7 @@ extension Painter {
         if let waited = waited(preview), let progress = model.progress(of: preview), rest >= 18 {
             let verb: Label =
                 switch progress.phase {
+                case .planning: "counted"
                 case .reading: "looking at"
                 case .changing: "done"
                 case .checking: "checked"
