@@ -230,6 +230,12 @@ struct CrashRun {
     private func account() async throws -> Account {
         var accepted = traffic.statistics.accepted
         accepted.merge(self.accepted.value) { $1 }
+        // A daemon that was started after the end of a window takes a moment to record it.
+        try await waitUntil("no purge is open") {
+            try await daemon.control.actions().rows.allSatisfy {
+                $0.action != .purge || $0.state != .undoable
+            }
+        }
         let purged = try await daemon.control.actions().rows.contains {
             $0.action == .purge && $0.target.contains("purge.test") && $0.state == .done
         }
