@@ -5,13 +5,14 @@ import Mail
 import Terminal
 
 /// The SMTP dialogue with a destination, as it goes on.
-struct TracePage: MonitorPage {
+struct TracePage: FollowingPage {
     let id: Target
-    private(set) var log = LogBuffer<TraceLine>(limit: 10_000)
+    var log = LogBuffer<TraceLine>(limit: 10_000)
     /// Lines that the daemon left out because this reader was too slow.
     private(set) var dropped = 0
-    private(set) var filter: FilterExpression?
+    var filter: FilterExpression?
     var query: Query? = Query()
+    static var filterFields: FilterFields { .trace }
     /// What messages say is shown too, from when it was asked for.
     private(set) var showsContent = false
 
@@ -25,48 +26,10 @@ struct TracePage: MonitorPage {
 
     mutating func toggleContent() { showsContent.toggle() }
 
-    /// What was followed: only the past is asked for it.
-    func question(in model: Model) -> Question? {
-        guard model.past != nil, log.count == 0 || model.past?.present == nil else { return nil }
-        return stream.map { .log($0) }
-    }
-
-    mutating func take(_ answer: Answer, to question: Question, in model: Model) {
-        guard case .log(let items) = answer else { return }
-        log.removeAll()
-        for item in items { take(item) }
-    }
-
-    var hasLog: Bool { log.count > 0 }
-
-    mutating func show(until time: UnixTime) { log.show { $0.at <= time } }
-
     mutating func take(_ item: StreamItem) {
         guard case .trace(let line) = item else { return }
         dropped += line.dropped
         log.append(line)
-    }
-
-    mutating func freeze(_ isOn: Bool) {
-        if isOn { log.pause() } else { log.follow() }
-    }
-
-    mutating func move(by distance: Int, in model: Model) {
-        let filter = filter
-        log.move(by: distance) { Self.shows($0, filter) }
-    }
-
-    mutating func queryChanged() {
-        filter = query?.filter.flatMap { try? FilterExpression.parse($0, fields: .trace) }
-    }
-
-    var shownQuery: Query? { query }
-    var fields: FilterFields? { .trace }
-
-    func shows(_ line: TraceLine) -> Bool { Self.shows(line, filter) }
-
-    private static func shows(_ line: TraceLine, _ filter: FilterExpression?) -> Bool {
-        filter?.matches { line.value(of: $0.name) } ?? true
     }
 
     var destinationTarget: Target? { id }
@@ -105,7 +68,7 @@ extension FilterFields {
         bareWord: "text")
 }
 
-extension TraceLine {
+extension TraceLine: FollowedLine {
     /// The code that a reply begins with.
     var code: Int? {
         guard direction == "<", let code = Int(text.prefix(3)), (200...599).contains(code) else {
@@ -114,7 +77,7 @@ extension TraceLine {
         return code
     }
 
-    fileprivate func value(of field: String) -> FilterFieldValue? {
+    func value(of field: String) -> FilterFieldValue? {
         switch field {
         case "text": .text(text)
         case "direction":
