@@ -17,7 +17,7 @@ enum Backoff {
             if attempts <= believed, let asked = RetryHint.time(in: reply) {
                 return hinted(asked, retry: retry, random: &random)
             }
-            return wait(attempts, first: retry.first, cap: retry.cap, random: &random)
+            return steps(attempts, retry: retry, random: &random)
         case .recipient, .content, .handshake:
             return wait(attempts, first: retry.first, cap: retry.cap, random: &random)
         case .full:
@@ -41,6 +41,21 @@ enum Backoff {
         let least = min(max(.seconds(1), retry.first / 10), cap)
         let asked = min(max(asked, least), cap)
         return min(cap, random.duration(asked + .seconds(1), asked * 11 / 10 + .seconds(2)))
+    }
+
+    /// Soon after 1, 3, 6, 12, 24 … times `first` since the first attempt: with the usual five
+    /// minutes soon after the quarters, halves and hours that greylisting is set to where it is not
+    /// five minutes. Those that are let through by a clock do not come back together for having
+    /// failed together: they failed one by one.
+    private static func steps(
+        _ attempts: Int, retry: RetryPolicy, random: inout SplitMix64
+    ) -> Duration {
+        let cap = max(.seconds(1), retry.cap)
+        let first = min(max(.seconds(1), retry.first), cap)
+        guard attempts > 1 else { return min(cap, random.duration(first, first * 6 / 5)) }
+        var wait = attempts == 2 ? first * 2 : first * 3
+        for _ in 3..<max(3, min(attempts, 64)) where wait < cap { wait = wait * 2 }
+        return min(cap, random.duration(wait, wait * 106 / 100))
     }
 
     /// The first wait lies soon after `first`, because greylisting lets a retry through from a

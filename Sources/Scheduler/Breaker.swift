@@ -73,9 +73,12 @@ struct Breaker: Hashable, Sendable {
         return true
     }
 
-    /// It works, but for some connections: those need not be waited for.
+    /// It works, perhaps but for some connections: those need not be waited for as long as ever.
     /// Where most fail, it may be that all have become slow.
-    var isPatchy: Bool { hasWorked && failedShare >= 0.05 && failedShare < 0.7 }
+    var works: Bool { hasWorked && failedShare < 0.7 }
+
+    /// Some connections fail indeed.
+    var isPatchy: Bool { works && failedShare >= 0.03 }
 
     /// The longest row of failures that is to be expected once in a million attempts, where as
     /// many connections fail as lately: one machine of several that does not work makes such rows.
@@ -91,9 +94,10 @@ struct Breaker: Hashable, Sendable {
     }
 
     /// Each time is a random multiple of the one before (decorrelated jitter, after M. Brooker,
-    /// "Exponential backoff and jitter", 2015), up to about two fifths of the cap. From then on
-    /// probes stand in an even row, each moved at random by up to a sixth of the distance: spread
-    /// for those that are sent probes at the same time, even for the one that is.
+    /// "Exponential backoff and jitter", 2015), up to about two fifths of the cap: so the end of a
+    /// short outage is found soon. From then on probes stand in an even row, each moved at random
+    /// by up to a sixth of the distance: spread for those that are sent probes at the same time,
+    /// even for the one that is.
     ///
     /// A receiver that comes back waits, in the median, half of the mean time between two probes
     /// or longer, whatever their distribution; an even row makes the best of their number. With a
@@ -103,12 +107,12 @@ struct Breaker: Hashable, Sendable {
     ) {
         let cap = max(.seconds(1), retry.breakerCap)
         let first = max(.seconds(1), min(retry.breakerFirst, cap))
-        let steady = max(first, cap * 402 / 1000)
+        let steady = max(first, cap * 425 / 1000)
         let last = Duration.nanoseconds(previous)
         var time =
             last < first
             ? random.duration(first, min(first * 4 / 3, cap))
-            : random.duration(last * 6, last * 10)
+            : random.duration(last * 22 / 10, last * 34 / 10)
         var shift = Duration.zero
         if time >= steady, last >= first {
             time = steady

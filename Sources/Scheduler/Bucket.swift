@@ -45,6 +45,11 @@ struct Bucket: Hashable, Sendable {
         full = (max(Instant(nanoseconds: full), now) + .nanoseconds(interval)).nanoseconds
     }
 
+    /// No token before this time; only where the bucket holds a single one.
+    mutating func hold(until time: Instant) {
+        full = max(full, time.nanoseconds)
+    }
+
     mutating func empty(at now: Instant) {
         full = full(at: now, tokens: 0)
     }

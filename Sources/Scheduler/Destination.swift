@@ -10,6 +10,8 @@ package struct Pause: Hashable, Sendable {
 struct LastFailure: Hashable, Sendable {
     var cause: Cause
     var reply: String
+    /// The rule that said to leave it alone; empty: none did.
+    var rule = ""
 }
 
 /// Everything known about a destination that has been added.
@@ -101,7 +103,7 @@ struct Destination {
 
     private static func apply(_ pace: Pace, to bucket: inout Bucket?, at now: Instant) {
         let rate = pace.rate > 0 ? Rate(count: pace.rate, period: .seconds(1)) : nil
-        configure(&bucket, rate: rate, burst: max(1, pace.rate / 5), at: now)
+        configure(&bucket, rate: rate, burst: max(1, pace.rate / 20), at: now)
     }
 
     private static func configure(
@@ -137,7 +139,8 @@ struct Destination {
     @inline(__always)
     func width(at now: Instant) -> Int {
         switch breaker.state(at: now) {
-        case .closed: window.width(limit: limit)
+        // What must not come close together goes one by one.
+        case .closed: pace.isSingle ? 1 : window.width(limit: limit)
         case .open: 0
         case .halfOpen: 1
         }

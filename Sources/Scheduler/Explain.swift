@@ -61,8 +61,8 @@ extension Scheduler {
         case .open(let until):
             waits.append(
                 Wait(
-                    .breaker, "backing off after \(destination.blame)", until: until,
-                    destination.failureFacts))
+                    .breaker, "\(destination.failure.backsOff) after \(destination.blame)",
+                    until: until, destination.failureFacts))
         case .halfOpen where destination.isProbing && isDue:
             waits.append(
                 Wait(
@@ -156,6 +156,14 @@ extension Scheduler {
     }
 }
 
+extension LastFailure? {
+    /// What is done about it, and who says so.
+    fileprivate var backsOff: String {
+        guard let self, !self.rule.isEmpty else { return "backing off" }
+        return "suspended by rule \(self.rule)"
+    }
+}
+
 extension Destination {
     fileprivate var blame: String {
         guard let failure, !failure.reply.isEmpty else {
@@ -168,6 +176,7 @@ extension Destination {
     fileprivate var failureFacts: Wait.Facts {
         var facts = Wait.Facts()
         facts.reply = failure.flatMap { $0.reply.isEmpty ? nil : $0.reply }
+        facts.reason = failure.flatMap { $0.rule.isEmpty ? nil : "rule \($0.rule)" }
         facts.attempts = breaker.failures
         return facts
     }
@@ -201,4 +210,10 @@ extension DestinationSnapshot {
     package var lastReply: String? {
         failure.flatMap { $0.reply.isEmpty ? nil : $0.reply }
     }
+
+    /// The rule that said to leave it alone.
+    package var lastRule: String? { failure.flatMap { $0.rule.isEmpty ? nil : $0.rule } }
+
+    /// "backing off", or which rule suspends it.
+    package var backsOff: String { failure.backsOff }
 }

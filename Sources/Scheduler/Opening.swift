@@ -5,7 +5,10 @@
 /// The mean and its deviation as for TCP's own timer (RFC 6298 §2), and the same from them, twice.
 struct Opening: Hashable, Sendable {
     /// Less says more about the network than about the machine.
-    private static let shortest = 0.4
+    private static let shortest = 0.25
+    /// The same where hardly any fails: then it costs little to wait, and a machine that is slow
+    /// once is no news.
+    private static let calm = 6.0
     /// One start of so many waits for as long as ever: or those that are slow, not gone, would
     /// never be seen, and what was learned would stay.
     private static let glance: Int64 = 32
@@ -32,9 +35,11 @@ struct Opening: Hashable, Sendable {
         }
     }
 
-    /// For the start with this number.
-    func patience(_ serial: Int64) -> Duration {
-        guard mean > 0, serial % Self.glance != 0 else { return Self.longest }
-        return .seconds(max(Self.shortest, 2 * (mean + 4 * deviation)))
+    /// For the start with this number; nil: as long as ever.
+    ///
+    /// - Parameter isPatchy: some fail, and what fails need not be waited for.
+    func patience(_ serial: Int64, isPatchy: Bool) -> Duration? {
+        guard mean > 0, serial % Self.glance != 0 else { return isPatchy ? Self.longest : nil }
+        return .seconds(max(isPatchy ? Self.shortest : Self.calm, 2 * (mean + 4 * deviation)))
     }
 }

@@ -36,10 +36,25 @@ struct Pace: Hashable, Sendable {
     /// What is tried first where a refusal names a rate, and nothing was taken to tell which.
     private static let guess = 1.0
     private static let strideTime = Duration.seconds(5)
-    /// A raise close to what was refused.
+    /// A raise close to what was refused; the same where single messages are told apart.
     private static let step = 1.02
+    private static let singleMargin = 0.995
+    private static let singleStep = 1.003
+    /// So many messages after a refusal more are tried, while it is not known to a hundredth what
+    /// single messages need.
+    private static let singleSample = 10.0
+    /// Times that differ by no more than this share are the same.
+    private static let sameness = 0.02
+    /// So many contradictions, none later than so many messages after the one before, and the
+    /// bucket holds several.
+    private static let proof = 3
+    private static let proofTime = 100
     private static let firstPatience = Duration.seconds(60)
     private static let longestPatience = Duration.seconds(3600)
+    /// No more messages than these are waited for with that, nor in the second case, where each
+    /// refusal tells more: one in so many is nothing.
+    private static let longestSample = 2000.0
+    private static let longestSingleSample = 300.0
     /// Refusals at much less than what was taken for long, after which it is clear that the rate
     /// is not the cause. Where it is, there are none.
     private static let futile = 3
@@ -78,6 +93,21 @@ struct Pace: Hashable, Sendable {
     /// sixteen.
     private(set) var refusedShare = 0.0
 
+    /// Seconds: the shortest time between two that were taken, and the longest since the last one
+    /// that was taken after which one was refused. 0 while there was none.
+    private(set) var nearest = 0.0
+    private(set) var farthest = 0.0
+    /// What a fast transaction takes, in seconds: the least, or lately a little more; 0 where that
+    /// does not matter, or is not known.
+    private(set) var fastest = 0.0
+    /// Some were taken after a shorter time than others were refused after: the receiver's bucket
+    /// holds several.
+    private(set) var isSeveral = false
+    private var contradictions = 0
+    private var sinceContradiction = 0
+    /// Any was taken.
+    private var hasTaken = false
+
     init(at now: Instant) {
         since = now
         lastTaken = now
@@ -85,6 +115,22 @@ struct Pace: Hashable, Sendable {
 
     /// nil: nothing.
     var learned: Double? { rate > 0 ? rate : nil }
+
+    /// The receiver takes one, and after a while another, however long it had none before: so what
+    /// counts is the time between two that arrive, not how many have gone. Where one takes longer
+    /// than that time nothing follows.
+    var isSingle: Bool {
+        rate > 0 && !isSeveral && farthest > 0 && fastest > 0 && 1 / rate > fastest
+    }
+
+    /// The first time to start the next one where `isSingle`, when one was taken now: even a fast
+    /// one arrives late enough.
+    func next(after now: Instant) -> Instant { now + .seconds(max(0, 1 / rate - fastest)) }
+
+    /// A transaction that was taken lasted so long.
+    mutating func took(_ seconds: Double) {
+        fastest = fastest == 0 ? seconds : min(seconds, fastest + (seconds - fastest) / 1024)
+    }
 
     func isDeaf(at now: Instant) -> Bool { now < deafUntil }
 
@@ -112,6 +158,8 @@ struct Pace: Hashable, Sendable {
             restart(at: now, isExact: false)
         }
         taken += 1
+        if hasTaken { came(after: (now - lastTaken).inSeconds) }
+        hasTaken = true
         lastTaken = now
         proven = nil
         if !isExact, taken >= 10, now - since >= Self.shortest * 3 {
@@ -124,21 +172,27 @@ struct Pace: Hashable, Sendable {
         }
         guard rate > 0, isUsed, now >= raiseAt else { return false }
         if refusedAt > 0, rate > refusedAt * Self.step {
+            farthest = isSingle ? min(farthest, 1 / rate) : farthest
             // More than what was refused is taken: the limit has moved.
             refusedAt = 0
             patience = Self.firstPatience
         }
         // Half of the way to what was refused, as long as that is far.
         let stride = refusedAt > 0 ? (refusedAt / rate).squareRoot() : Self.stride
-        let isClose = stride < Self.step * Self.step
-        rate *= min(max(stride, Self.step), Self.longestStride)
+        let step = isSingle ? Self.singleStep : Self.step
+        let isClose = stride < step * step
+        rate *= min(max(stride, step), Self.longestStride)
         raiseAt = now + (isClose ? restraint / 4 : pause)
         return true
     }
 
     /// How long what was refused is not tried again. A slow rate needs its messages, too: a
     /// refusal for each forty is less than the three in a hundred that a receiver may see.
-    private var restraint: Duration { max(patience, .seconds(min(40 / rate, 86_400))) }
+    private var restraint: Duration {
+        let sample = isSingle ? Self.longestSingleSample : Self.longestSample
+        let most = max(Self.firstPatience, .seconds(min(sample / rate, 86_400)))
+        return max(min(patience, most), .seconds(min(40 / rate, 86_400)))
+    }
 
     /// Until the next raise far from what was refused.
     private var pause: Duration { max(Self.strideTime, .seconds(min(3 / rate, 86_400))) }
@@ -158,6 +212,7 @@ struct Pace: Hashable, Sendable {
         _ serial: Int64, next: Int64, isNamed: Bool = false, at now: Instant
     ) -> Bool {
         refusedShare += (1 - refusedShare) / 16
+        if hasTaken { wasRefused(after: (now - lastTaken).inSeconds) }
         guard serial >= cut else { return false }
         if isDeaf(at: now) {
             // Where most is refused it was the rate after all.
@@ -168,7 +223,9 @@ struct Pace: Hashable, Sendable {
         cut = next
         cutAt = now
         let time = now - since
-        if isExact, taken > 0, time < Self.longest || rate > 0 {
+        if isSingle {
+            setSingle()
+        } else if isExact, taken > 0, time < Self.longest || rate > 0 {
             slowDown(to: taken / max(time.inSeconds, 0.001), at: now)
         } else if rate > 0 {
             if proven == nil, !isNamed { proven = rate }
@@ -181,10 +238,43 @@ struct Pace: Hashable, Sendable {
             set(Self.guess, refusedAt: 0)
         }
         raiseAt = now + (refusedAt > 0 ? restraint : Self.strideTime)
+        if isSingle, refusedAt / rate > 1.02 { raiseAt = now + .seconds(Self.singleSample / rate) }
         if !isExact || taken >= Self.fewest || time >= Self.longest {
             restart(at: now, isExact: true)
         }
         return rate != before
+    }
+
+    // MARK: Single messages
+
+    private mutating func came(after seconds: Double) {
+        sinceContradiction += 1
+        if sinceContradiction > Self.proofTime { contradictions = 0 }
+        if seconds < farthest * (1 - Self.sameness) {
+            contradict()
+            farthest = seconds
+        }
+        nearest = nearest == 0 ? seconds : min(nearest, seconds)
+    }
+
+    private mutating func wasRefused(after seconds: Double) {
+        if nearest > 0, seconds > nearest * (1 + Self.sameness) { contradict() }
+        farthest = max(farthest, seconds)
+        nearest = nearest == 0 ? 0 : max(nearest, farthest)
+    }
+
+    private mutating func contradict() {
+        contradictions += 1
+        sinceContradiction = 0
+        if contradictions >= Self.proof { isSeveral = true }
+    }
+
+    /// To what is known to be taken, and below what is known to be refused.
+    private mutating func setSingle() {
+        let high = min(1 / farthest, rate)
+        let isNear = refusedAt > 0 && abs(rate / refusedAt - 1) < 0.02
+        patience = isNear ? min(patience * 2, Self.longestPatience) : Self.firstPatience
+        set(min(nearest > 0 ? 1 / nearest : rate / 2, high * Self.singleMargin), refusedAt: high)
     }
 
     /// To what was taken between two refusals.
@@ -243,6 +333,10 @@ struct Pace: Hashable, Sendable {
         refusedAt = 0
         strikes = 0
         patience = Self.firstPatience
+        nearest = 0
+        farthest = 0
+        isSeveral = false
+        contradictions = 0
     }
 }
 
@@ -269,6 +363,11 @@ extension Pace {
         var sinceAgo: Int64 = 0
         var lastTakenAgo: Int64 = 0
         var isExact = false
+        /// Seconds between single messages, and whether they matter.
+        var nearest = 0.0
+        var farthest = 0.0
+        var fastest = 0.0
+        var isSeveral = false
 
         /// The same, this much later. Nothing was sent meanwhile, and the receiver's bucket filled:
         /// what was taken and refused after that says nothing of what was taken before.
@@ -303,7 +402,8 @@ extension Pace {
             patience: patience.nanoseconds, deafFor: max(0, (deafUntil - now).nanoseconds),
             cutAgo: cutAt.map(ago) ?? 0, peak: peak, peakAgo: ago(peakAt), strikes: strikes,
             refusedShare: refusedShare, proven: proven, taken: taken, sinceAgo: ago(since),
-            lastTakenAgo: ago(lastTaken), isExact: isExact)
+            lastTakenAgo: ago(lastTaken), isExact: isExact, nearest: nearest, farthest: farthest,
+            fastest: fastest, isSeveral: isSeveral)
     }
 
     init(_ rest: Rest, at now: Instant) {
@@ -324,5 +424,9 @@ extension Pace {
         since = ago(rest.sinceAgo)
         lastTaken = ago(rest.lastTakenAgo)
         isExact = rest.isExact
+        nearest = rest.nearest
+        farthest = rest.farthest
+        fastest = rest.fastest
+        isSeveral = rest.isSeveral
     }
 }

@@ -71,8 +71,9 @@ extension Scheduler {
     }
 
     private func patience(_ index: Int, _ serial: Int64) -> Duration? {
-        guard destinations[index].breaker.isPatchy else { return nil }
-        return destinations[index].opening.patience(serial)
+        guard destinations[index].breaker.works else { return nil }
+        return destinations[index].opening.patience(
+            serial, isPatchy: destinations[index].breaker.isPatchy)
     }
 
     /// A started delivery ended. What is not running is `.gone`, and nothing changes.
@@ -139,7 +140,7 @@ extension Scheduler {
                 attempts: attempts + 1, cause: cause, reply: reply,
                 retry: policies[destinations[index].policy].retry, random: &random)
             return .retry(at: now + wait, attempts: attempts + 1)
-        case .suspended(let time, _):
+        case .suspended(let time, _, _):
             if isOver { return .expired }
             // Not before the destination may be used, and not all in one moment then.
             let wait = random.duration(time, time * 11 / 10)
@@ -190,8 +191,9 @@ extension Scheduler {
         case .deferred(let cause, let reply):
             if cause == .destination { letIn(item, index, at: now) }
             failed(index, cause, reply, item, serial, started, at: now)
-        case .suspended(let time, let reply):
-            destinations[index].failure = LastFailure(cause: .destination, reply: reply)
+        case .suspended(let time, let reply, let rule):
+            destinations[index].failure = LastFailure(
+                cause: .destination, reply: reply, rule: rule)
             destinations[index].breaker.suspend(
                 for: time, next: destinations[index].serial, at: now)
         }
@@ -295,14 +297,18 @@ extension Scheduler {
         let isLast = destinations[index].queue.ready == 0
         let isUsed =
             !isLast && destinations[index].paceTokens.map { $0.tokens(at: now) < 1 } ?? false
-        guard destinations[index].pace.accepted(isUsed: isUsed, isLast: isLast, at: now) else {
-            return
+        if destinations[index].pace.accepted(isUsed: isUsed, isLast: isLast, at: now) {
+            destinations[index].applyPace(at: now)
         }
-        destinations[index].applyPace(at: now)
+        if destinations[index].pace.isSingle {
+            let time = destinations[index].pace.next(after: now)
+            destinations[index].paceTokens?.hold(until: time)
+        }
     }
 
     private mutating func timed(_ index: Int, _ duration: Duration) {
         let seconds = duration.inSeconds
+        destinations[index].pace.took(seconds)
         let mean = destinations[index].transaction
         destinations[index].transaction = mean == 0 ? seconds : mean + (seconds - mean) / 8
     }

@@ -61,17 +61,20 @@ package struct DestinationSnapshot: Sendable, Hashable {
 }
 
 /// The encoding: a version, then fixed-width little-endian fields in the order below; an optional
-/// one has a byte 0 or 1 before it. Below 550 bytes and the reply.
+/// one has a byte 0 or 1 before it. Below 600 bytes and the reply.
 ///
 /// An older version is read too, without what it does not have: 1 had no `hasWorked`; 2 knew
 /// neither a ceiling of the window nor a learned rate; 3 had no `shift`; 4 had no
 /// `doubt`, `futile` and `failedShare`; 5 knew of a learned rate neither its `peak` and what comes
 /// after that, nor one of connections, nor
-/// how long those take to open.
+/// how long those take to open; 6 did not tell receivers that
+/// take single messages from others, and had no rule.
 extension DestinationSnapshot {
-    private static let version: UInt8 = 6
+    private static let version: UInt8 = 7
     /// Bytes of the last reply that are kept.
     static let replyLimit = 400
+    /// The same of the name of a rule.
+    static let ruleLimit = 100
 
     package var encoded: [UInt8] {
         var bytes = [Self.version]
@@ -103,6 +106,10 @@ extension DestinationSnapshot {
             put(pace.sinceAgo)
             put(pace.lastTakenAgo)
             bytes.append(pace.isExact ? 1 : 0)
+            put(Int64(bitPattern: pace.nearest.bitPattern))
+            put(Int64(bitPattern: pace.farthest.bitPattern))
+            put(Int64(bitPattern: pace.fastest.bitPattern))
+            bytes.append(pace.isSeveral ? 1 : 0)
         }
         put(Int64(window.size))
         put(Int64(window.good))
@@ -142,6 +149,10 @@ extension DestinationSnapshot {
             bytes.append(UInt8(reply.count & 0xFF))
             bytes.append(UInt8(reply.count >> 8))
             bytes.append(contentsOf: reply)
+            var rule = failure.rule.utf8.prefix(Self.ruleLimit)[...]
+            while String(rule) == nil { rule.removeLast() }
+            bytes.append(UInt8(rule.count))
+            bytes.append(contentsOf: rule)
         }
         return bytes
     }
@@ -157,7 +168,7 @@ extension DestinationSnapshot {
             let connectionPaceTokens = version >= 6 ? reader.bucket() : .some(nil),
             let connectionPace = version >= 6 ? reader.pace(version) : .some(nil),
             let transaction = reader.double(0...1e9), let opening = reader.opening(version),
-            let failure = reader.failure(),
+            let failure = reader.failure(version),
             reader.isAtEnd
         else { return nil }
         self.window = window
@@ -286,6 +297,15 @@ private struct SnapshotReader {
         pace.sinceAgo = sinceAgo
         pace.lastTakenAgo = lastTakenAgo
         pace.isExact = isExact
+        guard version >= 7 else { return pace }
+        let times = 0.0...1e12
+        guard let nearest = double(times), let farthest = double(times),
+            let fastest = double(times), let isSeveral = flag()
+        else { return nil }
+        pace.nearest = nearest
+        pace.farthest = farthest
+        pace.fastest = fastest
+        pace.isSeveral = isSeveral
         return pace
     }
 
@@ -295,7 +315,7 @@ private struct SnapshotReader {
         return Opening(mean: mean, deviation: deviation)
     }
 
-    mutating func failure() -> LastFailure?? {
+    mutating func failure(_ version: UInt8) -> LastFailure?? {
         guard let isThere = flag() else { return nil }
         guard isThere else { return .some(nil) }
         guard let cause = byte(), Int(cause) < Cause.allCases.count, let low = byte(),
@@ -305,6 +325,11 @@ private struct SnapshotReader {
         guard bytes.count >= length else { return nil }
         let reply = String(decoding: bytes.prefix(length), as: UTF8.self)
         bytes.removeFirst(length)
-        return LastFailure(cause: Cause.allCases[Int(cause)], reply: reply)
+        var failure = LastFailure(cause: Cause.allCases[Int(cause)], reply: reply)
+        guard version >= 7 else { return failure }
+        guard let size = byte(), bytes.count >= Int(size) else { return nil }
+        failure.rule = String(decoding: bytes.prefix(Int(size)), as: UTF8.self)
+        bytes.removeFirst(Int(size))
+        return failure
     }
 }

@@ -31,8 +31,9 @@ package enum AttemptResult: Sendable, Hashable {
     case settled
     /// Some recipients remain.
     case deferred(Cause, reply: String)
-    /// Some recipients remain, and the destination is to be left alone for so long.
-    case suspended(Duration, reply: String)
+    /// Some recipients remain, and the destination is to be left alone for so long, as the rule of
+    /// that name has it.
+    case suspended(Duration, reply: String, rule: String = "")
     /// Given up before anything was said to the receiver. Not an attempt; due again shortly.
     case notAttempted
 }

@@ -94,6 +94,10 @@ extension Destination {
             failure?.reply = String(
                 decoding: reply.utf8.prefix(DestinationSnapshot.replyLimit), as: UTF8.self)
         }
+        if let rule = failure?.rule, rule.utf8.count > DestinationSnapshot.ruleLimit {
+            failure?.rule = String(
+                decoding: rule.utf8.prefix(DestinationSnapshot.ruleLimit), as: UTF8.self)
+        }
         return DestinationSnapshot(
             window: window.rest(at: now), breaker: breaker.rest(at: now),
             tokens: tokens?.rest(at: now),

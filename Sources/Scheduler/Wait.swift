@@ -47,7 +47,7 @@ package struct Wait: Sendable, Hashable {
 
     /// The names and numbers in the text, where the kind has them.
     package struct Facts: Sendable, Hashable, Codable {
-        /// Who paused or held it, and what for.
+        /// Who paused or held it, and what for; or which rule suspends it.
         package var by: String?
         package var reason: String?
         /// What the receiver said.

@@ -75,13 +75,17 @@ extension ReceiverModel {
         let burst = reader.read("burst", .number(1...1e6))
         let keeps = reader.read("keeps", .flag)
         need("rate", for: ["burst", "keeps"], reader)
-        if let rate { quota = Quota(rate: rate, burst: burst ?? 1, closes: !(keeps ?? false)) }
+        if let rate {
+            quota = Quota(
+                rate: rate, burst: burst ?? max(1, rate.perSecond), closes: !(keeps ?? false))
+        }
         let connectionRate = reader.read("connection_rate", .rate)
         let connectionBurst = reader.read("connection_burst", .number(1...1e6))
         reader.read("names_rate", .flag, into: &namesConnectionRate)
         need("connection_rate", for: ["connection_burst", "names_rate"], reader)
         if let connectionRate {
-            connectionQuota = Quota(rate: connectionRate, burst: connectionBurst ?? 1)
+            connectionQuota = Quota(
+                rate: connectionRate, burst: connectionBurst ?? max(1, connectionRate.perSecond))
         }
         reader.read("machines", .integer(1...1000), into: &machines)
         reader.read("bad", .integer(0...1000), into: &badMachines)

@@ -4,7 +4,7 @@ import Testing
 
 /// Snapshots as earlier versions wrote them: a spool may hold them for as long as it lives.
 @Suite struct FrozenSnapshotTests {
-    /// Of versions 1 to 5, in hexadecimal.
+    /// Of versions 1 to 6, in hexadecimal.
     private static let texts = [
         """
         0107000000000000000600000000000000030000000000000005000000000000000200000000\
@@ -46,6 +46,18 @@ import Testing
         000000001a711802000000000000000000e83f0102100034323120342e372e3238207370c3a4\
         74
         """,
+        """
+        0607000000000000000600000000000000030000000000000005000000000000000200000000\
+        000000090000000000000000286bee000000000050d6dc010000000c00000000000000010000\
+        00000000d03f0000000000000440040000000000000000ac23fc060000000500000000000000\
+        00c817a804000000c0bdf0ffffffffff01000000000000c03f01002f68590000000000e1f505\
+        000000000000000000001e400001009435770000000080b2e60e00000000000000000000f03f\
+        010000000000001040000000000000124000bca06501000000005847f80d0000000000000000\
+        000000001a7118020000000000000000000c4000863ba1010000000200000000000000000000\
+        000000b03f000000000000f0bf0000000000002640005ed0b2000000000065cd1d0000000001\
+        0000000000000000e83f9a9999999999b93f7b14ae47e17a943f0102100034323120342e372e\
+        3238207370c3a474
+        """,
     ]
 
     private func snapshot(_ version: Int) throws -> DestinationSnapshot {
@@ -57,7 +69,7 @@ import Testing
         return try #require(DestinationSnapshot(decoding: bytes))
     }
 
-    @Test(arguments: 1...5)
+    @Test(arguments: 1...6)
     func everyVersionIsRead(version: Int) throws {
         let snapshot = try snapshot(version)
         #expect(snapshot.window.size == 7 && snapshot.window.good == 6)
@@ -81,12 +93,16 @@ import Testing
         #expect(snapshot.breaker.failedShare == (version >= 5 ? 0.125 : 0))
 
         // What it did not know is as for a new destination.
-        #expect(snapshot.pace?.peak ?? 0 == 0 && snapshot.pace?.isExact != true)
-        #expect(snapshot.connectionPace == nil && snapshot.opening == Opening())
+        #expect(snapshot.pace?.peak ?? 0 == (version >= 6 ? 3.5 : 0))
+        #expect((snapshot.pace?.isExact == true) == (version >= 6))
+        #expect(snapshot.pace?.taken ?? 0 == (version >= 6 ? 11 : 0))
+        let opening = version >= 6 ? Opening(mean: 0.1, deviation: 0.02) : Opening()
+        #expect(snapshot.connectionPace == nil && snapshot.opening == opening)
+        #expect(snapshot.pace?.nearest ?? 0 == 0 && snapshot.pace?.isSeveral != true)
     }
 
     /// A worker goes on with it, and writes it anew.
-    @Test(arguments: 1...5)
+    @Test(arguments: 1...6)
     func everyVersionIsUsed(version: Int) throws {
         var scheduler = Scheduler(seed: 1)
         let now = Instant(nanoseconds: 5)
@@ -96,13 +112,13 @@ import Testing
         #expect(status.breakerUntil == now + .seconds(30) && status.failures == 5)
         #expect(status.learnedRate == (version >= 3 ? 4 : nil))
         let again = try #require(scheduler.snapshot(Bench.one, at: now))
-        #expect(again.encoded.first == 6)
+        #expect(again.encoded.first == 7)
         #expect(DestinationSnapshot(decoding: again.encoded) == again)
     }
 
     /// A newer one is not guessed at.
     @Test func aNewerVersionIsRefused() throws {
-        var bytes = try snapshot(5).encoded
+        var bytes = try snapshot(6).encoded
         bytes[0] += 1
         #expect(DestinationSnapshot(decoding: bytes) == nil)
     }

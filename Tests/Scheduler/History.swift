@@ -386,11 +386,11 @@ struct History {
         case (.deferred, .expired):
             check(end(of: delivery) <= now, "expired early")
             queued[start.delivery] = nil
-        case (.suspended(let time, _), .expired):
+        case (.suspended(let time, _, _), .expired):
             check(end(of: delivery) <= now, "expired early")
             queued[start.delivery] = nil
             suspend(id, for: time)
-        case (.suspended(let time, _), .retry(let due, let attempts)):
+        case (.suspended(let time, _, _), .retry(let due, let attempts)):
             check(end(of: delivery) > now, "should have expired")
             check(attempts == start.attempts + 1, "attempts \(start.attempts) → \(attempts)")
             check(due >= now + time, "due before the destination is")

@@ -4,7 +4,8 @@ import Testing
 
 @Suite struct SuspensionTests {
     private let told = AttemptResult.suspended(
-        .seconds(1800), reply: "421 4.7.1 [TS03] come back some other day")
+        .seconds(1800), reply: "421 4.7.1 [TS03] come back some other day",
+        rule: "acme-tarpit")
 
     @Test func aSuspendedDestinationIsLeftAloneForItsTime() {
         var bench = Bench(Limits(concurrency: 4, initialWindow: 4))
@@ -19,7 +20,10 @@ import Testing
         #expect((.seconds(1800)...(.seconds(1980))).contains(due - bench.now))
         #expect(bench.status.breaker == .open)
         #expect(bench.status.breakerUntil == bench.now + .seconds(1800))
-        #expect(bench.why.text.contains("[TS03]"))
+        #expect(
+            bench.why.text
+                == "suspended by rule acme-tarpit after 421 4.7.1 [TS03] come back some other day")
+        #expect(bench.why.facts.reason == "rule acme-tarpit")
         // What was under way when it was said does not end it, however it goes.
         bench.pass(.seconds(2))
         bench.finish(starts[1])
@@ -61,10 +65,13 @@ import Testing
         bench.enqueue(1)
         bench.finish(bench.start(1)[0], told)
         let snapshot = bench.scheduler.remove(Bench.one, at: bench.now)
+        #expect(snapshot?.lastRule == "acme-tarpit")
         bench.scheduler.add(
             Bench.two, policy: DestinationPolicy(), snapshot: snapshot, at: bench.now)
         bench.enqueue(1, to: Bench.two)
         #expect(bench.start().isEmpty)
+        let wait = bench.scheduler.explain(Bench.two, at: bench.now)
+        #expect(wait.text.hasPrefix("suspended by rule acme-tarpit after 421 4.7.1"))
         bench.pass(.seconds(1801))
         #expect(bench.start().count == 1)
     }

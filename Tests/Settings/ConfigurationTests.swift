@@ -373,6 +373,11 @@ extension ConfigurationTests {
         ("[[rule]]\ncode = \"421\"", "did you mean \"rules\"?"),
         ("[rules]\ncode = \"421\"", "expected an array of tables: [[rules]]"),
         ("builtin_rules = \"no\"", "expected true or false"),
+        (
+            "[[shaping]]\nmatch = \"a.test\"\nretry.schedule = \"1m\"",
+            "write its keys here without \"retry\": "
+        ),
+        ("[limits]\nrate = \"fast\"\nburst = 5", "expected a rate such as"),
         ("[limits]\nbuiltin_rules = false", "it belongs before the first [table]"),
         ("[[rules]]\ncode = \"421\"\naction = suspend", "a text needs quotes"),
         ("[[rules]]\ncode = \"421\"\naction = \"full\"\naction = \"bounce\"", "redefine"),

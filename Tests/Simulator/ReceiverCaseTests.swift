@@ -39,7 +39,7 @@ import Testing
     @Test(
         arguments: [
             ("5/s", 20, true), ("5/s", 100, false), ("1/s", 5, true),
-            ("30/min", 5, false),
+            ("30/min", 5, false), ("30/min", 1, true), ("40/min", 1, false), ("20/min", 1, true),
         ] as [(String, Double, Bool)])
     func aLimitedRate(rate: String, burst: Double, closes: Bool) throws {
         let values = values([.deferredLate, .throughput], minutes: 15, queued: 5000) {
@@ -54,7 +54,8 @@ import Testing
     @Test(
         arguments: [
             (2, .busy, 1), (4, .refuse, 1), (4, .busy, 1), (4, .busy, nil), (4, .timeout, 20),
-            (8, .busy, 20), (4, .timeout, 1),
+            (8, .busy, 20), (4, .timeout, 1), (8, .timeout, 1), (40, .timeout, 1),
+            (2, .timeout, 1),
         ] as [(Int, ReceiverModel.Fault, Int?)])
     func oneBadMachine(of machines: Int, fault: ReceiverModel.Fault, perConnection: Int?) throws {
         let values = values([.throughput], queued: 4500) {
@@ -90,6 +91,31 @@ import Testing
         #expect(try #require(values[.recoveryHigh]) <= 330)
         #expect(try #require(values[.limitAfter]) <= 60)
         #expect(try #require(values[.connections]) <= 20)
+    }
+
+    /// Most outages are short: a restart.
+    @Test(arguments: [(1, 120.0), (10, 330)])
+    func aShortOutage(minutes: Int64, most: Double) throws {
+        for fault in ReceiverModel.Fault.allCases {
+            let values = values([.probes, .recoveryHigh], minutes: 20, queued: 300) {
+                $0.runs = 4
+                $0.endsWithDelivery = true
+                $0.receiver.outage = .init(
+                    from: .seconds(30), length: .seconds(minutes * 60), fault: fault)
+            }
+            #expect(try #require(values[.recoveryHigh]) <= most)
+            #expect(try #require(values[.probes]) <= 5)
+        }
+    }
+
+    /// Greylisting is not always set to five minutes.
+    @Test(arguments: [(1, 6.0), (5, 6), (15, 17), (30, 33), (60, 65)])
+    func greylisting(minutes: Int64, most: Double) throws {
+        let values = values([.delayMedian, .delayHigh], minutes: 90, queued: 100) {
+            $0.receiver.greylisting = .seconds(minutes * 60)
+        }
+        #expect(try #require(values[.delayMedian]) <= most * 60)
+        #expect(try #require(values[.delayHigh]) <= most * 60 + 30)
     }
 
     /// A hundred thousand that wait do not delay a password reset.

@@ -108,9 +108,12 @@ extension Dispatcher {
         else { return [] }
         var facts = Wait.Facts()
         facts.reply = snapshot.lastReply.map { SafeText($0).text }
+        facts.reason = snapshot.lastRule.map { "rule \(SafeText($0).text)" }
         facts.attempts = snapshot.failures
         let blame = facts.reply ?? "\(snapshot.failures) failed attempts"
-        return [Why(.breaker, "backing off after \(blame)", until: until, facts)]
+        return [
+            Why(.breaker, "\(SafeText(snapshot.backsOff).text) after \(blame)", until: until, facts)
+        ]
     }
 
     /// All reasons for a delivery, in the same order.

@@ -61,6 +61,12 @@ final class ProblemLog {
             return Self.arrays.contains(table) ? "[[\(table)]]" : "[\(table)]"
         }
         if !homes.isEmpty { return "; it belongs into \(homes.joined(separator: " or "))" }
+        // A table of the top, such as [retry] in an entry of [[shaping]], which has its keys itself.
+        let inner = knownKeys.filter { $0.hasPrefix(key + ".") }.map { $0.dropFirst(key.count + 1) }
+        let shared = siblings.filter { sibling in inner.contains { $0 == sibling } }.sorted()
+        if !shared.isEmpty {
+            return "; write its keys here without \"\(key)\": \(shared.joined(separator: ", "))"
+        }
         if known.contains(key) { return "; it belongs before the first [table]" }
         return "; known here: \(siblings.sorted().joined(separator: ", "))"
     }

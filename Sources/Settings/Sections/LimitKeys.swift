@@ -31,7 +31,9 @@ package struct LimitKeys: Hashable, Sendable, Codable {
     /// Reports keys that contradict each other. `base`: what holds where this sets nothing.
     package func check(_ reader: TableReader, base: Limits) {
         let limits = applied(to: base)
-        if burst != nil && limits.rate == nil {
+        // A rate that is wrong is reported as that.
+        let isWrong = rate == nil && reader.has("rate")
+        if burst != nil && limits.rate == nil && !isWrong {
             reader.error("burst", "has no meaning without rate; set rate too")
         }
         if let initialWindow, initialWindow > limits.concurrency {

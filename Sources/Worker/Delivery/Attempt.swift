@@ -17,6 +17,8 @@ final class Attempt {
     var isUnderWay = false
     /// Who takes the mail of its domain.
     var exchangers: [Exchanger] = []
+    /// Which of their addresses lately gave no answer.
+    var silent: Set<String> = []
     /// Where to try next when the present address does not do, in the order to try; nil until
     /// somebody asks: most attempts have a connection already.
     private var candidates: ArraySlice<Candidate>?
@@ -58,9 +60,15 @@ final class Attempt {
         return trail
     }
 
+    private func ordered(
+        using random: inout some RandomNumberGenerator
+    ) -> ArraySlice<Candidate> {
+        Candidate.ordered(exchangers, silent: silent, using: &random)[...]
+    }
+
     /// The next address to try; nil when all have been.
     func takeCandidate(using random: inout some RandomNumberGenerator) -> Candidate? {
-        var rest = candidates ?? Candidate.ordered(exchangers, using: &random)[...]
+        var rest = candidates ?? ordered(using: &random)
         defer { candidates = rest }
         return rest.popFirst()
     }
@@ -69,7 +77,7 @@ final class Attempt {
     func hasCandidate(
         besides candidate: Candidate, using random: inout some RandomNumberGenerator
     ) -> Bool {
-        let rest = candidates ?? Candidate.ordered(exchangers, using: &random)[...]
+        let rest = candidates ?? ordered(using: &random)
         candidates = rest.filter { $0 != candidate }[...]
         return candidates?.isEmpty == false
     }
@@ -79,8 +87,7 @@ final class Attempt {
 
     /// Puts an address before all others.
     func tryAgain(_ candidate: Candidate, using random: inout some RandomNumberGenerator) {
-        candidates =
-            [candidate] + (candidates ?? Candidate.ordered(exchangers, using: &random)[...])
+        candidates = [candidate] + (candidates ?? ordered(using: &random))
     }
 }
 
@@ -160,6 +167,8 @@ final class OwnedDestination {
     private(set) var exchangers: [String] = []
     /// What became of the last connection to each address, the latest last.
     private(set) var contacts: [ContactReport] = []
+    /// When addresses gave no answer that have not given one since, by their text.
+    private var silences: [String: Instant] = [:]
     /// The rules for its replies, and its limits: looked up when the configuration or a name
     /// changes.
     var rules: ReplyRules.Selection
@@ -194,6 +203,25 @@ final class OwnedDestination {
 
     /// Addresses that are remembered: a destination with more has them by turns.
     private static let contactLimit = 24
+
+    /// So long an address that gave no answer comes after its equals.
+    private static let silence = Duration.seconds(600)
+
+    func answered(_ candidate: Candidate) {
+        if !silences.isEmpty { silences[candidate.text] = nil }
+    }
+
+    func gaveNoAnswer(_ candidate: Candidate, at now: Instant) {
+        if silences.count >= Self.contactLimit { silences = [:] }
+        silences[candidate.text] = now
+    }
+
+    /// Addresses that lately gave no answer.
+    func silent(at now: Instant) -> Set<String> {
+        guard !silences.isEmpty else { return [] }
+        silences = silences.filter { now - $0.value < Self.silence }
+        return Set(silences.keys)
+    }
 
     func contacted(_ contact: ContactReport) {
         contacts.removeAll { $0.remote == contact.remote }

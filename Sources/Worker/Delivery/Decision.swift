@@ -28,7 +28,8 @@ struct Decision {
         guard let (treatment, reply, _) = weightiest else { return .settled }
         switch treatment.outcome {
         case .wait(let cause): return .deferred(cause, reply: reply.text)
-        case .suspend(let time): return .suspended(time, reply: reply.text)
+        case .suspend(let time):
+            return .suspended(time, reply: reply.text, rule: treatment.rule ?? "")
         // There was no other address.
         case .elsewhere: return .deferred(.recipient, reply: reply.text)
         case .fail: return .settled

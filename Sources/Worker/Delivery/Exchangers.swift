@@ -36,15 +36,20 @@ extension Candidate {
     static let limit = 5
 
     /// The addresses of exchangers in the order to try: by preference, at random among equals
-    /// (RFC 5321 §5.1), and one of each host before the second of any.
+    /// (RFC 5321 §5.1), and one of each host before the second of any. Of equal preference those
+    /// that lately gave no answer come last.
+    ///
+    /// - Parameter silent: those, by their text.
     static func ordered(
-        _ exchangers: [Exchanger], using random: inout some RandomNumberGenerator
+        _ exchangers: [Exchanger], silent: Set<String> = [],
+        using random: inout some RandomNumberGenerator
     ) -> [Candidate] {
         var all: [Candidate] = []
         let preferences = Set(exchangers.map(\.preference)).sorted()
         for preference in preferences {
             let hosts = exchangers.filter { $0.preference == preference }
                 .shuffled(using: &random)
+            var late: [Candidate] = []
             let longest = hosts.map(\.addresses.count).max() ?? 0
             for index in 0..<longest {
                 for host in hosts where index < host.addresses.count {
@@ -53,11 +58,16 @@ extension Candidate {
                         continue
                     }
                     let shown = host.port == 25 ? text : "\(text):\(host.port)"
-                    all.append(
-                        Candidate(
-                            host: host.host, address: address, ip: text, text: shown))
+                    let candidate = Candidate(
+                        host: host.host, address: address, ip: text, text: shown)
+                    if silent.contains(shown) {
+                        late.append(candidate)
+                    } else {
+                        all.append(candidate)
+                    }
                 }
             }
+            all += late
         }
         return Array(all.prefix(limit))
     }

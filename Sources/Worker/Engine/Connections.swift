@@ -11,6 +11,7 @@ extension Engine: ClientConnectionDelegate {
     func ready(_ connection: ClientConnection) {
         guard let pooled = connections[ObjectIdentifier(connection)] else { return }
         destinations[pooled.destination]?.trouble = nil
+        destinations[pooled.destination]?.answered(pooled.candidate)
         guard let attempt = pooled.attempt else { return close(pooled) }
         destinations[pooled.destination]?.contacted(
             ContactReport(
@@ -182,6 +183,10 @@ extension Engine: ClientConnectionDelegate {
                 ContactReport(
                     remote: pooled.candidate.description, at: clocks.wall(),
                     tls: connection.tls?.version ?? "", problem: error.reply?.text ?? error.text))
+            if error.reply == nil, !error.isLocal, [.connect, .greeting].contains(error.stage) {
+                destinations[pooled.destination]?.gaveNoAnswer(
+                    pooled.candidate, at: clocks.monotonic())
+            }
         }
         if pooled.isIdle { destinations[pooled.destination]?.idle.removeAll { $0 === pooled } }
         let id = DestinationID(rawValue: pooled.destination)

@@ -97,6 +97,8 @@ extension Engine {
                 applyPolicy(to: destination)
             }
             attempt.exchangers = exchangers
+            attempt.silent =
+                destinations[attempt.destination]?.silent(at: clocks.monotonic()) ?? []
             if let connection = attempt.connection {
                 // Domains of one destination usually have the same exchangers; where they do not,
                 // a kept connection may lead to the wrong one.

@@ -85,6 +85,8 @@ final class Engine {
         yieldConnections()
         if !isStopping {
             while let start = scheduler.next(at: now) { begin(start, at: now) }
+            // Only now is it known who found no connection.
+            yieldConnections()
         }
         while let (delivery, destination) = scheduler.nextExpired(at: now) {
             expire(delivery, of: destination.rawValue)

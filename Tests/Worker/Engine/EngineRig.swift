@@ -118,7 +118,8 @@ final class EngineRig: Sendable {
     }
 
     func deliver(
-        _ count: Int = 1, to recipients: [String] = ["u@a.test"], notify: String = ""
+        _ count: Int = 1, to recipients: [String] = ["u@a.test"], notify: String = "",
+        destination: Int64 = 1
     ) async throws {
         let now = Clocks.system.wall()
         try await on { parts in
@@ -130,7 +131,7 @@ final class EngineRig: Sendable {
                 parts.engine.received(
                     .deliver(
                         QueuedDelivery(
-                            id: id, destination: 1, due: now, received: now,
+                            id: id, destination: destination, due: now, received: now,
                             attempts: 0, size: 10, senderHash: UInt32(parts.next)),
                         job))
             }

@@ -67,6 +67,61 @@ import Testing
         await receiver.shutDown()
     }
 
+    /// The only connection is kept by one destination when mail for another comes: nothing else
+    /// happens that would make it let go.
+    @Test func aKeptConnectionMakesRoomAtOnce() async throws {
+        let receiver = try await receiver(.fast)
+        try await withEngine { rig in
+            try await rig.configure(receiver) {
+                $0.delivery.maxConnections = 1
+                $0.delivery.idleTime = .seconds(3600)
+            }
+            try await rig.deliver()
+            _ = try await rig.results(1)
+            try await rig.say(
+                .assign(
+                    Assignment(
+                        destination: 2, identity: receiver.route, name: "b.test",
+                        domains: ["a.test"], snapshot: [], pausedBy: nil, pausedUntil: nil,
+                        pauseReason: "")))
+            try await rig.deliver(destination: 2)
+            let results = try await rig.results(2)
+            #expect(results.map(\.destination) == [1, 2])
+            #expect(results.allSatisfy { $0.disposition == .settled })
+        }
+        await receiver.shutDown()
+    }
+
+    /// The first of an exchanger's addresses is dead: that is found out once.
+    @Test func aSilentAddressIsNotTriedFirst() async throws {
+        let receiver = try await receiver(.fast, host: "127.7.0.2")
+        try await withEngine { rig in
+            let port = receiver.port
+            try await rig.configure(receiver) { $0.limits.messagesPerConnection = .on(1) }
+            try await rig.on { parts in
+                let dead = Exchanger(
+                    host: "mx.test", preference: 0, addresses: ["127.7.0.99", "127.7.0.2"],
+                    port: port)
+                parts.engine.routes.learn(
+                    .exchangers([dead], ttl: 3600), for: "a.test", at: Clocks.system.monotonic())
+            }
+            for count in 1...4 {
+                try await rig.deliver()
+                let results = try await rig.results(count)
+                #expect(results.last?.disposition == .settled)
+                let silent = try await rig.on { parts in
+                    let destination = parts.engine.destinations[1]
+                    return destination?.silent(at: Clocks.system.monotonic()) ?? []
+                }
+                #expect(silent == ["127.7.0.99:\(port)"])
+                // One that was opened in vain, and then only those that served.
+                let opened = try await rig.on { $0.engine.nextConnection - 1 }
+                #expect(opened == count + 1)
+            }
+        }
+        await receiver.shutDown()
+    }
+
     @Test func recipientsHaveTheirOwnOutcomes() async throws {
         let receiver = try await receiver(.unknownUsers(share: 0.5))
         try await withEngine { rig in

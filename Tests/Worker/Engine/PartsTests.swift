@@ -70,6 +70,14 @@ func testJob(to recipients: [String] = ["u@a.test"], body: String = "x\r\n") -> 
             firsts.insert(candidates[0].host)
         }
         #expect(firsts == ["a", "b"])
+        // One that gave no answer comes after its equals, and before those that are worse.
+        let late = Candidate.ordered(
+            [
+                Exchanger(
+                    host: "a", preference: 10, addresses: ["192.0.2.10", "192.0.2.11"], port: 25),
+                Exchanger(host: "b", preference: 20, addresses: ["192.0.2.20"], port: 2525),
+            ], silent: ["192.0.2.10", "192.0.2.20:2525"], using: &random)
+        #expect(late.map(\.text) == ["192.0.2.11", "192.0.2.10", "192.0.2.20:2525"])
         let odd = Candidate.ordered(
             [Exchanger(host: "x", preference: 0, addresses: ["no address"], port: 25)],
             using: &random)
