@@ -33,3 +33,14 @@ package struct DeliveryFigures: Hashable, Sendable {
         self.sender = sender
     }
 }
+
+/// A part of what is queued for several destinations.
+package struct QueuePage: Sendable {
+    /// In the order of their ids.
+    package var deliveries: [DeliveryFigures] = []
+    /// After which the next part begins. Those that are damaged are not among the deliveries.
+    package var last: DeliveryID?
+    /// Nothing comes after it.
+    package var isLast = false
+    var found = 0
+}

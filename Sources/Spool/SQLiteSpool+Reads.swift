@@ -67,6 +67,13 @@ extension SQLiteSpool {
         try read("deliveries") { database in try deliveries(ids, database) }
     }
 
+    package func queue(
+        of destinations: Set<Int64>, after: DeliveryID?, limit: Int
+    ) throws(SpoolError) -> QueuePage? {
+        try indexInUse()?.snapshot().queue(
+            of: destinations, after: after, limit: limit, report: reportDamage)
+    }
+
     package func states(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredState?] {
         try read("states of deliveries") { database in
             let row = try RawStatement(database, "SELECT state FROM deliveries WHERE id = ?")

@@ -31,6 +31,12 @@ package protocol Spool: Sendable {
         destination: Int64?, after: DeliveryID?, limit: Int
     ) throws(SpoolError) -> [StoredDelivery]
 
+    /// The deliveries of all these destinations in the order of their ids, `after` excluded, as of
+    /// the last commit. nil: asking for each destination costs no more.
+    func queue(
+        of destinations: Set<Int64>, after: DeliveryID?, limit: Int
+    ) throws(SpoolError) -> QueuePage?
+
     /// In the order of `ids`; those that have left are left out.
     func deliveries(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredDelivery]
 
@@ -93,6 +99,11 @@ package protocol Spool: Sendable {
 extension Spool {
     /// For a spool that does not know.
     package func availableBytes() throws(SpoolError) -> Int { .max }
+
+    /// For a spool that has no column of them in memory.
+    package func queue(
+        of destinations: Set<Int64>, after: DeliveryID?, limit: Int
+    ) throws(SpoolError) -> QueuePage? { nil }
 
     /// For a spool that is not moved.
     package func moveInProgress() throws(SpoolError) -> Int64? { nil }

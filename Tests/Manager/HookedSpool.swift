@@ -51,6 +51,15 @@ final class HookedSpool: Spool {
         state.withLock { $0.afterPage }?()
         return page
     }
+    func queue(
+        of destinations: Set<Int64>, after: DeliveryID?, limit: Int
+    ) throws(SpoolError) -> QueuePage? {
+        // A damaged page is met only by those who read the table.
+        guard state.withLock({ $0.damagedDestination }) == nil else { return nil }
+        let page = try base.queue(of: destinations, after: after, limit: limit)
+        state.withLock { $0.afterPage }?()
+        return page
+    }
     func reserveMessageIDs(_ count: Int) throws(SpoolError) -> Range<Int64> {
         try base.reserveMessageIDs(count)
     }

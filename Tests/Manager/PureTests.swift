@@ -306,3 +306,49 @@ private func instant(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds
         }
     }
 }
+
+@Suite struct LoadQueueTests {
+    private func groups(_ queue: inout LoadQueue) -> [[Int64]] {
+        var groups: [[Int64]] = []
+        while let group = queue.next() {
+            groups.append(group.map(\.destination))
+            queue.running -= 1
+        }
+        return groups
+    }
+
+    @Test func littleMailGoesFirstAndMuchMailAlone() {
+        var queue = LoadQueue()
+        for (destination, count) in [(1, 60_000), (2, 1), (3, 15_000), (4, 900_000), (5, 0)] {
+            queue.add(
+                QueueLoad(destination: Int64(destination), generation: 1, count: count))
+        }
+        #expect(groups(&queue) == [[5, 2, 3], [1], [4]])
+        #expect(queue.next() == nil)
+    }
+
+    @Test func whatComesLaterIsSortedIn() {
+        var queue = LoadQueue()
+        for destination in 1...3 as ClosedRange<Int64> {
+            queue.add(QueueLoad(destination: destination, generation: 1, count: 50_000))
+        }
+        #expect(queue.next()?.map(\.destination) == [1])
+        #expect(queue.next()?.map(\.destination) == [2])
+        queue.add(QueueLoad(destination: 9, generation: 4, count: 1))
+        // As many are being read as may be.
+        #expect(queue.next() == nil)
+        queue.running -= 1
+        #expect(queue.next()?.map(\.destination) == [9])
+        queue.running -= 2
+        #expect(queue.next()?.map(\.destination) == [3])
+    }
+
+    @Test func aLongQueueIsReadInFewGroups() {
+        var queue = LoadQueue()
+        for destination in 1...1000 as ClosedRange<Int64> {
+            queue.add(QueueLoad(destination: destination, generation: 1, count: 10_000))
+        }
+        let groups = groups(&queue)
+        #expect(groups.count < 100 && groups.flatMap { $0 } == Array(1...1000))
+    }
+}

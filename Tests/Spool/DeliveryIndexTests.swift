@@ -38,6 +38,13 @@ struct DeliveryIndexTests {
         try #require(
             page.rows.map(\.id) == table.rows.map(\.id), "\(what)", sourceLocation: location)
         try #require(page.rows == table.rows.map(shown), "\(what)", sourceLocation: location)
+        // As if it were far too many to be sorted.
+        if let index = spool.index {
+            let counted = try index.snapshot().page(query, few: 3) { _ in }
+            try #require(
+                counted.rows.map(\.id) == table.rows.map(\.id), "\(what), counted",
+                sourceLocation: location)
+        }
         try #require(
             try spool.select(query) == spool.selectFromTable(query), "\(what)",
             sourceLocation: location)
@@ -61,6 +68,17 @@ struct DeliveryIndexTests {
         }
         let ids = (rows.map(\.id) + [id(999_999), DeliveryID(rawValue: 70_000)]).sorted()
         #expect(try spool.figures(ids) == spool.figuresFromTable(ids))
+        for destinations in [[], [1], [2, 4, 77]] as [Set<Int64>] {
+            var (found, last): ([DeliveryFigures], DeliveryID?) = ([], nil)
+            while let part = try spool.queue(of: destinations, after: last, limit: 7) {
+                #expect(part.deliveries.count <= 7)
+                found += part.deliveries
+                last = part.last
+                if part.isLast { break }
+            }
+            let wanted = rows.filter { $0.destination.map(destinations.contains) ?? false }
+            #expect(try found == spool.figuresFromTable(wanted.map(\.id)))
+        }
         #expect(try spool.tallies() == spool.talliesFromTable())
         #expect(try spool.unrouted() == rows.filter { $0.state == .routing })
         #expect(try spool.messageCount() == Set(rows.map(\.id.message)).count)
@@ -244,6 +262,39 @@ struct DeliveryIndexTests {
                 DeliveryQuery(
                     filter: nil, sort: String(sort.drop { $0 == "-" }),
                     descending: sort.hasPrefix("-"), limit: 50, offset: offset, now: noon))
+        }
+    }
+
+    /// All that a page needs to know of numbers of any spread, also where most are the same.
+    @Test(arguments: 1...40 as ClosedRange<UInt64>)
+    func rangesHoldThePage(_ seed: UInt64) {
+        var random = SplitMix(state: seed)
+        let spread = Int64(1) << random.below(62)
+        let cluster = random.below(spread)
+        let numbers = (0..<2000).map { _ in
+            switch random.below(3) {
+            case 0: UInt64(cluster)
+            case 1: UInt64.max - UInt64(random.below(3))
+            default: UInt64(random.below(spread))
+            }
+        }
+        let sorted = numbers.sorted()
+        for _ in 0..<50 {
+            let first = Int(random.below(2000))
+            let places = first..<min(2000, first + Int(random.below(60)) + 1)
+            let ranges = NumberRange.of(numbers, at: places, few: 10)
+            for range in ranges {
+                let held = numbers.filter { $0 >= range.low && $0 <= range.high }
+                #expect(held.count == range.count)
+                #expect(numbers.count { $0 < range.low } == range.before)
+                #expect(range.low == range.high || range.count <= 10 || places.count > 5)
+            }
+            let covered = ranges.flatMap { range in
+                places.clamped(to: range.before..<range.before + range.count).map { $0 }
+            }
+            #expect(covered == Array(places))
+            #expect(ranges.map(\.low) == ranges.map(\.low).sorted())
+            #expect(ranges.allSatisfy { range in places.contains { sorted[$0] >= range.low } })
         }
     }
 

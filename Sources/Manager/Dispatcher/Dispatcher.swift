@@ -34,6 +34,7 @@ final class Dispatcher {
     }
     private(set) var shares: [Int: Double] = [:]
     var links: [Int: WorkerLink] = [:]
+    var loads = LoadQueue()
     /// What `status` shows of workers that are not running; kept by the supervisor.
     var workerRows: [Int: WorkerRow] = [:]
     var ids: MessageIDs

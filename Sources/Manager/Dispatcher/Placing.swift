@@ -77,55 +77,6 @@ extension Dispatcher {
             pauseReason: destination.pauseReason)
     }
 
-    /// Sends the owner what lies in the spool. Everything that was submitted before is on disk
-    /// when the reading starts; everything after it comes by itself.
-    func load(_ destination: Destination) {
-        guard destination.pendingSettlements == 0 else {
-            destination.loadWaits = true
-            return
-        }
-        let generation = destination.generation
-        barrier { $0.loadPage(destination.id, generation: generation, after: nil) }
-    }
-
-    private static let pageSize = 1000
-
-    private func loadPage(_ id: Int64, generation: Int, after: DeliveryID?) {
-        reader.read(on: loop) { spool throws(SpoolError) in
-            try spool.deliveries(destination: id, after: after, limit: Self.pageSize)
-        } completion: { [handle = handle] result in
-            handle.value.loaded(result, of: id, generation: generation, after: after)
-        }
-    }
-
-    private func loaded(
-        _ result: Result<[StoredDelivery], SpoolError>, of id: Int64, generation: Int,
-        after: DeliveryID?
-    ) {
-        // The owner may have died or been told to give it up while the disk was read.
-        guard let destination = table[id], destination.generation == generation,
-            case .loading(let worker) = destination.ownership, let link = links[worker]
-        else { return }
-        switch result {
-        case .failure(let error):
-            readFailed(error) { $0.loadPage(id, generation: generation, after: after) }
-        case .success(let page):
-            FaultPoint.loading.reached()
-            let entries = page.filter {
-                $0.state == .queued && !destination.lateArrivals.contains($0.id)
-            }.map { QueuedDelivery($0, destination: id) }
-            if !entries.isEmpty { link.send(.enqueue(entries)) }
-            if page.count < Self.pageSize {
-                destination.ownership = .owned(worker)
-                destination.lateArrivals = []
-                sendHastened(destination)
-                FaultPoint.loaded.reached()
-            } else {
-                loadPage(id, generation: generation, after: page.last?.id)
-            }
-        }
-    }
-
     /// Moves every destination whose worker is not the one it should have. About 1/N of them when
     /// a worker comes or goes.
     func rebalance() {
@@ -245,16 +196,5 @@ extension Dispatcher {
                 break
             }
         }
-    }
-}
-
-extension QueuedDelivery {
-    init(_ stored: StoredDelivery, destination: Int64) {
-        self.init(
-            id: stored.id, destination: destination, due: stored.nextAttemptAt,
-            received: stored.message.receivedAt, attempts: stored.attempts,
-            size: stored.message.size,
-            senderHash: CRC32.checksum(stored.message.sender.utf8),
-            priority: stored.message.priority)
     }
 }

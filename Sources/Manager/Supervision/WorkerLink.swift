@@ -19,6 +19,9 @@ final class WorkerLink {
         self.channel = channel
     }
 
+    /// False while it has much to read.
+    var isWritable: Bool { channel.isWritable }
+
     /// Frames of one turn of the event loop leave in one system call.
     func send(_ frame: Frame) {
         channel.write(frame, promise: nil)

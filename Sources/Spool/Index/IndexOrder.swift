@@ -76,46 +76,77 @@ struct IndexOrder {
         return ranks
     }
 
-    /// A number that orders as the rows do; where `isExact` is false, as far as it goes.
-    @inline(__always)
-    func number(_ row: UnsafePointer<IndexRow>, _ block: IndexBlock, _ isRunning: Bool) -> UInt64 {
+    /// A number that orders as the rows do, for each row of the mask in turn; where `isExact` is
+    /// false, as far as eight bytes of the text go.
+    ///
+    /// - Parameter depth: which eight bytes: 0, 1, … Rows are equal in those before.
+    func numbers(
+        _ block: IndexBlock, _ number: Int, _ mask: RowMask, depth: Int,
+        into numbers: UnsafeMutablePointer<UInt64>
+    ) {
+        let rows = UnsafePointer(block.rows)
+        let flip: UInt64 = descending ? .max : 0
+        @inline(__always)
+        func each(_ value: (UnsafePointer<IndexRow>) -> UInt64) {
+            var next = numbers
+            mask.forEach { row in
+                next.pointee = value(rows + row) ^ flip
+                next += 1
+            }
+        }
         @inline(__always)
         func signed(_ value: Int64) -> UInt64 { UInt64(bitPattern: value) ^ 1 << 63 }
-        let value: UInt64
-        switch key {
-        case .id: value = signed(row.pointee.id)
-        case .next: value = signed(row.pointee.next)
-        case .received: value = signed(row.pointee.received)
-        case .expires: value = signed(row.pointee.expires)
-        case .size: value = UInt64(row.pointee.size)
-        case .attempts: value = signed(Int64(row.pointee.attempts))
-        case .priority: value = signed(Int64(row.pointee.priority))
-        case .code: value = UInt64(row.pointee.code)
-        case .state:
-            value =
-                switch row.pointee.state {
-                case _ where isRunning: 3
-                case 0: 1
-                case 1: row.pointee.next <= now ? 2 : 4
-                case 2: 5
-                case 3, 4: 6
-                default: 0
-                }
-        case .domain: value = pooled(row.pointee.domain, snapshot.domains)
-        case .sender: value = pooled(row.pointee.sender, snapshot.senders)
-        case .reply: value = pooled(row.pointee.reply, snapshot.replies)
-        case .destination: value = UInt64(ranks?[Int(row.pointee.destination)] ?? 0)
-        case .recipients: value = Folding.prefix(block.folded(row), from: 1)
+        @inline(__always)
+        func pooled(_ texts: [String], _ number: (UnsafePointer<IndexRow>) -> UInt32) {
+            guard let ranks else {
+                return each { prefix(of: texts[Int(number($0))], depth: depth) }
+            }
+            ranks.withUnsafeBufferPointer { ranks in each { UInt64(ranks[Int(number($0))]) } }
         }
-        return descending ? ~value : value
+        switch key {
+        case .id: each { signed($0.pointee.id) }
+        case .next: each { signed($0.pointee.next) }
+        case .received: each { signed($0.pointee.received) }
+        case .expires: each { signed($0.pointee.expires) }
+        case .size: each { UInt64($0.pointee.size) }
+        case .attempts: each { signed(Int64($0.pointee.attempts)) }
+        case .priority: each { signed(Int64($0.pointee.priority)) }
+        case .code: each { UInt64($0.pointee.code) }
+        case .state:
+            let (running, now) = (running[number] ?? .none, now)
+            var next = numbers
+            mask.forEach { row in
+                let isRunning = running[row >> 6] >> UInt64(row & 63) & 1 == 1
+                next.pointee = Self.state(rows + row, isRunning, now) ^ flip
+                next += 1
+            }
+        case .domain: pooled(snapshot.domains) { $0.pointee.domain }
+        case .sender: pooled(snapshot.senders) { $0.pointee.sender }
+        case .reply: pooled(snapshot.replies) { $0.pointee.reply }
+        case .destination: pooled([]) { $0.pointee.destination }
+        case .recipients: each { Folding.prefix(block.folded($0), from: 1 + depth * 8) }
+        }
     }
 
-    private func pooled(_ number: UInt32, _ texts: [String]) -> UInt64 {
-        if let ranks { return UInt64(ranks[Int(number)]) }
-        var text = texts[Int(number)]
+    @inline(__always)
+    private static func state(
+        _ row: UnsafePointer<IndexRow>, _ isRunning: Bool, _ now: Int64
+    ) -> UInt64 {
+        if isRunning { return 3 }
+        return switch row.pointee.state {
+        case 0: 1
+        case 1: row.pointee.next <= now ? 2 : 4
+        case 2: 5
+        case 3, 4: 6
+        default: 0
+        }
+    }
+
+    private func prefix(of text: String, depth: Int) -> UInt64 {
+        var text = text
         return text.withUTF8 { bytes in
             var prefix: UInt64 = 0
-            for offset in 0..<8 {
+            for offset in depth * 8..<depth * 8 + 8 {
                 prefix =
                     prefix << 8
                     | (offset < bytes.count ? UInt64(Folding.folded(bytes[offset])) : 0)
@@ -124,13 +155,18 @@ struct IndexOrder {
         }
     }
 
-    private var isExact: Bool {
+    /// False where the numbers are only the beginnings of texts.
+    var isExact: Bool {
         switch key {
         case .recipients: false
         case .domain, .sender, .reply: ranks != nil
         default: true
         }
     }
+
+    /// The texts of rows with this number have no bytes here: where they were the same so far, they
+    /// are the same.
+    func isEnd(_ number: UInt64) -> Bool { number == (descending ? .max : 0) }
 
     @inline(__always)
     func precedes(_ a: IndexCandidate, _ b: IndexCandidate) -> Bool {
@@ -157,100 +193,6 @@ struct IndexOrder {
         case .domain: return compare(one.pointee.domain, other.pointee.domain, snapshot.domains)
         case .sender: return compare(one.pointee.sender, other.pointee.sender, snapshot.senders)
         default: return compare(one.pointee.reply, other.pointee.reply, snapshot.replies)
-        }
-    }
-
-    func isRunning(_ block: Int) -> RowMask { running[block] ?? .none }
-}
-
-/// A row that may be on the page.
-struct IndexCandidate {
-    var number: UInt64
-    var id: Int64
-    var block: UInt32
-    var row: UInt32
-}
-
-/// Finds the rows of a page among all that match, in time that grows with their number and not with
-/// its logarithm: what is beyond the page is put aside unsorted.
-struct IndexSelection {
-    private let offset: Int
-    private let wanted: Int
-    private let order: IndexOrder
-    private var kept: [IndexCandidate] = []
-    /// The last of those that may be on the page, once there are enough.
-    private var worst: IndexCandidate?
-
-    init(offset: Int, limit: Int, order: IndexOrder) {
-        self.offset = offset
-        wanted = offset.addingReportingOverflow(limit).overflow ? .max : offset + limit
-        self.order = order
-    }
-
-    mutating func add(_ block: IndexBlock, _ number: Int, _ mask: RowMask) {
-        let running = order.isRunning(number)
-        let room = wanted > 1 << 40 ? Int.max : wanted * 2 + 2048
-        mask.forEach { row in
-            let pointer = UnsafePointer(block.rows) + row
-            let isRunning = running[row >> 6] >> UInt64(row & 63) & 1 == 1
-            let key = order.number(pointer, block, isRunning)
-            if let worst, key > worst.number { return }
-            let candidate = IndexCandidate(
-                number: key, id: pointer.pointee.id, block: UInt32(number), row: UInt32(row))
-            if let worst, !order.precedes(candidate, worst) { return }
-            kept.append(candidate)
-            if kept.count >= room { cut() }
-        }
-    }
-
-    /// Keeps only as many as can be on the page.
-    private mutating func cut() {
-        guard kept.count > wanted else { return }
-        partition(at: wanted)
-        kept.removeSubrange(wanted...)
-        worst = kept.max { order.precedes($0, $1) }
-    }
-
-    mutating func finish() -> ArraySlice<IndexCandidate> {
-        cut()
-        guard offset < kept.count else { return [] }
-        partition(at: offset)
-        kept.removeSubrange(..<offset)
-        kept.sort { order.precedes($0, $1) }
-        return kept[...]
-    }
-
-    /// Brings those that come first before the place, and the others behind it (Hoare's selection).
-    private mutating func partition(at place: Int) {
-        guard place > 0, place < kept.count else { return }
-        let order = order
-        kept.withUnsafeMutableBufferPointer { all in
-            var (low, high) = (0, all.count - 1)
-            while high > low {
-                // The middle one of three: what comes sorted is not the worst case.
-                let middle = low + (high - low) / 2
-                if order.precedes(all[middle], all[low]) { all.swapAt(middle, low) }
-                if order.precedes(all[high], all[low]) { all.swapAt(high, low) }
-                if order.precedes(all[high], all[middle]) { all.swapAt(high, middle) }
-                let pivot = all[middle]
-                var (left, right) = (low, high)
-                while left <= right {
-                    while order.precedes(all[left], pivot) { left += 1 }
-                    while order.precedes(pivot, all[right]) { right -= 1 }
-                    if left <= right {
-                        all.swapAt(left, right)
-                        left += 1
-                        right -= 1
-                    }
-                }
-                if place <= right {
-                    high = right
-                } else if place >= left {
-                    low = left
-                } else {
-                    return
-                }
-            }
         }
     }
 }

@@ -9,9 +9,11 @@ struct IndexSnapshot: Sendable {
     let replies: [String]
     let destinations: DestinationTable
 
-    /// - Parameter report: gets what is wrong with rows that are damaged and left out.
+    /// - Parameters:
+    ///   - few: as in `IndexSelection`.
+    ///   - report: gets what is wrong with rows that are damaged and left out.
     func page(
-        _ query: DeliveryQuery, report: (String) -> Void
+        _ query: DeliveryQuery, few: Int = 4096, report: (String) -> Void
     ) throws(SpoolError) -> DeliveryPage {
         let filter = try IndexFilter(query, self)
         let order = IndexOrder(query, self, filter)
@@ -19,15 +21,18 @@ struct IndexSnapshot: Sendable {
         guard order.key != .id else {
             return pageByID(filter, query.descending, offset, limit, report)
         }
-        var total = 0
-        var chosen = IndexSelection(offset: offset, limit: limit, order: order)
-        for (number, block) in blocks.enumerated() {
-            let mask = filter.select(block, number: number)
-            total += mask.count
-            if limit > 0 { chosen.add(block, number, mask) }
-        }
-        let rows = chosen.finish().compactMap { delivery(Int($0.block), Int($0.row), report) }
-        return DeliveryPage(total: total, rows: rows)
+        let masks = masks(filter)
+        let end = offset.addingReportingOverflow(limit)
+        let rows = IndexSelection(order: order, snapshot: self, few: few).rows(
+            of: masks, at: offset..<(end.overflow ? .max : end.partialValue)
+        ).compactMap { delivery(Int($0.block), Int($0.row), report) }
+        return DeliveryPage(total: masks.reduce(0) { $0 + $1.count }, rows: rows)
+    }
+
+    /// What a filter selects of each block; of many blocks, half are looked at by another thread.
+    private func masks(_ filter: IndexFilter) -> [RowMask] {
+        guard filter.root != nil else { return blocks.map { RowMask.first($0.count) } }
+        return Halves.map(blocks.count) { filter.select(blocks[$0], number: $0) }
     }
 
     private func pageByID(
@@ -36,9 +41,10 @@ struct IndexSnapshot: Sendable {
     ) -> DeliveryPage {
         var total = 0
         var places: [(Int, Int)] = []
+        let masks = masks(filter)
         for step in blocks.indices {
             let number = descending ? blocks.count - 1 - step : step
-            let mask = filter.select(blocks[number], number: number)
+            let mask = masks[number]
             let count = mask.count
             defer { total += count }
             guard places.count < limit, total + count > offset else { continue }
@@ -56,8 +62,8 @@ struct IndexSnapshot: Sendable {
     func select(_ query: DeliveryQuery) throws(SpoolError) -> DeliverySet {
         let filter = try IndexFilter(query, self)
         var selected = DeliverySet()
-        for (number, block) in blocks.enumerated() {
-            filter.select(block, number: number).forEach { row in
+        for (block, mask) in zip(blocks, masks(filter)) {
+            mask.forEach { row in
                 let id = DeliveryID(rawValue: block.rows[row].id)
                 // A row with no such id is damaged: nothing can be done to it by its id.
                 if id.message.rawValue > 0 { selected.append(id) }
@@ -160,6 +166,36 @@ struct IndexSnapshot: Sendable {
             masks[block, default: .none].set(row)
         }
         return masks
+    }
+
+    /// The deliveries of some destinations in the order of their ids, `after` excluded. Fewer than
+    /// `limit` only at the end.
+    func queue(
+        of wanted: Set<Int64>, after: DeliveryID?, limit: Int, report: (String) -> Void
+    ) -> QueuePage {
+        var isWanted = [Bool](repeating: false, count: destinations.ids.count)
+        for id in wanted {
+            if let number = destinations.number(known: id) { isWanted[Int(number)] = true }
+        }
+        var page = QueuePage()
+        let first = after.map { $0.rawValue + 1 } ?? .min
+        var (low, high) = (0, blocks.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if blocks[middle].lastID < first { low = middle + 1 } else { high = middle }
+        }
+        for number in low..<max(low, blocks.count) {
+            let block = blocks[number]
+            for row in block.index(of: first)..<block.count
+            where isWanted[Int(block.rows[row].destination)] {
+                guard page.found < limit else { return page }
+                page.found += 1
+                page.last = DeliveryID(rawValue: block.rows[row].id)
+                if let figures = figures(number, row, report) { page.deliveries.append(figures) }
+            }
+        }
+        page.isLast = true
+        return page
     }
 
     /// Calls `body` with every row.

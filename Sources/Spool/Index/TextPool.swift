@@ -1,10 +1,24 @@
+import Glibc
+
 /// Texts that many deliveries have in common, each once, by number.
 struct TextPool {
     /// Byte for byte: two texts that Unicode takes for the same are two.
     private struct Key: Hashable {
         var text: String
 
-        static func == (a: Key, b: Key) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
+        static func == (a: Key, b: Key) -> Bool {
+            var text = a.text
+            return text.withUTF8 { b.is(UnsafeRawBufferPointer($0)) }
+        }
+
+        func `is`(_ bytes: UnsafeRawBufferPointer) -> Bool {
+            var text = text
+            return text.withUTF8 { own in
+                guard own.count == bytes.count else { return false }
+                guard let own = own.baseAddress, let other = bytes.baseAddress else { return true }
+                return memcmp(own, other, bytes.count) == 0
+            }
+        }
 
         func hash(into hasher: inout Hasher) {
             var text = text
@@ -24,7 +38,7 @@ struct TextPool {
     mutating func use(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
         let slot = Int(BodyChecksum.of(bytes) & 1023)
         let known = recent[slot]
-        if known != .max, uses[Int(known)] > 0, texts[Int(known)].utf8.elementsEqual(bytes) {
+        if known != .max, uses[Int(known)] > 0, Key(text: texts[Int(known)]).is(bytes) {
             uses[Int(known)] += 1
             return known
         }
