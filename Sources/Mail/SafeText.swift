@@ -68,11 +68,18 @@ package struct SafeText: Hashable, Sendable, CustomStringConvertible {
         self.init(String(decoding: bytes, as: UTF8.self), limit: limit)
     }
 
+    /// The same, made for replies, of which every message has some.
+    package init(decoding bytes: UnsafeRawBufferPointer, limit: Int = 1000) {
+        self.init(String(decoding: bytes, as: UTF8.self), limit: limit)
+    }
+
     package var description: String { text }
 
     private static func isPlain(_ string: String, limit: Int) -> Bool {
-        let bytes = string.utf8
-        return bytes.count <= limit && bytes.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
+        var string = string
+        return string.withUTF8 { bytes in
+            bytes.count <= limit && bytes.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
+        }
     }
 
     private enum Role { case visible, mark, invisible, control }

@@ -17,7 +17,19 @@ package enum CRC32 {
     }
 
     /// Over the text's UTF-8.
-    package static func checksum(_ text: String) -> UInt32 { checksum(text.utf8) }
+    package static func checksum(_ text: String) -> UInt32 {
+        let table = table
+        var text = text
+        return text.withUTF8 { bytes in
+            table.withUnsafeBufferPointer { table in
+                var value = UInt32.max
+                for byte in bytes {
+                    value = table[Int(UInt8(truncatingIfNeeded: value) ^ byte)] ^ value >> 8
+                }
+                return ~value
+            }
+        }
+    }
 }
 
 /// How exchangers become the identity of a destination.

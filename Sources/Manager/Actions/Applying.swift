@@ -316,7 +316,7 @@ extension QueuedDelivery {
         self.init(
             id: figures.id, destination: destination, due: figures.nextAttemptAt,
             received: figures.receivedAt, attempts: figures.attempts, size: figures.size,
-            senderHash: CRC32.checksum(figures.sender.utf8), priority: figures.priority)
+            senderHash: CRC32.checksum(figures.sender), priority: figures.priority)
     }
 }
 

@@ -128,8 +128,11 @@ extension Dispatcher {
     }
 
     static func domain(of address: String) -> String {
-        address.lastIndex(of: "@").map { String(address[address.index(after: $0)...]).lowercased() }
-            ?? ""
+        // By bytes: looking for characters costs more than all the rest of a message's routing.
+        guard let at = address.utf8.lastIndex(of: UInt8(ascii: "@")) else { return "" }
+        let domain = address[address.utf8.index(after: at)...]
+        let isLowercase = domain.utf8.allSatisfy { $0 < 0x80 && !(0x41...0x5A ~= $0) }
+        return isLowercase ? String(domain) : domain.lowercased()
     }
 
     /// Called whenever deliveries are submitted to the spool, a second time too: a load that began
@@ -153,12 +156,12 @@ extension Dispatcher {
         let entry = QueuedDelivery(
             id: delivery.id, destination: id, due: delivery.nextAttemptAt,
             received: message.receivedAt, attempts: attempts,
-            size: message.size, senderHash: CRC32.checksum(message.sender.utf8),
+            size: message.size, senderHash: CRC32.checksum(message.sender),
             priority: message.priority)
         guard let (destination, link) = takeIn(entry) else { return }
         // A destination with a long queue fetches bodies when their turn comes; sending them now
         // would only fill the worker's memory.
-        if let body, destination.queued <= Self.eagerDeliveries {
+        if let body, Self.isEager(body.readableBytes, behind: destination.queued) {
             link.send(.deliver(entry, job(delivery, of: message, body: body)))
         } else {
             link.send(.enqueue([entry]))
@@ -197,8 +200,14 @@ extension Dispatcher {
         return (destination, link)
     }
 
-    /// Deliveries of one destination whose bodies may lie in the worker's memory.
-    static let eagerDeliveries = 200
+    /// Deliveries of one destination whose bodies may lie in the worker's memory, and how many
+    /// where they are small: reading one back costs more than delivering it.
+    private static let (eagerDeliveries, eagerSmall) = (200, 2000)
+    private static let smallBody = 16 << 10
+
+    private static func isEager(_ size: Int, behind queued: Int) -> Bool {
+        queued <= (size <= smallBody ? eagerSmall : eagerDeliveries)
+    }
 
     private func job(_ delivery: NewDelivery, of message: MessageRecord, body: ByteBuffer) -> Job {
         Job(

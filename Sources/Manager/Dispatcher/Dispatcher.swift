@@ -20,8 +20,13 @@ final class Dispatcher {
     let attemptLog: AttemptLog
     let events: EventBus
     var configuration: Configuration {
-        didSet { maxAge = Self.maxAge(configuration) }
+        didSet {
+            maxAge = Self.maxAge(configuration)
+            relays = [:]
+        }
     }
+    /// Clients that asked lately, and whether they may relay.
+    var relays: [String: Bool] = [:]
     /// How long mail is tried, by default.
     private(set) var maxAge: Duration
     let startedAt: UnixTime

@@ -202,7 +202,7 @@ extension QueuedDelivery {
             id: stored.id, destination: destination, due: stored.nextAttemptAt,
             received: stored.message.receivedAt, attempts: stored.attempts,
             size: stored.message.size,
-            senderHash: CRC32.checksum(stored.message.sender.utf8),
+            senderHash: CRC32.checksum(stored.message.sender),
             priority: stored.message.priority)
     }
 }

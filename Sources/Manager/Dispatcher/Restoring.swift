@@ -30,7 +30,7 @@ extension Dispatcher {
         for record in state.destinations {
             let destination = Destination(
                 id: record.id, identity: record.identity,
-                key: CRC32.checksum(record.identity.utf8), name: record.name, at: now)
+                key: CRC32.checksum(record.identity), name: record.name, at: now)
             destination.domains = record.domains
             destination.domainCount = record.domains.count
             destination.pin = record.pin

@@ -69,7 +69,7 @@ extension Dispatcher {
             return
         }
         // Any worker can ask; the ring spreads the questions and keeps the caches apart.
-        guard let worker = ring.owner(of: CRC32.checksum(domain.utf8)), let link = links[worker]
+        guard let worker = ring.owner(of: CRC32.checksum(domain)), let link = links[worker]
         else {
             // No worker lives: asked again when one does.
             return
@@ -189,7 +189,7 @@ extension Dispatcher {
             guard known.domains.count < 20 else { return known }
         } else {
             destination = Destination(
-                id: id, identity: identity, key: CRC32.checksum(identity.utf8), name: domain,
+                id: id, identity: identity, key: CRC32.checksum(identity), name: domain,
                 at: clocks.wall())
             destination.domainCount = 1
             enroll(destination)

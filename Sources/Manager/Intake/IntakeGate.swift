@@ -117,9 +117,16 @@ final class IntakeGate {
 extension Dispatcher {
     /// "Nobody else may relay": only clients in `[intake] allow`.
     func mayRelay(_ address: String) -> Bool {
+        // Asked for each recipient, mostly of the same few clients.
+        if let known = relays[address] { return known }
         guard let parsed = IPAddress(text: address) else { return false }
-        return configuration.intake.allow.contains { $0.contains(parsed) }
+        let isAllowed = configuration.intake.allow.contains { $0.contains(parsed) }
+        if relays.count >= Self.knownRelays { relays = [:] }
+        relays[address] = isAllowed
+        return isAllowed
     }
+
+    private static let knownRelays = 1000
 
     /// A message from the control socket.
     func acceptLocal(

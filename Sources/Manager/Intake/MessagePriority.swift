@@ -24,7 +24,6 @@ extension ByteBuffer {
     /// What the first of these fields says that is there and means something.
     func priority(by headers: [PriorityHeader]) -> Int? {
         guard !headers.isEmpty else { return nil }
-        let names = headers.map { Array($0.rawValue.lowercased().utf8) }
         var best: (place: Int, level: Int)?
         withUnsafeReadableBytes { bytes in
             var start = 0
@@ -37,7 +36,8 @@ extension ByteBuffer {
                 let line = UnsafeRawBufferPointer(rebasing: rest[..<(newline ?? rest.count)])
                 // The header ends with an empty line.
                 if line.isEmpty || line.count == 1 && line[0] == 0x0D { return }
-                for (place, name) in names.enumerated() where place < best?.place ?? .max {
+                for (place, header) in headers.enumerated() where place < best?.place ?? .max {
+                    let name = header.rawValue.utf8
                     guard Self.begins(line, with: name) else { continue }
                     let value = String(decoding: line[(name.count + 1)...], as: UTF8.self)
                     let trimmed = value.trimmingASCIISpace
@@ -49,13 +49,14 @@ extension ByteBuffer {
         return best?.level
     }
 
-    /// `name` in lowercase; a colon follows it.
-    private static func begins(_ line: UnsafeRawBufferPointer, with name: [UInt8]) -> Bool {
+    /// In any case; a colon follows it.
+    private static func begins(
+        _ line: UnsafeRawBufferPointer, with name: String.UTF8View
+    ) -> Bool {
         guard line.count > name.count, line[name.count] == UInt8(ascii: ":") else { return false }
-        for (index, byte) in name.enumerated() {
-            let other = line[index]
-            let lower = other >= 0x41 && other <= 0x5A ? other | 0x20 : other
-            guard lower == byte else { return false }
+        func lower(_ byte: UInt8) -> UInt8 { byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte }
+        for (index, byte) in name.enumerated() where lower(line[index]) != lower(byte) {
+            return false
         }
         return true
     }

@@ -102,7 +102,9 @@ package struct ReplyParser {
             }
             let code = line[..<3].reduce(0) { $0 * 10 + Int($1 - 0x30) }
             let isLast = line.count == 3 || line[3] == space
-            let text = SafeText(decoding: line.dropFirst(4)).text
+            let text = SafeText(
+                decoding: UnsafeRawBufferPointer(rebasing: line.dropFirst(4))
+            ).text
             return .line(code: code, isLast: isLast, text: text, count: end + 1)
         }
     }

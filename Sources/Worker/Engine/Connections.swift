@@ -68,11 +68,10 @@ extension Engine: ClientConnectionDelegate {
             case .delivered(let reply):
                 decision.delivered(reply)
                 // A server with DSN tells the sender itself.
-                let asks = attempt.job?.recipients[index].notify.uppercased().contains("SUCCESS")
+                let asks =
+                    !result.offersDSN && attempt.job?.recipients[index].asksForSuccess == true
                 reports.append(
-                    RecipientReport(
-                        outcome: asks == true && !result.offersDSN ? .relayed : .delivered,
-                        reply: reply.text))
+                    RecipientReport(outcome: asks ? .relayed : .delivered, reply: reply.text))
             case .deferred(let reply, let stage), .failed(let reply, let stage):
                 // 552 for a recipient too many is no end, whatever its class.
                 var isPermanent = false
@@ -249,5 +248,13 @@ extension Engine: ClientConnectionDelegate {
                 destination: pooled.destination, connection: pooled.number, direction: mark,
                 dropped: traceDropped, line: line))
         traceDropped = 0
+    }
+}
+
+extension JobRecipient {
+    /// NOTIFY=SUCCESS (RFC 3461 §4.1), whatever else it asks for.
+    fileprivate var asksForSuccess: Bool {
+        // Most mail asks for nothing, and every delivery comes through here.
+        !notify.isEmpty && notify.uppercased().contains("SUCCESS")
     }
 }
