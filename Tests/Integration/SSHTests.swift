@@ -90,7 +90,7 @@ extension Integration {
                         "TERM=xterm-256color", "LANG=C.UTF-8", "HOME=/nonexistent",
                         "PATH=/usr/bin:/bin", "SLUICE_SSH=\(server.client)",
                     ])
-                try await terminal.awaitText("remote.test")
+                try await terminal.awaitScreen("remote.test")
                 let first = children(of: server.pid)
                 #expect(!first.isEmpty)
                 for connection in first { kill(connection, SIGKILL) }
