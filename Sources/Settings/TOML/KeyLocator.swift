@@ -232,6 +232,10 @@ struct KeyLocator {
             skipBlank()
             guard let byte = peek() else { return }
             if byte == UInt8(ascii: "]") { return advance() }
+            // The parser takes it for the beginning of a value, and ends the process.
+            if byte == UInt8(ascii: "}") {
+                return stop(at: line, "'}' where a list needs a value or its closing ']'")
+            }
             let start = position
             let below = path + [.index(index)]
             record(below, line: line)
