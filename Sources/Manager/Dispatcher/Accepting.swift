@@ -86,8 +86,9 @@ extension Dispatcher {
         if events.isWanted {
             publish(
                 "accepted",
-                "\(message.record.id) from <\(message.record.sender)> to \(count) recipients, "
-                    + "\(message.record.size) bytes", message: message.record.id)
+                "\(message.record.id) from <\(message.record.sender)> to "
+                    + "\(Counted.recipients(count)), \(message.record.size) bytes",
+                message: message.record.id)
         }
         for delivery in message.deliveries {
             if delivery.destination == nil {
