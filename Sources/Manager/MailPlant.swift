@@ -22,7 +22,7 @@ struct StartContext: Sendable {
     var configuration: Configuration
     var ids: Range<Int64>
     var executable: String
-    var lock: Int32
+    var lock: WorkerLock
 }
 
 /// Intake, dispatcher and workers: all that moves mail, on one event loop.
@@ -47,9 +47,10 @@ final class MailPlant {
             attemptLog: AttemptLog(log: context.log),
             events: context.events, configuration: context.configuration, ids: context.ids)
         supervisor = Supervisor(
-            dispatcher: dispatcher, executable: context.executable, lock: context.lock,
+            dispatcher: dispatcher, executable: context.executable, lock: context.lock.descriptor,
             logger: context.logger)
         dispatcher.supervisor = supervisor
+        dispatcher.workerLock = context.lock
         intake = IntakeServer(dispatcher: dispatcher, logger: context.logger)
     }
 
@@ -69,7 +70,8 @@ extension MailPlant.Handle {
         let stored = try await reader.read { spool throws(SpoolError) in
             try RestoredState(spool)
         }
-        try await handle.run { $0.restore(stored) }
+        let lived = context.lock.lived
+        try await handle.run { $0.restore(stored, lived: lived) }
         FaultPoint.restored.reached()
         for journal in try journals.read() {
             FaultPoint.journalRead.reached()

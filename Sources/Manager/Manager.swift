@@ -37,9 +37,10 @@ package struct Manager: Sendable {
     package func run() async throws {
         let (spool, directory) = try openSpool()
         defer { directory?.release() }
-        let lock = try WorkerLock(directory: configuration.dataDirectory)
+        var lock = try WorkerLock(directory: configuration.dataDirectory)
         try await lock.awaitOldWorkers(
-            logger: logger, patience: configuration.supervision.shutdownTimeout + .seconds(10))
+            logger: logger, patience: configuration.supervision.shutdownTimeout + .seconds(10),
+            clocks: clocks)
         let writer = SpoolWriter(spool: spool)
         let reader = SpoolReader(spool: spool, threads: 2)
         let smtpLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -49,7 +50,7 @@ package struct Manager: Sendable {
         let context = StartContext(
             loop: smtpLoops.next(), clocks: clocks, writer: writer, reader: reader,
             logger: logger, log: log, events: events, configuration: configuration, ids: first,
-            executable: try Self.executable(), lock: lock.descriptor)
+            executable: try Self.executable(), lock: lock)
         let mail = try await context.loop.submit { MailPlant.make(context) }.get()
         let journals = WorkerJournals(directory: configuration.dataDirectory)
         try await mail.restore(journals: journals)

@@ -24,6 +24,9 @@ package struct Limits: Hashable, Sendable, Codable {
         self.messagesPerConnection = messagesPerConnection
         self.initialWindow = initialWindow
     }
+
+    /// Whether there is a bucket.
+    package var isPaced: Bool { rate != nil || connectionRate != nil }
 }
 
 /// When what failed is tried again, and for how long.

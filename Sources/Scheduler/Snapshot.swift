@@ -15,6 +15,20 @@ package struct DestinationSnapshot: Sendable, Hashable {
     var transaction: Double
     var opening: Opening
     var failure: LastFailure?
+}
+
+extension DestinationSnapshot {
+    /// Of a destination that nobody has worked for yet.
+    package init(_ policy: DestinationPolicy) {
+        let now = Instant(nanoseconds: 0)
+        var scheduler = Scheduler(seed: 0)
+        let id = DestinationID(rawValue: 0)
+        scheduler.add(id, policy: policy, snapshot: nil, at: now)
+        guard let snapshot = scheduler.snapshot(id, at: now) else {
+            preconditionFailure("a destination that was added has no state")
+        }
+        self = snapshot
+    }
 
     /// The same, this much later: for what lay stored in between.
     package func advanced(by time: Duration) -> DestinationSnapshot {

@@ -51,7 +51,7 @@ struct BulkActionTests {
             try rig.spool.commit(writes)
             let state = try RestoredState(rig.spool)
             try await rig.on { stage in
-                stage.dispatcher.restore(state)
+                stage.dispatcher.restore(state, lived: stage.dispatcher.clocks.wall())
                 stage.addWorker(1)
             }
             try await rig.drain(rounds: 20)

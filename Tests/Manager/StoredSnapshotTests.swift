@@ -32,10 +32,10 @@ import Testing
 
     /// Tokens and the rest of the breaker's time that a new owner has at `now`.
     private func resume(
-        _ stored: StoredSnapshot, after: Duration
+        _ stored: StoredSnapshot, after: Duration, lived: UnixTime = start
     ) -> (tokens: Double, open: Duration) {
         let now = Self.start + after
-        let (bytes, at) = stored.resumed(at: now)
+        let (bytes, at) = stored.resumed(at: now, lived: lived, policy: snapshot().policy)
         let snapshot = DestinationSnapshot(decoding: bytes)!.advanced(by: now - at)
         var scheduler = Scheduler(seed: 1)
         let id = DestinationID(rawValue: 1)
@@ -52,7 +52,10 @@ import Testing
         let old = StoredSnapshot(decoding: snapshot().bytes)
         #expect(old.at == nil && old.bytes == snapshot().bytes)
         for bytes in [[], [0x80], [0x80, 1, 2, 3], [1, 2, 3]] as [[UInt8]] {
-            #expect(StoredSnapshot(decoding: bytes).resumed(at: Self.start).bytes == bytes)
+            let stored = StoredSnapshot(decoding: bytes)
+            let unlimited = DestinationPolicy()
+            #expect(
+                stored.resumed(at: Self.start, lived: Self.start, policy: unlimited).bytes == bytes)
         }
         #expect(StoredSnapshot(at: Self.start, bytes: []).encoded.isEmpty)
     }
@@ -70,6 +73,20 @@ import Testing
         #expect(resume(untimed, after: .seconds(3600)).tokens < 0.01)
         let later = StoredSnapshot(at: Self.start + .seconds(60), bytes: snapshot().bytes)
         #expect(resume(later, after: .zero).tokens < 0.01)
+    }
+
+    /// What lay idle for long and spent its burst just before the end does not get another one; nor
+    /// does what was new then, and had not been written at all.
+    @Test(arguments: [false, true])
+    func theLastBurstCounts(isNew: Bool) {
+        let stored = StoredSnapshot(at: Self.start, bytes: isNew ? [] : snapshot().bytes)
+        let end = Self.start + .seconds(3600)
+        #expect(resume(stored, after: .seconds(3601), lived: end).tokens < 0.01)
+        #expect(resume(stored, after: .seconds(3610), lived: end).tokens < 0.01)
+        #expect(abs(resume(stored, after: .seconds(3660), lived: end).tokens - 5) < 0.01)
+        #expect(resume(stored, after: .seconds(7200), lived: end).tokens == 10)
+        // A clock that was set back.
+        #expect(resume(stored, after: .seconds(3599), lived: end).tokens < 0.01)
     }
 
     /// The breaker opens again when it would have.

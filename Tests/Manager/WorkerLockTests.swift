@@ -1,6 +1,8 @@
+import Control
 import Foundation
 import Glibc
 import Logging
+import Mail
 import Testing
 
 @testable import Manager
@@ -16,12 +18,29 @@ import Testing
         let orphan = try startOrphan(holding: path + "/workers.lock")
         var logger = Logger(label: "test")
         logger.logLevel = .critical
-        let lock = try WorkerLock(directory: path)
+        var lock = try WorkerLock(directory: path)
+        let before = Clocks.system.wall()
         try await lock.awaitOldWorkers(logger: logger, patience: .milliseconds(100))
         var status: Int32 = 0
         #expect(waitpid(orphan, &status, 0) == orphan)
         #expect(status & 0x7F == SIGKILL)
+        // It may have delivered until now.
+        #expect(lock.lived >= before)
         close(lock.descriptor)
+    }
+
+    @Test func theNextLifeKnowsWhenThisOneWas() throws {
+        let path = FileManager.default.temporaryDirectory
+            .appendingPathComponent("sluice-lock-\(UUID())").path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let first = try WorkerLock(directory: path)
+        let time = UnixTime(milliseconds: 1_700_000_000_123)
+        first.renew(at: time)
+        close(first.descriptor)
+        let second = try WorkerLock(directory: path)
+        #expect(second.lived == time)
+        close(second.descriptor)
     }
 
     /// A process that has the lock, as a worker has it from its manager, and does nothing.

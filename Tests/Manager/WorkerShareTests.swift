@@ -172,7 +172,7 @@ import Testing
             let state = try RestoredState(rig.spool)
             try await rig.on { stage in
                 for known in Array(stage.dispatcher.table.values) { stage.dispatcher.strike(known) }
-                stage.dispatcher.restore(state)
+                stage.dispatcher.restore(state, lived: stage.dispatcher.clocks.wall())
                 #expect(stage.dispatcher.table[id]?.pin == other)
                 #expect(stage.dispatcher.target(of: stage.dispatcher.table[id]!) == other)
             }

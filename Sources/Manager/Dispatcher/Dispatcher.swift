@@ -80,6 +80,8 @@ final class Dispatcher {
     /// When the schedulers' states were last written.
     var persistedAt: Instant
     var clockWatch: ClockWatch
+    /// Shows the next life when this one was not over. Set once, at the start.
+    var workerLock: WorkerLock?
     /// Set once, right after both are made.
     weak var supervisor: Supervisor?
 

@@ -123,7 +123,10 @@ extension Dispatcher {
             // with none, so that the rate holds through the crash.
             let now = clocks.wall()
             let lain = max(.zero, now - destination.snapshotAt)
-            if let last = DestinationSnapshot(decoding: destination.snapshot) {
+            let policy = policy(of: destination)
+            if let last = DestinationSnapshot(decoding: destination.snapshot)
+                ?? (policy.limits.isPaced ? DestinationSnapshot(policy) : nil)
+            {
                 destination.snapshot = last.advanced(by: lain).drained.encoded
                 destination.snapshotAt = now
             }

@@ -25,7 +25,8 @@ struct RestoredState: Sendable {
 }
 
 extension Dispatcher {
-    func restore(_ state: RestoredState) {
+    /// - Parameter lived: as `StoredSnapshot.resumed` has it.
+    func restore(_ state: RestoredState, lived: UnixTime) {
         let now = clocks.wall()
         for record in state.destinations {
             let destination = Destination(
@@ -38,7 +39,8 @@ extension Dispatcher {
             destination.pausedUntil = record.pausedUntil
             destination.pauseReason = record.pauseReason
             let stored = StoredSnapshot(decoding: record.scheduler)
-            (destination.snapshot, destination.snapshotAt) = stored.resumed(at: now)
+            (destination.snapshot, destination.snapshotAt) = stored.resumed(
+                at: now, lived: lived, policy: policy(of: destination))
             enroll(destination)
             routing.restore(
                 identity: record.identity, id: record.id, domains: record.domains)
@@ -150,10 +152,13 @@ extension Dispatcher {
         if second % 60 == 0 { forgetIdle(after: .seconds(900)) }
     }
 
-    /// What only the spool knows: how many messages it has, and how much room is left.
+    /// What only the spool knows: how many messages it has, and how much room is left. Tells the
+    /// next life that this one goes on, too: on the same thread, as both may wait for a disk.
     private func recount() {
-        reader.read(on: loop) { spool throws(SpoolError) in
-            (try spool.messageCount(), try spool.availableBytes())
+        let now = clocks.wall()
+        reader.read(on: loop) { [workerLock] spool throws(SpoolError) in
+            workerLock?.renew(at: now)
+            return (try spool.messageCount(), try spool.availableBytes())
         } completion: { [handle = handle] result in
             let dispatcher = handle.value
             guard case .success(let (messages, available)) = result else {

@@ -37,13 +37,29 @@ struct StoredSnapshot: Equatable {
             at: UnixTime(milliseconds: Int64(bitPattern: time)), bytes: Array(stored.dropFirst(9)))
     }
 
-    /// For a new owner after a restart, and the time from which it counts. Until the last write
-    /// that may be missing all tokens may have been taken, and they come back from then on.
-    func resumed(at now: UnixTime) -> (bytes: [UInt8], at: UnixTime) {
-        guard let snapshot = DestinationSnapshot(decoding: bytes) else { return (bytes, now) }
-        // A clock that was set back says nothing.
-        guard let at, at <= now else { return (snapshot.drained.encoded, now) }
-        let known = min(now, at + Self.delay)
-        return (snapshot.advanced(by: known - at).drained.encoded, known)
+    /// For a new owner after a restart, and the time from which it counts. What the last life did
+    /// at its end may not have been written: all tokens may have been taken until then, and they
+    /// come back from then on.
+    ///
+    /// - Parameters:
+    ///   - lived: a time at which the last life was not over, and not ten seconds from its end.
+    ///   - policy: for what has no state yet.
+    func resumed(
+        at now: UnixTime, lived: UnixTime, policy: DestinationPolicy
+    ) -> (bytes: [UInt8], at: UnixTime) {
+        let snapshot: DestinationSnapshot
+        let known: UnixTime
+        if let stored = DestinationSnapshot(decoding: bytes) {
+            // A clock that was set back says nothing.
+            guard let at, at <= now, lived <= now else { return (stored.drained.encoded, now) }
+            known = min(now, max(at, lived) + Self.delay)
+            snapshot = stored.advanced(by: known - at)
+        } else if policy.limits.isPaced {
+            snapshot = DestinationSnapshot(policy)
+            known = lived <= now ? min(now, lived + Self.delay) : now
+        } else {
+            return (bytes, now)
+        }
+        return (snapshot.drained.encoded, known)
     }
 }

@@ -1,11 +1,18 @@
+import Control
 import Glibc
 import Logging
+import Mail
 
 /// Tells whether workers of an earlier manager still live: they inherit the descriptor, and the
 /// lock (flock(2)) lasts until the last of them has ended. Two managers' workers must never deliver
 /// side by side.
+///
+/// The file's time says until when they were seen: what a scheduler had spent by then may be missing
+/// in the spool.
 struct WorkerLock: Sendable {
     let descriptor: Int32
+    /// When the last manager was seen alive, or its workers; the file's making, if none was.
+    private(set) var lived: UnixTime
     private let path: String
 
     struct Failure: Error, CustomStringConvertible {
@@ -18,11 +25,26 @@ struct WorkerLock: Sendable {
         guard descriptor >= 0 else {
             throw Failure(description: "\(path): \(WorkerProcess.errorText())")
         }
+        var status = stat()
+        fstat(descriptor, &status)
+        let time = status.st_mtim
+        lived = UnixTime(
+            milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+    }
+
+    /// That a manager lives, for the next one. A file system that does not take it takes no mail
+    /// either.
+    func renew(at now: UnixTime) {
+        let (seconds, rest) = now.milliseconds.quotientAndRemainder(dividingBy: 1000)
+        let time = timespec(tv_sec: Int(seconds), tv_nsec: Int(rest) * 1_000_000)
+        futimens(descriptor, [time, time])
     }
 
     /// Workers whose manager died end their transactions and go; that is waited for. One that hangs
     /// is killed: what it had not told is found in the spool, and tried again.
-    func awaitOldWorkers(logger: Logger, patience: Duration) async throws {
+    mutating func awaitOldWorkers(
+        logger: Logger, patience: Duration, clocks: Clocks = .system
+    ) async throws {
         let step: Duration = .milliseconds(50)
         var waited: Duration = .zero
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
@@ -38,6 +60,7 @@ struct WorkerLock: Sendable {
             try await Task.sleep(for: step)
             waited += step
         }
+        if waited > .zero { lived = clocks.wall() }
     }
 
     /// Whoever has the file open inherited it: nobody but workers does.
