@@ -174,9 +174,11 @@ package final class ControlClient: Sendable {
             case .ssh(let host, let path):
                 let tunnel = try Tunnel(host: host, socket: path, loop: group.any())
                 self.tunnel.withLock { $0 = tunnel }
-                return try await bootstrap.withConnectedSocket(tunnel.socket) { channel in
-                    channel.closeFuture.whenComplete { _ in tunnel.end() }
-                    return prepare(channel)
+                return try await tunnel.open { socket in
+                    try await bootstrap.withConnectedSocket(socket) { channel in
+                        tunnel.taken(by: channel)
+                        return prepare(channel)
+                    }
                 }
             }
         } catch {

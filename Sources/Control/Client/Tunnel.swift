@@ -1,5 +1,6 @@
 import Glibc
 import NIOCore
+import Synchronization
 
 /// One connection to a daemon on another host: an `ssh` that runs `sluice proxy` there, with one
 /// end of a socket pair as its standard input and output.
@@ -11,14 +12,19 @@ final class Tunnel: Sendable {
     static let variable = "SLUICE_SSH"
 
     /// This end of the pair, for the channel that takes it over.
-    let socket: CInt
-    private let pid: pid_t
+    private let socket: CInt
+    let pid: pid_t
+    /// A channel has the socket, and its end is that of ssh.
+    private let isTaken = Atomic<Bool>(false)
     /// What ssh writes to its standard error.
     private let errors: CInt
     private let words: EventLoopPromise<String>
 
+    /// - Parameter program: run as ssh; nil: what the environment says.
     /// - Throws: `ControlError` if ssh cannot be started.
-    init(host: String, socket path: String?, loop: any EventLoop) throws(ControlError) {
+    init(
+        host: String, socket path: String?, loop: any EventLoop, program: String? = nil
+    ) throws(ControlError) {
         var pair: [CInt] = [-1, -1]
         var side: [CInt] = [-1, -1]
         let kind = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
@@ -33,7 +39,9 @@ final class Tunnel: Sendable {
             close(side[1])
         }
         do {
-            pid = try Self.start(host, path, input: pair[1], errors: side[1])
+            let named = getenv(Self.variable).map { String(cString: $0) }
+            pid = try Self.start(
+                program ?? named ?? "ssh", host, path, input: pair[1], errors: side[1])
         } catch {
             close(pair[0])
             close(side[0])
@@ -45,7 +53,7 @@ final class Tunnel: Sendable {
     }
 
     private static func start(
-        _ host: String, _ path: String?, input: CInt, errors: CInt
+        _ program: String, _ host: String, _ path: String?, input: CInt, errors: CInt
     ) throws(ControlError) -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -66,7 +74,6 @@ final class Tunnel: Sendable {
         posix_spawnattr_setflags(
             &attributes,
             Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-        let program = getenv(variable).map { String(cString: $0) } ?? "ssh"
         // A shell there reads what follows the host.
         var remote = ["sluice", "proxy"]
         if let path { remote += ["--socket", quoted(path)] }
@@ -93,6 +100,31 @@ final class Tunnel: Sendable {
             + "'"
     }
 
+    /// Makes a channel of the socket, which calls `taken` first thing. Where that does not come so
+    /// far, nothing is left of ssh and of the descriptors.
+    func open<R: Sendable>(_ channel: (CInt) async throws -> R) async throws -> R {
+        do {
+            return try await channel(socket)
+        } catch {
+            if !isTaken.load(ordering: .acquiring) { abandon() }
+            throw error
+        }
+    }
+
+    func taken(by channel: any Channel) {
+        isTaken.store(true, ordering: .releasing)
+        channel.closeFuture.whenComplete { _ in self.end() }
+    }
+
+    /// ssh has only just been started, and has nothing to say.
+    private func abandon() {
+        close(socket)
+        kill(pid, SIGKILL)
+        var status: CInt = 0
+        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        words.succeed(said())
+    }
+
     /// The last line that ssh wrote to its standard error, "" for none; known when ssh has ended.
     var lastWords: String {
         get async { (try? await words.futureResult.get()) ?? "" }
@@ -101,7 +133,7 @@ final class Tunnel: Sendable {
     /// Sees to the end of ssh, after the channel has been closed. That ends it by itself, and it
     /// may have something to say before. Nothing waits: it is asked again and again whether it is
     /// gone, so that none stays behind as a zombie.
-    func end() { reap(round: 0) }
+    private func end() { reap(round: 0) }
 
     private func reap(round: Int) {
         var status: CInt = 0
