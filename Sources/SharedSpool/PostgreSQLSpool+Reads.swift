@@ -47,6 +47,17 @@ extension PostgreSQLSpool {
         try read("deliveries of \(message)", Self.ofMessage(message)).compactMap(decode)
     }
 
+    package func attempts(of message: MessageID) throws(SpoolError) -> [StoredAttempt] {
+        var command = Command(
+            """
+            SELECT \(StoredAttempt.columns) FROM attempts
+            WHERE delivery BETWEEN $1 << 16 AND $1 << 16 | 65535
+            ORDER BY delivery, number, again
+            """, name: "attempts_of_message")
+        command.bind(message.rawValue)
+        return try read("attempts of \(message)", command).map { StoredAttempt($0) }
+    }
+
     private static func ofMessage(_ id: MessageID) -> Command {
         var command = Command(
             """

@@ -109,6 +109,24 @@ enum SharedSchema {
                 ADD COLUMN last_rule TEXT COLLATE "C" NOT NULL DEFAULT ''
             """
         ],
+        // What was tried; nothing is known of what an earlier version has tried.
+        [
+            """
+            CREATE TABLE \(name).attempts (
+                delivery BIGINT NOT NULL,
+                at BIGINT NOT NULL,
+                milliseconds BIGINT NOT NULL,
+                worker BIGINT,
+                number INTEGER NOT NULL,
+                again SMALLINT NOT NULL,
+                remote TEXT COLLATE "C" NOT NULL,
+                tls TEXT COLLATE "C" NOT NULL,
+                reply TEXT COLLATE "C" NOT NULL,
+                rule TEXT COLLATE "C" NOT NULL,
+                PRIMARY KEY (delivery, number, again)
+            ) WITH (autovacuum_vacuum_scale_factor = 0.02)
+            """
+        ],
     ]
 
     static var version: Int64 { Int64(steps.count) }

@@ -3,7 +3,7 @@ import NIOCore
 package import Spool
 
 /// Takes everything from one spool into another: mail with its attempts, times, replies and states,
-/// destinations, actions.
+/// what was tried for it, destinations, actions.
 ///
 /// A batch of messages is first committed in the new spool, then removed from the old one, so that
 /// whatever ends this in between leaves a message in both at the worst, and the next run sees that.
@@ -159,6 +159,9 @@ package struct SpoolMove {
                     continue
                 }
                 arriving += Self.writes(message, body: body)
+                if message.contains(where: { $0.attempts != 0 || !$0.lastReply.isEmpty }) {
+                    arriving += try source.attempts(of: id).map { .attempt($0) }
+                }
             }
             leaving += message.map { .remove($0.id) }
             count += 1

@@ -24,13 +24,14 @@ struct WriteBatch {
     private(set) var copies: [DeliveryID] = []
 
     private enum Phase: Int {
-        case accept, route, update, mark, reschedule, warn, remove
+        case accept, route, update, attempt, mark, reschedule, warn, remove
     }
 
     private var round = WriteRound()
     private var phases: [MessageID: Phase] = [:]
     /// Those that a statement of the round may name only once.
     private var updated: Set<DeliveryID> = []
+    private var tried: Set<DeliveryID> = []
     private var routed: Set<DeliveryID> = []
     private let present: Set<DeliveryID>
 
@@ -48,6 +49,7 @@ struct WriteBatch {
         round = WriteRound()
         phases.removeAll(keepingCapacity: true)
         updated.removeAll(keepingCapacity: true)
+        tried.removeAll(keepingCapacity: true)
         routed.removeAll(keepingCapacity: true)
     }
 
@@ -77,6 +79,12 @@ struct WriteBatch {
             phases[update.id.message] = .update
             updated.insert(update.id)
             round.update(update)
+        case .attempt(let attempt):
+            enter(.attempt, attempt.delivery.message)
+            if tried.contains(attempt.delivery) { flush() }
+            phases[attempt.delivery.message] = .attempt
+            tried.insert(attempt.delivery)
+            round.attempt(attempt)
         case .mark(let ids, let from, let to, let at):
             enter(.mark, ids.map(\.message))
             round.mark(ids, from: from, to: to, at: at)

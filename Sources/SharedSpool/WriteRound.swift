@@ -16,6 +16,9 @@ struct WriteRound {
     private var left = ArrayColumn(.int8)
     private var updates = Columns(
         .int8, .int8, .int8, .int8, .text, .text, .text, .text)
+    private var attempts = Columns(
+        .int8, .int8, .int8, .int8, .int8, .text, .text, .text, .text)
+    private var forgottenAttempts = Columns(.int8, .int8)
     private var marks: [Command] = []
     private var reschedules: [Command] = []
     private var warnings = ArrayColumn(.int8)
@@ -113,6 +116,21 @@ struct WriteRound {
         }
     }
 
+    mutating func attempt(_ attempt: StoredAttempt) {
+        attempts.columns[0].append(attempt.delivery.rawValue)
+        attempts.columns[1].append(attempt.number)
+        attempts.columns[2].append(attempt.at.milliseconds)
+        attempts.columns[3].append(attempt.milliseconds)
+        attempts.columns[4].append(attempt.worker.map(Int64.init))
+        attempts.columns[5].append(attempt.remote)
+        attempts.columns[6].append(attempt.tls)
+        attempts.columns[7].append(attempt.reply)
+        attempts.columns[8].append(attempt.rule)
+        guard let last = attempt.lastForgotten else { return }
+        forgottenAttempts.columns[0].append(attempt.delivery.rawValue)
+        forgottenAttempts.columns[1].append(last)
+    }
+
     mutating func mark(
         _ ids: [DeliveryID], from: Set<StoredState>, to: StoredState, at: UnixTime?
     ) {
@@ -149,9 +167,14 @@ struct WriteRound {
     mutating func removeAll(
         _ ids: [DeliveryID], in state: StoredState, countedFor action: Int64?
     ) {
-        let remove = "DELETE FROM deliveries WHERE id = ANY ($1) AND state = $2"
+        let gone = """
+            WITH removed AS (
+                DELETE FROM deliveries WHERE id = ANY ($1) AND state = $2
+                RETURNING id, attempts, last_reply)
+            """
+        let remove = "\(gone) \(Self.removeAttempts)"
         let count = """
-            WITH removed AS (\(remove) RETURNING id)
+            \(gone), cleared AS (\(Self.removeAttempts))
             INSERT INTO meta (key, value)
             SELECT 'removed-' || $3::text, count(*) FROM removed HAVING count(*) > 0
             ON CONFLICT (key) DO UPDATE SET value = meta.value + excluded.value
@@ -249,10 +272,19 @@ struct WriteRound {
         for columns in fullBodies + [bodies] where !columns.isEmpty {
             add(columns.command(Self.keepBodies, "keep_bodies"), .messagesAdded)
         }
-        if !copies.isEmpty { add(copies.command(Self.copy, "copy")) }
+        if !copies.isEmpty {
+            add(copies.command(Self.copy, "copy"))
+            var pairs = Command(Self.copyAttempts, name: "copy_attempts")
+            for column in copies.columns.prefix(2) { pairs.bind(column) }
+            add(pairs)
+        }
         if !kept.isEmpty { add(kept.command(Self.replace, "replace")) }
         if left.count > 0 { add(Command(Self.remove, name: "remove", left)) }
         if !updates.isEmpty { add(updates.command(Self.update, "update")) }
+        if !attempts.isEmpty { add(attempts.command(Self.keepAttempts, "keep_attempts")) }
+        if !forgottenAttempts.isEmpty {
+            add(forgottenAttempts.command(Self.forgetAttempts, "forget_attempts"))
+        }
         for command in marks + reschedules { add(command) }
         if warnings.count > 0 { add(Command(Self.warn, name: "warn", warnings)) }
         if removals.count > 0 { add(Command(Self.remove, name: "remove", removals)) }
@@ -320,7 +352,53 @@ struct WriteRound {
         UPDATE deliveries SET flags = flags | \(DeliveryRow.warned) WHERE id = ANY ($1)
         """
 
-    private static let remove = "DELETE FROM deliveries WHERE id = ANY ($1)"
+    private static let keepAttempts = """
+        INSERT INTO attempts AS old (
+            delivery, number, again, at, milliseconds, worker, remote, tls, reply, rule)
+        SELECT new.delivery, new.number,
+            CASE WHEN EXISTS (
+                SELECT FROM attempts AS first
+                WHERE first.delivery = new.delivery AND first.number = new.number
+                    AND first.again = 0 AND first.at <> new.at)
+            THEN 1 ELSE 0 END,
+            new.at, new.milliseconds, new.worker, new.remote, new.tls, new.reply, new.rule
+        FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS new (
+            delivery, number, at, milliseconds, worker, remote, tls, reply, rule)
+        JOIN deliveries ON deliveries.id = new.delivery
+        WHERE deliveries.attempts > 0 OR deliveries.last_reply <> ''
+        ON CONFLICT (delivery, number, again) DO UPDATE SET at = excluded.at,
+            milliseconds = excluded.milliseconds, worker = excluded.worker,
+            remote = excluded.remote, tls = excluded.tls, reply = excluded.reply,
+            rule = excluded.rule
+        """
+
+    private static let forgetAttempts = """
+        DELETE FROM attempts USING unnest($1, $2) AS new (delivery, last)
+        WHERE attempts.delivery = new.delivery
+            AND attempts.number > \(StoredAttempt.firstKept) AND attempts.number <= new.last
+        """
+
+    private static let copyAttempts = """
+        INSERT INTO attempts (
+            delivery, number, again, at, milliseconds, worker, remote, tls, reply, rule)
+        SELECT new.id, number, again, at, milliseconds, worker, remote, tls, reply, rule
+        FROM unnest($1, $2) AS new (source, id)
+        JOIN attempts AS old ON old.delivery = new.source
+        JOIN deliveries ON deliveries.id = new.id
+        ON CONFLICT DO NOTHING
+        """
+
+    /// Of the deliveries that a statement has `removed`, where there may be any.
+    private static let removeAttempts = """
+        DELETE FROM attempts WHERE delivery = ANY (ARRAY (
+            SELECT id FROM removed WHERE attempts > 0 OR last_reply <> ''))
+        """
+
+    private static let remove = """
+        WITH removed AS (
+            DELETE FROM deliveries WHERE id = ANY ($1) RETURNING id, attempts, last_reply)
+        \(removeAttempts)
+        """
 
     /// Of those messages that have no delivery left.
     private static let removeBodies = """

@@ -118,6 +118,23 @@ extension SQLiteSpool {
             [message.rawValue, message.rawValue])
     }
 
+    package func attempts(of message: MessageID) throws(SpoolError) -> [StoredAttempt] {
+        try readOnce("attempts of \(message)") { database in
+            let row = try RawStatement(
+                database,
+                """
+                SELECT \(StoredAttempt.columns) FROM attempts
+                WHERE delivery BETWEEN ?1 << 16 AND ?1 << 16 | 65535
+                ORDER BY delivery, number, again
+                """)
+            defer { row.reset() }
+            try row.bind(message.rawValue, at: 1)
+            var attempts: [StoredAttempt] = []
+            while try row.step() { attempts.append(StoredAttempt(row)) }
+            return attempts
+        }
+    }
+
     package func unrouted() throws(SpoolError) -> [StoredDelivery] {
         if let index = try indexInUse() { return try unrouted(index.snapshot()) }
         return try unroutedInTable()

@@ -113,8 +113,18 @@ package final class SQLiteSpool: Spool {
     package func commit(_ writes: [SpoolWrite]) throws(SpoolError) {
         guard !writes.isEmpty else { return }
         try directory.checkPlace()
+        do throws(SpoolError) {
+            try commit(writes, keepsAttempts: true)
+        } catch  where error.code == .cannotWrite && writes.contains(where: \.isAttempt) {
+            // The disk may still have room for what has to be known.
+            try commit(writes, keepsAttempts: false)
+        }
+    }
+
+    private func commit(_ writes: [SpoolWrite], keepsAttempts: Bool) throws(SpoolError) {
         try write("commit") { database, statements in
             statements.messagesAdded = 0
+            statements.keepsAttempts = keepsAttempts
             try database.inTransaction(.immediate) {
                 for write in writes { try statements.apply(write) }
                 FaultPoint.applied.reached()
@@ -258,5 +268,11 @@ package final class SQLiteSpool: Spool {
 
     func reportDamage(_ cause: String) {
         report(SpoolError(code: .damaged, cause: cause, context: directory.databasePath))
+    }
+}
+
+extension SpoolWrite {
+    fileprivate var isAttempt: Bool {
+        if case .attempt = self { true } else { false }
     }
 }

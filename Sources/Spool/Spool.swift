@@ -48,6 +48,10 @@ package protocol Spool: Sendable {
 
     func deliveries(of message: MessageID) throws(SpoolError) -> [StoredDelivery]
 
+    /// What has been tried for the deliveries of a message, in the order of their ids and numbers;
+    /// `StoredAttempt` says which are kept.
+    func attempts(of message: MessageID) throws(SpoolError) -> [StoredAttempt]
+
     /// Those that have no destination yet, in the order of their ids.
     func unrouted() throws(SpoolError) -> [StoredDelivery]
 
@@ -182,6 +186,9 @@ package enum SpoolWrite: Sendable {
     case remove(DeliveryID)
     /// An attempt (or part of it) failed for now.
     case update(DeliveryUpdate)
+    /// What was tried, beside the `update` that says what follows from it. Nothing happens if the
+    /// delivery has left, or has neither an attempt nor a reply.
+    case attempt(StoredAttempt)
     /// Operators' bulk changes: only deliveries in one of the states `from` change. `at` is the
     /// end of the undo window. What has no destination yet becomes `routing` where `to` says
     /// `queued`.

@@ -99,13 +99,14 @@ package struct SpoolCheck: Sendable {
         var isWhole = true
         for part in try SpoolSchema.parts() where !there.contains(part.name) {
             switch part.name {
-            // Its mark of the message ids is set anew below; the rest are counts.
-            case "meta":
+            // Its mark of the message ids is set anew below; the rest are counts. No mail is lost
+            // with what is known of former attempts.
+            case "meta", "attempts":
                 if repairs { try database.execute(sql: part.sql) } else { isWhole = false }
-                add("the table meta is missing", "made anew")
-            case _ where part.isIndex:
+                add("the table \(part.name) is missing", "made anew")
+            case _ where part.type != "table":
                 if repairs { try database.execute(sql: part.sql) }
-                add("the index \(part.name) is missing", "made anew")
+                add("the \(part.type) \(part.name) is missing", "made anew")
             default:
                 isWhole = false
                 findings.append(
@@ -138,6 +139,7 @@ package struct SpoolCheck: Sendable {
         destinations = try count("SELECT count(*) FROM destinations")
 
         try checkOrphans(database, in: directory)
+        try checkAttempts(database)
         let lost = "destination NOT NULL AND destination NOT IN (SELECT id FROM destinations)"
         try settle(
             try deliveries(database, lost), "for destinations that are not there",
@@ -218,6 +220,18 @@ package struct SpoolCheck: Sendable {
             "\(orphans.count) messages without a delivery "
                 + "(\(Self.list((Array(ids.prefix(Self.maximumLines)), ids.count))))",
             "moved to \(directory.path)/\(Self.keptFolder): send them by hand, or delete them")
+    }
+
+    /// Attempts at deliveries that have left.
+    private mutating func checkAttempts(_ database: Database) throws {
+        // A spool of an earlier version, which a check without repairs leaves as it is.
+        guard try database.tableExists("attempts") else { return }
+        let condition = "delivery NOT IN (SELECT id FROM deliveries)"
+        let count =
+            try Int.fetchOne(database, sql: "SELECT count(*) FROM attempts WHERE \(condition)") ?? 0
+        guard count > 0 else { return }
+        if repairs { try database.execute(sql: "DELETE FROM attempts WHERE \(condition)") }
+        add("\(count) attempts at deliveries that are not there", "removed")
     }
 
     /// The mark is above every id that was ever given out. Where it is gone, nobody knows that:

@@ -123,6 +123,7 @@ package struct SpoolSalvage: Sendable {
                 "delivery \(DeliveryID(rawValue: $0))"
             }
             try dropTextless()
+            try copyAttempts()
         }
 
         private func copyMark() throws {
@@ -152,6 +153,40 @@ package struct SpoolSalvage: Sendable {
                         + recipients.map { "<\(SafeText($0.address))>" }.joined(separator: ", "))
             }
             try new.execute(sql: "DELETE FROM deliveries WHERE \(condition)")
+        }
+
+        /// Of the deliveries that could be read. Those of one that cannot are no mail.
+        private mutating func copyAttempts() throws {
+            // An older schema has none.
+            guard (try? old.tableExists("attempts")) == true else { return }
+            let columns = """
+                delivery, number, again, at, milliseconds, worker, remote, tls, reply, rule
+                """
+            let insert = try new.makeStatement(
+                sql: """
+                    INSERT OR IGNORE INTO attempts (\(columns))
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    """)
+            let tried = try Int64.fetchAll(
+                new, sql: "SELECT id FROM deliveries WHERE attempts > 0 OR last_reply <> ''")
+            var unread = 0
+            for id in tried {
+                do {
+                    let statement = try old.cachedStatement(
+                        sql: "SELECT \(columns) FROM attempts WHERE delivery = ?")
+                    let rows = try Row.fetchCursor(statement, arguments: [id])
+                    while let row = try rows.next() {
+                        try insert.execute(arguments: StatementArguments(row.databaseValues))
+                    }
+                } catch let error as DatabaseError
+                    where [.SQLITE_CORRUPT, .SQLITE_CONSTRAINT].contains(error.resultCode)
+                {
+                    unread += 1
+                }
+            }
+            if unread > 0 {
+                losses.append("what was tried for \(unread) deliveries cannot be read")
+            }
         }
 
         /// - Parameters:

@@ -7,6 +7,9 @@ import GRDB
 ///   A message exists as long as one of its deliveries does; they lie together, as `id` is the
 ///   message's id and an ordinal in one number.
 /// - `bodies`: apart, so that going through the deliveries does not go through the bodies.
+/// - `attempts`: apart too, as most mail has none. `again` is 1 for the last of several that have
+///   the same number. They go with their delivery, whoever removes it; the trigger looks for them
+///   only where there may be any.
 /// - `destinations`, `actions`, `meta`.
 enum SpoolSchema {
     /// "Slui": says that a database file is a spool (https://www.sqlite.org/fileformat2.html,
@@ -91,13 +94,38 @@ enum SpoolSchema {
             try database.execute(
                 sql: "ALTER TABLE deliveries ADD COLUMN last_rule TEXT NOT NULL DEFAULT ''")
         }
+        // What was tried; nothing is known of what an earlier version has tried.
+        migrator.registerMigration("4") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE attempts (
+                        delivery INTEGER NOT NULL,
+                        number INTEGER NOT NULL,
+                        again INTEGER NOT NULL,
+                        at INTEGER NOT NULL,
+                        milliseconds INTEGER NOT NULL,
+                        worker INTEGER,
+                        remote TEXT NOT NULL,
+                        tls TEXT NOT NULL,
+                        reply TEXT NOT NULL,
+                        rule TEXT NOT NULL,
+                        PRIMARY KEY (delivery, number, again)
+                    ) STRICT, WITHOUT ROWID;
+                    CREATE TRIGGER attempts_end AFTER DELETE ON deliveries
+                    WHEN old.attempts > 0 OR old.last_reply <> ''
+                    BEGIN
+                        DELETE FROM attempts WHERE delivery = old.id;
+                    END;
+                    """)
+        }
         return migrator
     }
 
-    /// A table or an index of the current version, and how it is made.
+    /// A table, an index or a trigger of the current version, and how it is made.
     struct Part: Hashable {
         var name: String
-        var isIndex: Bool
+        /// "table", "index", "trigger".
+        var type: String
         var sql: String
     }
 
@@ -110,12 +138,12 @@ enum SpoolSchema {
             try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT name, type = 'index', sql FROM sqlite_master
-                    WHERE type IN ('table', 'index') AND sql NOT NULL AND name NOT LIKE 'grdb%'
-                        AND name NOT LIKE 'sqlite%'
-                    ORDER BY type DESC, name
+                    SELECT name, type, sql FROM sqlite_master
+                    WHERE type IN ('table', 'index', 'trigger') AND sql NOT NULL
+                        AND name NOT LIKE 'grdb%' AND name NOT LIKE 'sqlite%'
+                    ORDER BY type <> 'table', name
                     """
-            ).map { Part(name: $0[0], isIndex: $0[1], sql: $0[2]) }
+            ).map { Part(name: $0[0], type: $0[1], sql: $0[2]) }
         }
     }
 

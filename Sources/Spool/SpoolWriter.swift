@@ -187,7 +187,7 @@ extension SpoolWrite {
             64 + 8 * ids.count
         case .action(let action): 512 + action.details.count
         case .destination(let record): 512 + record.scheduler.count
-        case .remove, .update, .warned, .forgetDestination, .forgetCount, .moving,
+        case .remove, .update, .attempt, .warned, .forgetDestination, .forgetCount, .moving,
             .probe:
             256
         }

@@ -15,6 +15,9 @@ final class WriteStatements {
     private let replaceDelivery: RawStatement
     private let update: RawStatement
     private let updateRecipients: RawStatement
+    private let insertAttempt: RawStatement
+    private let forgetAttempts: RawStatement
+    private let copyAttempts: RawStatement
     private let mark: RawStatement
     private let reschedule: RawStatement
     private let setFlags: RawStatement
@@ -29,6 +32,8 @@ final class WriteStatements {
     private var texts = RowTexts()
     /// Since the transaction began: messages accepted, less those that left.
     var messagesAdded = 0
+    /// False where there is no room for what people only look at.
+    var keepsAttempts = true
 
     init(_ database: Database) throws {
         func prepare(_ sql: String) throws -> RawStatement { try RawStatement(database, sql) }
@@ -75,6 +80,28 @@ final class WriteStatements {
             """)
         updateRecipients = try prepare(
             "UPDATE deliveries SET recipients = ?2, attributes = ?3 WHERE id = ?1")
+        insertAttempt = try prepare(
+            """
+            INSERT OR REPLACE INTO attempts (
+                delivery, number, again, at, milliseconds, worker, remote, tls, reply, rule)
+            SELECT ?1, ?2, EXISTS (
+                    SELECT 1 FROM attempts
+                    WHERE delivery = ?1 AND number = ?2 AND again = 0 AND at <> ?3),
+                ?3, ?4, ?5, ?6, ?7, ?8, ?9
+            FROM deliveries WHERE id = ?1 AND (attempts > 0 OR last_reply <> '')
+            """)
+        forgetAttempts = try prepare(
+            """
+            DELETE FROM attempts
+            WHERE delivery = ?1 AND number > \(StoredAttempt.firstKept) AND number <= ?2
+            """)
+        copyAttempts = try prepare(
+            """
+            INSERT OR IGNORE INTO attempts (
+                delivery, number, again, at, milliseconds, worker, remote, tls, reply, rule)
+            SELECT ?2, number, again, at, milliseconds, worker, remote, tls, reply, rule
+            FROM attempts WHERE delivery = ?1
+            """)
         mark = try prepare(
             """
             UPDATE deliveries SET
@@ -131,6 +158,7 @@ final class WriteStatements {
             try deleteDelivery.bind(id.rawValue, at: 1)
             if try deleteDelivery.run() > 0 { try removeBodyIfLast(id.message) }
         case .update(let update): try apply(update)
+        case .attempt(let attempt): if keepsAttempts { try apply(attempt) }
         case .mark(let ids, let from, let to, let at):
             let mask = from.reduce(Int64(0)) { $0 | 1 << Int64($1.rawValue) }
             for id in ids {
@@ -258,6 +286,9 @@ final class WriteStatements {
             gatherTexts(of: delivery)
             // Nothing was copied: the delivery has left.
             guard try texts.run(copyDelivery, firstAt: 5) > 0 else { return }
+            try copyAttempts.bind(id.rawValue, at: 1)
+            try copyAttempts.bind(delivery.id.rawValue, at: 2)
+            try copyAttempts.run()
         }
         if let delivery = deliveries.last(where: { $0.id == id }) {
             try replaceDelivery.bind(id.rawValue, at: 1)
@@ -294,6 +325,25 @@ final class WriteStatements {
         texts.appendAddresses(recipients)
         texts.appendAttributes(recipients)
         try texts.run(updateRecipients, firstAt: 2)
+    }
+
+    private func apply(_ attempt: StoredAttempt) throws(SpoolError) {
+        try insertAttempt.bind(attempt.delivery.rawValue, at: 1)
+        try insertAttempt.bind(attempt.number, at: 2)
+        try insertAttempt.bind(attempt.at.milliseconds, at: 3)
+        try insertAttempt.bind(attempt.milliseconds, at: 4)
+        try insertAttempt.bind(attempt.worker.map(Int64.init), at: 5)
+        texts.removeAll()
+        texts.append(attempt.remote)
+        texts.append(attempt.tls)
+        texts.append(attempt.reply)
+        texts.append(attempt.rule)
+        guard try texts.run(insertAttempt, firstAt: 6) > 0, let last = attempt.lastForgotten else {
+            return
+        }
+        try forgetAttempts.bind(attempt.delivery.rawValue, at: 1)
+        try forgetAttempts.bind(last, at: 2)
+        try forgetAttempts.run()
     }
 
     // MARK: Destinations and actions

@@ -123,9 +123,13 @@ extension Integration {
                     let rows = try await rows()
                     return rows.count == 5 ? rows : nil
                 }
+                let history = try await daemon.control.message(before[0].message).history
+                #expect(history.map(\.number) == [1] && history[0].worker != nil)
+                #expect(history[0].reply.contains("Greylisted") && history[0].remote != nil)
                 try await daemon.end(SIGKILL)
                 try await daemon.start()
                 let after = try await rows()
+                #expect(try await daemon.control.message(before[0].message).history == history)
                 #expect(after.map(\.id) == before.map(\.id))
                 #expect(after.map(\.nextAttemptAt) == before.map(\.nextAttemptAt))
                 #expect(after.map(\.lastReply) == before.map(\.lastReply))

@@ -76,6 +76,9 @@ final class HookedSpool: Spool {
     func deliveries(of message: MessageID) throws(SpoolError) -> [StoredDelivery] {
         try base.deliveries(of: message)
     }
+    func attempts(of message: MessageID) throws(SpoolError) -> [StoredAttempt] {
+        try base.attempts(of: message)
+    }
     func unrouted() throws(SpoolError) -> [StoredDelivery] { try base.unrouted() }
     func copyForBackup() throws(SpoolError) -> SpoolCopy { try base.copyForBackup() }
     func messageCount() throws(SpoolError) -> Int { try base.messageCount() }

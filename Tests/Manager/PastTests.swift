@@ -89,39 +89,4 @@ struct PastTests {
         #expect(past.breakerChanges.count == 16)
         #expect(past.breakerChanges.first?.reason == "39")
     }
-
-    // MARK: Attempts
-
-    private func report(_ delivery: Int64, _ attempts: Int) -> AttemptReport {
-        AttemptReport(
-            number: 1, delivery: DeliveryID(rawValue: delivery << 16), destination: 1,
-            disposition: .retry, attempts: attempts, due: start, remote: "mx [192.0.2.1]", tls: "",
-            milliseconds: 1500, recipients: [], reply: "450 no", at: start)
-    }
-
-    @Test func attemptsOfADeliveryAreBounded() {
-        var history = AttemptHistory(limit: 1000)
-        for number in 1...100 { history.add(report(1, number), worker: 2) }
-        let rows = history[DeliveryID(rawValue: 1 << 16)]
-        #expect(rows.map(\.number) == Array(71...100))
-        #expect(rows.last?.seconds == 1.5)
-        #expect(rows.last?.tls == nil)
-        #expect(history.count == AttemptHistory.perDelivery)
-    }
-
-    @Test func theOldestAreForgottenFirst() {
-        var history = AttemptHistory(limit: 10)
-        for delivery in 1...20 { history.add(report(Int64(delivery), 1), worker: nil) }
-        #expect(history.count == 10)
-        #expect(history[DeliveryID(rawValue: 10 << 16)].isEmpty)
-        #expect(history[DeliveryID(rawValue: 11 << 16)].count == 1)
-        history.forget(DeliveryID(rawValue: 20 << 16))
-        #expect(history.count == 9)
-        // What has left does not count against the others, nor does it pile up.
-        for _ in 0..<1000 {
-            history.add(report(99, 1), worker: nil)
-            history.forget(DeliveryID(rawValue: 99 << 16))
-        }
-        #expect(history.count <= 10)
-    }
 }

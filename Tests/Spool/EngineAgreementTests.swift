@@ -49,6 +49,8 @@ struct EngineAgreementTests {
             let message = MessageID(rawValue: number)
             let bodies = try spools.map { try $0.body(of: message) }
             #expect(bodies[0] == bodies[1])
+            let attempts = try spools.map { try $0.attempts(of: message) }
+            #expect(attempts[0] == attempts[1])
         }
     }
 
@@ -62,7 +64,7 @@ struct EngineAgreementTests {
         let time = noon + .seconds(random.below(4) * 40)
         let destination = random.below(3) == 0 ? nil : random.below(3) + 1
         let addresses = (0..<random.below(3)).map { "r\($0)\(random.below(9))@x.example" }
-        switch random.below(15) {
+        switch random.below(18) {
         case 0, 1, 2:
             var mail = message(
                 number, destinations: (0...random.below(2)).map { _ in destination },
@@ -99,6 +101,11 @@ struct EngineAgreementTests {
                 DestinationRecord(
                     id: random.below(3) + 1, identity: "i\(random.below(6))", name: "n\(round)",
                     domains: addresses, pin: destination.map(Int.init), scheduler: [UInt8(round)]))
+        case 15, 16, 17:
+            return .attempt(
+                StoredAttempt(
+                    delivery: one, number: Int(random.below(24)),
+                    at: noon + .seconds(random.below(4)), reply: "\(round)"))
         case 14: return .forgetCount(of: random.below(3))
         case 12:
             return random.below(2) == 0 ? .forgetDestination(random.below(3) + 1) : .warned(one)

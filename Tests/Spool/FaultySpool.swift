@@ -86,6 +86,9 @@ final class FaultySpool: Spool {
     func deliveries(of message: MessageID) throws(SpoolError) -> [StoredDelivery] {
         try real.deliveries(of: message)
     }
+    func attempts(of message: MessageID) throws(SpoolError) -> [StoredAttempt] {
+        try real.attempts(of: message)
+    }
     func unrouted() throws(SpoolError) -> [StoredDelivery] { try real.unrouted() }
     func copyForBackup() throws(SpoolError) -> SpoolCopy { try real.copyForBackup() }
     func messageCount() throws(SpoolError) -> Int { try real.messageCount() }

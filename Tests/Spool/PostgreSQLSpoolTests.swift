@@ -233,6 +233,33 @@ struct PostgreSQLSpoolTests {
         #expect(try spool.ids() == [id(1)])
     }
 
+    /// A schema as an earlier version left it.
+    @Test(arguments: 1..<Int(SharedSchema.version)) func anEarlierSchemaComesUp(
+        version: Int
+    ) throws {
+        for statement in SharedSchema.steps.prefix(version).joined() {
+            try server.execute(statement, in: address)
+        }
+        try server.execute(
+            """
+            INSERT INTO sluice.deliveries (
+                id, destination, next_attempt, received_at, expires_at, size, attempts, flags, state,
+                domain, sender, recipients, attributes, ret, envelope_id, client, last_reply)
+            VALUES (\(id(1).rawValue), 1, 5, 1, 100, 11, 2, 0, 1, 'example.com', 'a@b',
+                E'\\nb@example.com\\n', '', '', '', '', '450 no')
+            """, in: address)
+        try server.execute(
+            "UPDATE sluice.meta SET value = \(version) WHERE key = 'schema'", in: address)
+        let spool = try open()
+        let stored = try spool.one(id(1))
+        #expect(stored.attempts == 2 && stored.lastReply == "450 no" && stored.lastRule == "")
+        #expect(stored.recipients.map(\.address) == ["b@example.com"])
+        #expect(try spool.attempts(of: MessageID(rawValue: 1)).isEmpty)
+        let attempt = StoredAttempt(delivery: id(1), number: 3, at: noon, reply: "450 no")
+        try spool.commit([.attempt(attempt)])
+        #expect(try spool.attempts(of: MessageID(rawValue: 1)) == [attempt])
+    }
+
     @Test func aSchemaOfSomethingElseIsNotTouched() throws {
         try server.execute("CREATE SCHEMA sluice", in: address)
         try server.execute("CREATE TABLE sluice.gates (id INT)", in: address)

@@ -136,6 +136,34 @@ struct SQLiteSpoolFileTests {
         #expect(try spool.body(of: MessageID(rawValue: number + 1)) == ByteBuffer(string: large))
     }
 
+    /// What people only look at does not keep what has to be known from being written.
+    @Test func onAFullDiskAttemptsAreLeftOut() throws {
+        let spool = try open(SQLiteSpool.Options(maximumBytes: 400_000))
+        func update(_ attempts: Int) -> SpoolWrite {
+            .update(
+                DeliveryUpdate(
+                    id: id(1), attempts: attempts, nextAttemptAt: noon, lastReply: "450",
+                    recipients: nil))
+        }
+        try spool.commit([.accept(message(1)), update(1)])
+        let body = String(repeating: "x", count: 1000)
+        var number: Int64 = 1
+        while (try? spool.commit([.accept(message(number + 1, body: body))])) != nil {
+            number += 1
+            try #require(number < 1000)
+        }
+        let reply = String(repeating: "x", count: 3000)
+        for attempts in 2...20 {
+            try spool.commit([
+                update(attempts),
+                .attempt(
+                    StoredAttempt(delivery: id(1), number: attempts, at: noon, reply: reply)),
+            ])
+            #expect(try spool.one(id(1)).attempts == attempts)
+        }
+        #expect(try spool.attempts(of: MessageID(rawValue: 1)).count < 19)
+    }
+
     @Test func roomForMail() throws {
         var spool = try open(SQLiteSpool.Options(maximumBytes: 400_000, reservedBytes: 0))
         let before = try spool.availableBytes()

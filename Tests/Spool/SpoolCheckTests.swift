@@ -9,7 +9,7 @@ import Testing
 @Suite struct SpoolCheckTests {
     let directory: TemporaryDirectory
 
-    /// Three messages of two deliveries each, for a destination that is there.
+    /// Three messages of two deliveries each, for a destination that is there; one was tried.
     init() throws {
         directory = try TemporaryDirectory()
         let spool = try SQLiteSpool(directory: directory.path)
@@ -18,7 +18,14 @@ import Testing
             id: 1, identity: "192.0.2.1", name: "example.com", domains: ["example.com"])
         try spool.commit(
             [.destination(destination)]
-                + (1...3).map { .accept(message($0, destinations: [1, 1], body: "Hi there.\r\n")) })
+                + (1...3).map { .accept(message($0, destinations: [1, 1], body: "Hi there.\r\n")) }
+                + [
+                    .update(
+                        DeliveryUpdate(
+                            id: id(3), attempts: 1, nextAttemptAt: noon, lastReply: "450 no",
+                            recipients: nil)),
+                    .attempt(StoredAttempt(delivery: id(3), number: 1, at: noon, reply: "450 no")),
+                ])
         spool.close()
     }
 
@@ -54,6 +61,10 @@ import Testing
         ("UPDATE meta SET value = 2 WHERE key = 'next_message'", "below an id in use"),
         ("UPDATE meta SET value = -1 WHERE key = 'next_message'", "out of range"),
         ("DELETE FROM meta", "message ids is missing"),
+        (
+            "INSERT INTO attempts VALUES (9 << 16, 1, 0, 5, 1, NULL, '', '', '450 no', '')",
+            "1 attempts at deliveries that are not there"
+        ),
     ])
     func whatCanBeRepaired(damage: String, text: String) throws {
         try spoil(damage)
@@ -192,11 +203,15 @@ import Testing
         }
     }
 
-    @Test func aMissingIndex() throws {
-        try spoil("DROP INDEX deliveries_by_destination")
+    @Test(arguments: [
+        ("INDEX", "deliveries_by_destination"), ("TRIGGER", "attempts_end"), ("TABLE", "attempts"),
+    ])
+    func whatIsMadeAnew(type: String, name: String) throws {
+        try spoil("DROP \(type) \(name)")
         let found = try check()
         #expect(!found.isGood)
-        #expect(found.findings.map(\.text).first?.contains("deliveries_by_destination") == true)
+        let missing = "the \(type.lowercased()) \(name) is missing"
+        #expect(found.findings.map(\.text).first?.contains(missing) == true)
         #expect(try check(repairs: true).isGood)
         #expect(try check().findings.isEmpty)
     }
@@ -243,7 +258,15 @@ import Testing
     @Test func aCopyOfALiveSpoolIsWhole() throws {
         let spool = try SQLiteSpool(directory: directory.path)
         defer { spool.close() }
-        try spool.commit([.accept(message(1, destinations: [nil, nil]))])
+        let attempt = StoredAttempt(delivery: id(1), number: 1, at: noon, reply: "450 no")
+        try spool.commit([
+            .accept(message(1, destinations: [nil, nil])),
+            .update(
+                DeliveryUpdate(
+                    id: id(1), attempts: 1, nextAttemptAt: noon, lastReply: "450 no",
+                    recipients: nil)),
+            .attempt(attempt),
+        ])
         let before = try spool.all()
         var copy: SpoolCopy? = try spool.copyForBackup()
         let path = try #require(copy?.path)
@@ -255,6 +278,7 @@ import Testing
         try FileManager.default.copyItem(atPath: path, toPath: restored.file("spool.db"))
         let second = try SQLiteSpool(directory: restored.path)
         #expect(try second.all() == before)
+        #expect(try second.attempts(of: MessageID(rawValue: 1)) == [attempt])
         #expect(try second.body(of: MessageID(rawValue: 1)) == ByteBuffer(string: "Hi there.\r\n"))
         second.close()
         #expect(try SpoolCheck(directory: restored.path, repairs: false).findings.isEmpty)

@@ -40,6 +40,14 @@ struct SpoolMoveTests {
                     recipients: [
                         StoredRecipient(address: "x@y", notify: "NEVER", lastReply: "450 no")
                     ])),
+            .attempt(
+                StoredAttempt(
+                    delivery: ids[20], number: 1, at: noon, milliseconds: 7, worker: 1,
+                    remote: "mx", tls: "TLSv1.3", reply: "450 no", rule: "r")),
+            .attempt(StoredAttempt(delivery: ids[20], number: 3, at: noon, reply: "451 a")),
+            .attempt(
+                StoredAttempt(
+                    delivery: ids[20], number: 3, at: noon + .seconds(2), reply: "451 b")),
             .warned(ids[20]), .reschedule([ids[22]], at: noon + .seconds(7)),
             .action(
                 ActionRecord(
@@ -51,12 +59,14 @@ struct SpoolMoveTests {
     private struct Contents: Equatable {
         var deliveries: [StoredDelivery]
         var bodies: [MessageID: ByteBuffer]
+        var attempts: [StoredAttempt]
         var destinations: [DestinationRecord]
         var actions: [ActionRecord]
 
         init(_ spool: any Spool) throws {
             deliveries = try spool.all()
             bodies = try spool.bodies(of: deliveries.map(\.id.message)).texts
+            attempts = try bodies.keys.sorted().flatMap { try spool.attempts(of: $0) }
             destinations = try spool.destinations()
             actions = try spool.actions(limit: 100, offset: 0)
         }
@@ -69,6 +79,7 @@ struct SpoolMoveTests {
         try fill(spools[0])
         let before = try Contents(spools[0])
         #expect(Set(before.deliveries.map(\.state)) == Set(StoredState.allCases))
+        #expect(before.attempts.map(\.reply) == ["450 no", "451 a", "451 b"])
         // What an earlier stay has left there.
         try spools[1].commit([
             .destination(DestinationRecord(id: 9, identity: "i1", name: "old", domains: []))

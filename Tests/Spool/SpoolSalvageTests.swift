@@ -30,8 +30,22 @@ import Testing
                     message.record.size = message.body.readableBytes
                     return .accept(message)
                 })
+        try spool.commit(
+            (1...Self.count).flatMap { number in
+                [
+                    SpoolWrite.update(
+                        DeliveryUpdate(
+                            id: id(number), attempts: 1, nextAttemptAt: noon,
+                            lastReply: "450 no", recipients: nil)),
+                    .attempt(Self.attempt(number)),
+                ]
+            })
         whole = try spool.all()
         spool.close()
+    }
+
+    private static func attempt(_ number: Int64) -> StoredAttempt {
+        StoredAttempt(delivery: id(number), number: 1, at: noon, reply: "450 no \(number)")
     }
 
     private static func body(_ number: Int64) -> String {
@@ -65,6 +79,9 @@ import Testing
         for delivery in saved {
             let body = try spool.body(of: delivery.message.id)
             #expect(body.map { String(buffer: $0) } == Self.body(delivery.message.id.rawValue))
+            let attempts = try spool.attempts(of: delivery.message.id)
+            let isKnown = attempts == [Self.attempt(delivery.message.id.rawValue)]
+            #expect(isKnown || attempts.isEmpty && !salvage.losses.isEmpty)
         }
         #expect(try spool.reserveMessageIDs(1).lowerBound == Self.count + 1)
         return (salvage, saved)
@@ -96,6 +113,15 @@ import Testing
             #expect(Set(kept) == Set(lost.map { "\($0).eml" }))
         }
         #expect(try Data(contentsOf: URL(fileURLWithPath: directory.file("spool.db"))) == before)
+    }
+
+    @Test func aPageOfAttempts() throws {
+        let page = try #require(try pages("attempts", "leaf").dropFirst().first)
+        try spoil { $0.replaceSubrange((page - 1) * 4096..<page * 4096, with: Data(count: 4096)) }
+        let (salvage, saved) = try salvage()
+        #expect(saved == whole)
+        #expect(salvage.losses.count == 1)
+        #expect(salvage.losses.first?.hasPrefix("what was tried for ") == true)
     }
 
     @Test func aPageOfTexts() throws {

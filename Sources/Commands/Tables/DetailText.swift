@@ -109,13 +109,20 @@ package enum DetailText {
                 lines.append("  last reply  \(SafeText(reply))")
                 rule(of: reply, row.lastRule).map { lines.append("  rule        \($0)") }
             }
-            lines += message.history.filter { $0.delivery == row.id }.map { attempt in
-                "  attempt \(attempt.number)".padded(to: 14)
-                    + "\(at(attempt.at)), \(Format.decimal(attempt.seconds)) s"
-                    + (attempt.remote.map { ", \(SafeText($0))" } ?? "")
-                    + (attempt.tls.map { " \(SafeText($0))" } ?? "")
-                    + ": \(SafeText(attempt.reply))"
-                    + (attempt.rule.map { " (rule \(SafeText($0)))" } ?? "")
+            lines += message.attemptLines(of: row).map { line in
+                switch line {
+                case .gap(let count):
+                    return "              \(count) more, of which nothing is kept"
+                case .attempt(let attempt, let isCounted):
+                    return (isCounted ? "  attempt \(attempt.number)" : "  not counted").padded(
+                        to: 14)
+                        + "\(at(attempt.at)), \(Format.decimal(attempt.seconds)) s"
+                        + (attempt.remote.map { ", \(SafeText($0))" } ?? "")
+                        + (attempt.tls.map { " \(SafeText($0))" } ?? "")
+                        + (attempt.worker.map { ", worker \($0)" } ?? "")
+                        + ": \(SafeText(attempt.reply))"
+                        + (attempt.rule.map { " (rule \(SafeText($0)))" } ?? "")
+                }
             }
         }
         if !message.recipients.isEmpty { lines.append("") }

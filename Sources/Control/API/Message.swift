@@ -141,8 +141,8 @@ package struct MessageDetail: Codable, Sendable {
     package var deliveries: [MessageRow]
     /// Each recipient of each delivery, in the order of `deliveries`.
     package var recipients: [RecipientRow]
-    /// The attempts that are remembered, oldest first: the last ones of each delivery, since the
-    /// daemon started.
+    /// The attempts that are kept, in the order of `deliveries`, of each oldest first: the first 4
+    /// and the last 16; the numbers say how many lie between.
     package var history: [AttemptRow]
     /// The header section as received, at most 64 KiB.
     package var header: String

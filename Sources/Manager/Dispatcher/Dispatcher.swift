@@ -53,7 +53,6 @@ final class Dispatcher {
     var withdrawals: [UInt64: Withdrawal] = [:]
     /// Questions about destinations that workers have not answered yet.
     var inspections: [UInt64: Inspection] = [:]
-    var attemptHistory = AttemptHistory()
     var traced: [Int64: Int] = [:]
     /// Of these: who wants to see what messages say too.
     var tracedContent: [Int64: Int] = [:]

@@ -32,7 +32,6 @@ extension Dispatcher {
         count(report, delivered: delivered, at: now)
         table[report.destination]?.isRetryUnproven = false
 
-        let owner = table[report.destination]?.ownership.worker
         if report.disposition == .settled, !failed, !isRelayed {
             left(report.delivery, destination: report.destination)
             return write([.remove(report.delivery)]) { _ in
@@ -40,7 +39,6 @@ extension Dispatcher {
                 done()
             }
         }
-        if report.disposition == .retry { attemptHistory.add(report, worker: owner) }
         if report.disposition == .retry, !failed, delivered == 0 {
             FaultPoint.deferring.reached()
             return write([
@@ -48,7 +46,8 @@ extension Dispatcher {
                     DeliveryUpdate(
                         id: report.delivery, attempts: report.attempts,
                         nextAttemptAt: report.due, lastReply: report.reply, lastRule: report.rule,
-                        recipients: nil))
+                        recipients: nil)),
+                .attempt(StoredAttempt(report, worker: worker)),
             ]) { _ in
                 FaultPoint.deferred.reached()
                 done()
@@ -56,7 +55,7 @@ extension Dispatcher {
         }
         settling[report.delivery] = []
         table[report.destination]?.pendingSettlements += 1
-        settleInParts(report) { [self] in
+        settleInParts(report, of: worker) { [self] in
             done()
             settlementEnded(report)
         }
@@ -64,7 +63,9 @@ extension Dispatcher {
 
     /// Some recipients are done and some are not, or some failed: who they are stands in the
     /// spool.
-    private func settleInParts(_ report: AttemptReport, done: @escaping () -> Void) {
+    private func settleInParts(
+        _ report: AttemptReport, of worker: Int, done: @escaping () -> Void
+    ) {
         let work = NIOLoopBound(done, eventLoop: loop)
         reader.read(on: loop) { spool throws(SpoolError) in
             try spool.deliveries([report.delivery]).first
@@ -74,11 +75,13 @@ extension Dispatcher {
             case .failure(let error):
                 dispatcher.spoolFailed(error)
                 dispatcher.unrecorded.append(
-                    Unrecorded(writes: []) { $0.settleInParts(report, done: work.value) })
+                    Unrecorded(writes: []) {
+                        $0.settleInParts(report, of: worker, done: work.value)
+                    })
             case .success(nil):
                 work.value()
             case .success(let stored?):
-                dispatcher.settle(stored, by: report, done: work.value)
+                dispatcher.settle(stored, by: report, of: worker, done: work.value)
             }
         }
     }
@@ -94,7 +97,8 @@ extension Dispatcher {
     }
 
     private func settle(
-        _ stored: StoredDelivery, by report: AttemptReport, done: @escaping () -> Void
+        _ stored: StoredDelivery, by report: AttemptReport, of worker: Int,
+        done: @escaping () -> Void
     ) {
         var remaining: [StoredRecipient] = []
         var reported: [ReportedRecipient] = []
@@ -139,18 +143,21 @@ extension Dispatcher {
                 - report.recipients.count { $0.outcome == .failed }
             countBounced(late, destination: report.destination, at: now)
         }
-        let write: SpoolWrite
+        let writes: [SpoolWrite]
         if remaining.isEmpty {
             left(report.delivery, destination: report.destination)
-            write = .remove(report.delivery)
+            writes = [.remove(report.delivery)]
         } else {
-            write = .update(
-                DeliveryUpdate(
-                    id: report.delivery, attempts: report.attempts, nextAttemptAt: report.due,
-                    lastReply: report.reply, lastRule: report.rule, recipients: remaining))
+            writes = [
+                .update(
+                    DeliveryUpdate(
+                        id: report.delivery, attempts: report.attempts, nextAttemptAt: report.due,
+                        lastReply: report.reply, lastRule: report.rule, recipients: remaining)),
+                .attempt(StoredAttempt(report, worker: worker)),
+            ]
         }
         FaultPoint.settling.reached()
-        record([write], reporting: reported, of: stored.message) { _ in
+        record(writes, reporting: reported, of: stored.message) { _ in
             FaultPoint.settled.reached()
             done()
         }
@@ -177,7 +184,6 @@ extension Dispatcher {
 
     /// A delivery has left the queue of its destination.
     func left(_ id: DeliveryID, destination: Int64) {
-        attemptHistory.forget(id)
         guard let destination = table[destination] else { return }
         switch marked.removeValue(forKey: id) {
         case .purging, .bouncing: destination.purging -= 1

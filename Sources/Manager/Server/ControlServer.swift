@@ -287,7 +287,8 @@ struct ControlServer: Service {
             guard let record = try spool.message(id) else { return nil }
             return WholeMessage(
                 record: record, deliveries: try spool.deliveries(of: id),
-                // A text that is damaged is no reason not to show the rest.
+                // What is damaged is no reason not to show the rest.
+                attempts: (try? spool.attempts(of: id)) ?? [],
                 body: (try? spool.body(of: id)) ?? nil)
         }
         guard let found else {
@@ -309,7 +310,7 @@ struct ControlServer: Service {
                 client: SafeText(found.record.client).text,
                 deliveries: dispatcher.rows(of: found.deliveries),
                 recipients: recipients,
-                history: found.deliveries.flatMap { dispatcher.attemptHistory[$0.id] },
+                history: found.attempts.map(AttemptRow.init),
                 header: found.body?.headerSection(limit: 64 << 10) ?? "")
         }
     }
@@ -456,5 +457,6 @@ struct ControlServer: Service {
 private struct WholeMessage: Sendable {
     var record: MessageRecord
     var deliveries: [StoredDelivery]
+    var attempts: [StoredAttempt]
     var body: ByteBuffer?
 }

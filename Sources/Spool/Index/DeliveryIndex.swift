@@ -82,7 +82,7 @@ struct IndexState: Sendable {
         case .warned(let id): change(id) { $0.flags |= UInt8(DeliveryRow.warned) }
         case .destination(let record): destinations.name(record.id, record.name)
         case .forgetDestination(let id): destinations.forget(id)
-        case .action, .forgetCount, .moving, .probe: break
+        case .attempt, .action, .forgetCount, .moving, .probe: break
         }
     }
 

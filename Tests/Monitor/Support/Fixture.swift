@@ -348,6 +348,7 @@ enum Fixture {
         other.recipients = ["eve@yahoo.example"]
         other.destination = "3"
         other.destinationName = "yahoo.example"
+        other.attempts = 30
         return MessageDetail(
             at: now, id: id, sender: row.sender, size: row.size, receivedAt: row.receivedAt,
             expiresAt: row.expiresAt, client: "app1.example.net [192.0.2.7]",
@@ -360,7 +361,12 @@ enum Fixture {
                     delivery: row.id, number: number, at: after(Double(-900 * (4 - number))),
                     seconds: number == 2 ? 61.5 : 0.4, remote: "mx1.gmail.example [192.0.2.1]",
                     tls: "TLSv1.3", worker: 1, reply: "450 4.2.0 Greylisted, try again later")
-            },
+            }
+                + [(1, 9000), (29, 900), (29, 600), (30, 90)].map { number, seconds in
+                    AttemptRow(
+                        delivery: other.id, number: number, at: after(-seconds), seconds: 1.25,
+                        remote: nil, tls: nil, worker: 2, reply: "4.4.1 Connection timed out")
+                },
             header: """
                 Received: from app1.example.net (app1.example.net [192.0.2.7])\r
                 \tby mta1.example.net with ESMTP id \(id)\r

@@ -127,30 +127,31 @@ struct MessageText {
 
     /// What was tried and what came of it.
     private func history(of row: MessageRow) -> [Line] {
-        let attempts = detail.history.filter { $0.delivery == row.id }
-        var lines: [Line] = []
-        if attempts.count < row.attempts, row.attempts > 0 {
-            let missing = row.attempts - attempts.count
-            lines.append([
-                Span(
-                    "    \(Format.counted(missing, "earlier attempt is", "earlier attempts are")) "
-                        + "no longer remembered", .dim)
-            ])
-        }
-        for attempt in attempts {
-            let number: Label = "#\(attempt.number)"
+        detail.attemptLines(of: row).map { line in
+            let attempt: AttemptRow
+            let number: Label
+            switch line {
+            case .gap(let count):
+                return [
+                    Span(
+                        "    \(Format.counted(count, "more attempt", "more attempts")), "
+                            + "of which nothing is kept", .dim)
+                ]
+            case .attempt(let tried, let isCounted):
+                attempt = tried
+                number = isCounted ? "#\(tried.number)" : glyphs.dash
+            }
             let age: Label = "\(Format.age(model.secondsSince(attempt.at))) ago"
             let time: Label = "\(Format.rate(attempt.seconds)) s"
-            lines.append([
+            return [
                 Span("    \(number)", .strong), pad(number, 5), Span(age, .dim), pad(age, 10),
                 Span(time, attempt.seconds > 30 ? .warning : .dim), pad(time, 7),
                 Span(safe(attempt.reply)),
                 Span("  \(safe(attempt.remote ?? ""))", .dim),
                 Span(attempt.tls.map { "  \(safe($0))" } ?? "", .dim),
                 Span(attempt.worker.map { "  worker \($0)" } ?? "", .dim),
-            ])
+            ]
         }
-        return lines
     }
 
     private func pad(_ label: Label, _ width: Int) -> Span {
