@@ -141,6 +141,31 @@ import Testing
         }
     }
 
+    /// A frame costs what has changed, also while no worker has reported on what it was given.
+    @Test func whatDoesNotChangeIsNotLookedAtAgain() async throws {
+        try await withRig { rig in
+            try await rig.on { stage in
+                let dispatcher = stage.dispatcher
+                let rows = (0..<50).map {
+                    dispatcher.learn(domain: "d\($0).test", identity: "192.0.2.\($0)", ttl: nil)
+                }
+                for row in rows {
+                    row.queued = 3
+                    row.snapshot = DestinationSnapshot(DestinationPolicy()).encoded
+                }
+                #expect(dispatcher.overview.pending == 50)
+                _ = dispatcher.status()
+                #expect(dispatcher.overview.pending == 0)
+                // One that backs off becomes another with time.
+                rows[7].snapshot = StoredSnapshotTests.snapshot().bytes
+                rows[7].snapshotAt = dispatcher.clocks.wall()
+                _ = dispatcher.status()
+                #expect(dispatcher.status().totals.backoff == 1)
+                #expect(dispatcher.overview.pending == 1)
+            }
+        }
+    }
+
     @Test func theMostMailFirstUnlessAskedOtherwise() async throws {
         try await withRig { rig in
             try await rig.on { stage in

@@ -9,7 +9,7 @@ import Testing
 
     /// Of a destination whose breaker opened for `open`, with a rate of one in ten seconds, ten at
     /// once.
-    private func snapshot() -> (bytes: [UInt8], open: Duration, policy: DestinationPolicy) {
+    static func snapshot() -> (bytes: [UInt8], open: Duration, policy: DestinationPolicy) {
         let policy = DestinationPolicy(
             limits: Limits(rate: Rate(text: "6/min"), burst: 10),
             retry: RetryPolicy(breakerFirst: .seconds(600), breakerCap: .seconds(3600)))
@@ -35,22 +35,22 @@ import Testing
         _ stored: StoredSnapshot, after: Duration, lived: UnixTime = start
     ) -> (tokens: Double, open: Duration) {
         let now = Self.start + after
-        let (bytes, at) = stored.resumed(at: now, lived: lived, policy: snapshot().policy)
+        let (bytes, at) = stored.resumed(at: now, lived: lived, policy: Self.snapshot().policy)
         let snapshot = DestinationSnapshot(decoding: bytes)!.advanced(by: now - at)
         var scheduler = Scheduler(seed: 1)
         let id = DestinationID(rawValue: 1)
         let instant = Instant(nanoseconds: 0)
-        scheduler.add(id, policy: self.snapshot().policy, snapshot: snapshot, at: instant)
+        scheduler.add(id, policy: Self.snapshot().policy, snapshot: snapshot, at: instant)
         let status = scheduler.status(id, at: instant)!
         return (status.tokens!, (status.breakerUntil ?? instant) - instant)
     }
 
     @Test func roundTrip() {
-        let stored = StoredSnapshot(at: Self.start, bytes: snapshot().bytes)
+        let stored = StoredSnapshot(at: Self.start, bytes: Self.snapshot().bytes)
         #expect(StoredSnapshot(decoding: stored.encoded) == stored)
         // As it was written before there was a time.
-        let old = StoredSnapshot(decoding: snapshot().bytes)
-        #expect(old.at == nil && old.bytes == snapshot().bytes)
+        let old = StoredSnapshot(decoding: Self.snapshot().bytes)
+        #expect(old.at == nil && old.bytes == Self.snapshot().bytes)
         for bytes in [[], [0x80], [0x80, 1, 2, 3], [1, 2, 3]] as [[UInt8]] {
             let stored = StoredSnapshot(decoding: bytes)
             let unlimited = DestinationPolicy()
@@ -63,15 +63,15 @@ import Testing
     /// What was sent between the last write and the end is unknown: no tokens at first, and they
     /// come back from when nothing can have been sent any more.
     @Test func tokensComeBackWithTime() {
-        let stored = StoredSnapshot(at: Self.start, bytes: snapshot().bytes)
+        let stored = StoredSnapshot(at: Self.start, bytes: Self.snapshot().bytes)
         #expect(resume(stored, after: .seconds(1)).tokens < 0.01)
         #expect(resume(stored, after: .seconds(10)).tokens < 0.01)
         #expect(abs(resume(stored, after: .seconds(60)).tokens - 5) < 0.01)
         #expect(resume(stored, after: .seconds(3600)).tokens == 10)
         // Without a time, or with one in the future, nothing is known.
-        let untimed = StoredSnapshot(at: nil, bytes: snapshot().bytes)
+        let untimed = StoredSnapshot(at: nil, bytes: Self.snapshot().bytes)
         #expect(resume(untimed, after: .seconds(3600)).tokens < 0.01)
-        let later = StoredSnapshot(at: Self.start + .seconds(60), bytes: snapshot().bytes)
+        let later = StoredSnapshot(at: Self.start + .seconds(60), bytes: Self.snapshot().bytes)
         #expect(resume(later, after: .zero).tokens < 0.01)
     }
 
@@ -79,7 +79,7 @@ import Testing
     /// does what was new then, and had not been written at all.
     @Test(arguments: [false, true])
     func theLastBurstCounts(isNew: Bool) {
-        let stored = StoredSnapshot(at: Self.start, bytes: isNew ? [] : snapshot().bytes)
+        let stored = StoredSnapshot(at: Self.start, bytes: isNew ? [] : Self.snapshot().bytes)
         let end = Self.start + .seconds(3600)
         #expect(resume(stored, after: .seconds(3601), lived: end).tokens < 0.01)
         #expect(resume(stored, after: .seconds(3610), lived: end).tokens < 0.01)
@@ -91,8 +91,8 @@ import Testing
 
     /// The breaker opens again when it would have.
     @Test func theBreakersTimeGoesOn() {
-        let stored = StoredSnapshot(at: Self.start, bytes: snapshot().bytes)
-        let open = snapshot().open
+        let stored = StoredSnapshot(at: Self.start, bytes: Self.snapshot().bytes)
+        let open = Self.snapshot().open
         for seconds in [1, 8, 60, 300] {
             let rest = resume(stored, after: .seconds(seconds)).open
             #expect(rest == open - .seconds(seconds))

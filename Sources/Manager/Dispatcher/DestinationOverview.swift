@@ -56,6 +56,9 @@ final class DestinationOverview {
         free.append(slot)
     }
 
+    /// How many destinations the next `refresh` looks at.
+    var pending: Int { changes.slots.count }
+
     /// Brings the totals and the orders to this instant.
     func refresh(at now: UnixTime, _ instant: Instant, _ value: Value) {
         orders.removeAll { instant - $0.usedAt > Self.orderLife }
@@ -64,14 +67,18 @@ final class DestinationOverview {
         perSecond.removeAll(keepingCapacity: true)
         for slot in changed {
             guard let destination = members[slot] else { continue }
-            let share = DestinationShare(destination, DestinationFigures(destination, at: now))
+            let figures = DestinationFigures(destination, at: now)
+            let share = DestinationShare(destination, figures)
             sums.replace(shares[slot], by: share)
             shares[slot] = share
             for index in orders.indices { orders[index].update(slot, destination, at: now, value) }
             if let worker = destination.ownership.worker {
                 perSecond[worker, default: 0] += destination.history.rate(at: now)
             }
-            destination.wasSeen(goesOn: destination.changesByItself(at: now))
+            // What is shown of it changes with the clock alone.
+            destination.wasSeen(
+                goesOn: !destination.history.isQuiet(at: now)
+                    || figures.remembered?.openFor != nil)
         }
         assert(sums == counted(at: now), "the totals have drifted from the table")
     }
@@ -118,12 +125,5 @@ final class DestinationOverview {
                 DestinationShare(),
                 by: DestinationShare(destination, DestinationFigures(destination, at: now)))
         }
-    }
-}
-
-extension Destination {
-    /// Whether what is shown of it changes with the clock alone.
-    fileprivate func changesByItself(at now: UnixTime) -> Bool {
-        !history.isQuiet(at: now) || report == nil && queued > 0 && !snapshot.isEmpty
     }
 }

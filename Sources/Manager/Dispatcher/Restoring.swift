@@ -141,6 +141,8 @@ extension Dispatcher {
         endPauses()
         destroyDue()
         recount()
+        // So that whoever looks after a while has not to wait for what all of it has changed.
+        refreshOverview(at: clocks.wall())
         let now = clocks.monotonic()
         if now - persistedAt >= StoredSnapshot.interval {
             persistedAt = now
