@@ -14,7 +14,7 @@ SEED ?= 1
 # terminal waits for a thousand others.
 WIDTH ?= 8
 
-.PHONY: help demo test crash fuzz bench simulate build release install man lint format imports clean
+.PHONY: help demo test crash fuzz model bench simulate build release install man lint format imports clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ crash: ## Kill it at every point of a message's way; STORM=300 SEED=7 for a long
 fuzz: ## Fuzz every parser for SECONDS (default 60) each
 	@scripts/install-packages build
 	@SWIFT='$(SWIFT)' scripts/fuzz $(SECONDS)
+
+model: ## Explore the protocol of the cluster with wider bounds than the tests do
+	@scripts/install-packages build
+	@echo "==> Exploring (some minutes)"
+	$(SWIFT) build -c release --product cluster-model
+	@.build/release/cluster-model
 
 bench: release ## Measure Sluice beside Postfix; BENCH=--quick for a short run, BENCH=PART for a part, BENCH=monitor for the monitor
 	@scripts/install-packages bench
