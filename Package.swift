@@ -85,7 +85,9 @@ let package = Package(
         .target(name: "Cluster", dependencies: ["Scheduler"], swiftSettings: strict + optimized),
         library("SMTP", ["Faults", "Mail", nioCore, nioPosix, nioTLS, nioSSL]),
         library("PostgreSQL", ["CPostgreSQL", nioCore]),
-        library("SharedSpool", ["Faults", "Filter", "Mail", "PostgreSQL", "Spool", nioCore]),
+        library(
+            "SharedSpool",
+            ["Cluster", "Faults", "Filter", "Mail", "PostgreSQL", "Spool", nioCore]),
         library(
             "Settings",
             ["Mail", "PostgreSQL", "Scheduler", .product(name: "TOMLKit", package: "TOMLKit")]),
@@ -167,7 +169,12 @@ let package = Package(
         .executableTarget(
             name: "cluster-model", dependencies: ["ClusterModel"],
             path: "Tests/ClusterModelProgram", swiftSettings: strict),
-        tests("Cluster", ["Cluster", "ClusterModel", "Scheduler"]),
+        tests(
+            "Cluster",
+            [
+                "Cluster", "ClusterModel", "DatabaseServer", "PostgreSQL", "Scheduler",
+                "SharedSpool",
+            ]),
         tests("SMTP", ["SMTP", "Mail", "Testbed", nioCore, nioEmbedded, nioPosix, nioSSL]),
         tests("Settings", ["Settings", "Scheduler"]),
         tests("Simulator", ["Simulator", "Scheduler"]),

@@ -15,7 +15,7 @@ static char complaint[256];
     F(PQbackendPID) F(PQclear) F(PQcmdTuples) F(PQconnectdbParams) F(PQconninfoFree) \
     F(PQconninfoParse) F(PQconsumeInput) F(PQenterPipelineMode) F(PQerrorMessage) F(PQfinish) \
     F(PQflush) F(PQfreemem) F(PQgetResult) F(PQgetisnull) F(PQgetlength) F(PQgetvalue) \
-    F(PQisBusy) F(PQntuples) F(PQpipelineSync) F(PQresultErrorField) F(PQresultErrorMessage) \
+    F(PQisBusy) F(PQnotifies) F(PQntuples) F(PQpipelineSync) F(PQresultErrorField) F(PQresultErrorMessage) \
     F(PQresultStatus) F(PQsendPrepare) F(PQsendQueryParams) F(PQsendQueryPrepared) \
     F(PQserverVersion) F(PQsetNoticeProcessor) F(PQsetnonblocking) F(PQsocket) F(PQstatus) \
     F(PQtransactionStatus)
@@ -87,6 +87,7 @@ OWN char *PQgetvalue(const PGresult *res, int row, int field) {
     return real_PQgetvalue(res, row, field);
 }
 OWN int PQisBusy(PGconn *conn) { return real_PQisBusy(conn); }
+OWN PGnotify *PQnotifies(PGconn *conn) { return real_PQnotifies(conn); }
 OWN int PQntuples(const PGresult *res) { return real_PQntuples(res); }
 OWN int PQpipelineSync(PGconn *conn) { return real_PQpipelineSync(conn); }
 OWN char *PQresultErrorField(const PGresult *res, int field) {

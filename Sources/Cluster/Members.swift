@@ -46,7 +46,9 @@ package struct Members: Sendable, Hashable {
     }
 
     /// Another node, elsewhere, has this name and may be alive.
-    package struct NameInUse: Error, Hashable {}
+    package struct NameInUse: Error, Hashable {
+        package init() {}
+    }
 
     package var timeline: Int64
     /// The timeline of the last start.

@@ -26,6 +26,11 @@ package struct Membership: Sendable, Hashable {
             self.lease = lease
             self.patience = patience
         }
+
+        /// Between two renewals, each of which shows the others' beats too. So from a node's death
+        /// to its declaration pass at most two of these, the patience and what the database takes
+        /// to answer: less than two leases.
+        package var pace: Duration { lease / 4 }
     }
 
     /// The last beat that was seen of another node, and since when.

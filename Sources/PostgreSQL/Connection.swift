@@ -161,6 +161,34 @@ package final class Connection: @unchecked Sendable {
         }
     }
 
+    // MARK: Notices
+
+    /// Waits for a notification of a channel that this session listens to, and takes all that have
+    /// come.
+    ///
+    /// - Returns: whether there was one.
+    package func awaitNotice(for time: Duration) throws(DatabaseFailure) -> Bool {
+        guard !isLost else { throw .lost("the connection is lost") }
+        let deadline = ContinuousClock.now + time
+        while true {
+            var isNotified = false
+            while let notice = PQnotifies(handle) {
+                PQfreemem(notice)
+                isNotified = true
+            }
+            if isNotified { return true }
+            let left = (deadline - ContinuousClock.now) / Duration.milliseconds(1)
+            guard left > 0 else { return false }
+            var descriptor = pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0)
+            guard poll(&descriptor, 1, Int32(min(left + 1, 60_000))) >= 0 || errno == EINTR,
+                PQconsumeInput(handle) == 1
+            else {
+                isLost = true
+                throw connectionFailure()
+            }
+        }
+    }
+
     private func connectionFailure() -> DatabaseFailure {
         .lost(DatabaseFailure.line(PQerrorMessage(handle)))
     }

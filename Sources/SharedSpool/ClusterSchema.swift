@@ -1,0 +1,168 @@
+import PostgreSQL
+
+/// The tables of members and ownership, in a schema of their own beside the spool's, and their rules
+/// as functions: each call is one transaction. They are those of `Members` and `Tenure`.
+///
+/// Who starts, leaves or is declared dead locks the row of `cluster` alone, everybody else shares
+/// it: so what a request is checked against holds until it has taken effect. The functions need
+/// READ COMMITTED, where each statement sees what was committed while the one before it waited.
+enum ClusterSchema {
+    static let name = "sluice_cluster"
+
+    /// The SQLSTATE of a request from a life, or on a timeline, that is over.
+    static let over = "SL002"
+    /// … of a start under the name of a node that may be alive elsewhere.
+    static let nameInUse = "SL003"
+    /// What a node that waits listens to.
+    static let channel = "sluice_cluster"
+
+    static let statements = [
+        "CREATE SCHEMA \(name)",
+        // The timeline of what is written now; a checkpoint would tell it only later. The system's
+        // identifier sets apart a copy of the database on another server.
+        """
+        CREATE FUNCTION \(name).present_timeline() RETURNS bigint LANGUAGE sql AS $$
+            SELECT (SELECT system_identifier FROM pg_control_system())
+                # (('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint << 31)
+        $$
+        """,
+        """
+        CREATE TABLE \(name).cluster (
+            one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one),
+            timeline BIGINT NOT NULL,
+            is_settling BOOLEAN NOT NULL,
+            last_life BIGINT NOT NULL
+        ) WITH (fillfactor = 20)
+        """,
+        "INSERT INTO \(name).cluster VALUES (true, \(name).present_timeline(), false, 0)",
+        """
+        CREATE TABLE \(name).nodes (
+            id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            name TEXT COLLATE "C" NOT NULL UNIQUE,
+            life BIGINT NOT NULL,
+            beat BIGINT NOT NULL,
+            is_live BOOLEAN NOT NULL,
+            home BIGINT NOT NULL
+        ) WITH (fillfactor = 20)
+        """,
+        """
+        CREATE TABLE \(name).tenures (
+            destination BIGINT PRIMARY KEY,
+            owner BIGINT,
+            life BIGINT NOT NULL,
+            number BIGINT NOT NULL
+        ) WITH (fillfactor = 50)
+        """,
+        function(
+            "assert_member", "who bigint, its_life bigint, its_timeline bigint", "void",
+            """
+            PERFORM FROM cluster FOR SHARE;
+            IF its_timeline <> present_timeline() OR NOT EXISTS (
+                SELECT FROM nodes WHERE id = who AND life = its_life AND is_live)
+            THEN
+                RAISE EXCEPTION 'this life of the node is over' USING ERRCODE = '\(over)';
+            END IF;
+            """),
+        function(
+            "join_cluster", "its_name text, its_home bigint",
+            "TABLE (its_id bigint, its_life bigint, its_timeline bigint)",
+            """
+            PERFORM FROM cluster FOR UPDATE;
+            its_timeline := present_timeline();
+            UPDATE cluster SET timeline = its_timeline, is_settling = true
+                WHERE timeline <> its_timeline;
+            -- Their requests would be refused; what they may still do ends by their own clocks.
+            IF FOUND THEN UPDATE nodes SET is_live = false WHERE is_live; END IF;
+            PERFORM FROM nodes WHERE name = its_name AND is_live AND home <> its_home;
+            IF FOUND THEN
+                RAISE EXCEPTION 'a node elsewhere has this name' USING ERRCODE = '\(nameInUse)';
+            END IF;
+            UPDATE cluster SET last_life = last_life + 1 RETURNING last_life INTO its_life;
+            INSERT INTO nodes (name, life, beat, is_live, home)
+                VALUES (its_name, its_life, 1, true, its_home)
+                ON CONFLICT (name) DO UPDATE SET life = excluded.life, beat = nodes.beat + 1,
+                    is_live = true, home = excluded.home
+                RETURNING id INTO its_id;
+            PERFORM pg_notify('\(channel)', 'nodes');
+            RETURN NEXT;
+            """),
+        function(
+            "renew", "who bigint, its_life bigint, its_timeline bigint, has_settled bigint", "void",
+            """
+            IF has_settled <> 0 AND (SELECT is_settling FROM cluster) THEN
+                PERFORM FROM cluster FOR UPDATE;
+            END IF;
+            PERFORM assert_member(who, its_life, its_timeline);
+            UPDATE nodes SET beat = beat + 1 WHERE id = who;
+            IF has_settled <> 0 THEN
+                UPDATE cluster SET is_settling = false WHERE is_settling;
+            END IF;
+            """),
+        function(
+            "declare_dead",
+            """
+            target bigint, seen_life bigint, seen_beat bigint, who bigint, its_life bigint,
+            its_timeline bigint
+            """, "boolean",
+            """
+            PERFORM FROM cluster FOR UPDATE;
+            PERFORM assert_member(who, its_life, its_timeline);
+            UPDATE nodes SET is_live = false
+                WHERE id = target AND is_live AND life = seen_life AND beat = seen_beat;
+            IF NOT FOUND THEN RETURN false; END IF;
+            PERFORM pg_notify('\(channel)', 'nodes');
+            RETURN true;
+            """),
+        function(
+            "leave", "who bigint, its_life bigint, its_timeline bigint", "void",
+            """
+            PERFORM FROM cluster FOR UPDATE;
+            PERFORM assert_member(who, its_life, its_timeline);
+            UPDATE nodes SET is_live = false WHERE id = who;
+            PERFORM pg_notify('\(channel)', 'nodes');
+            """),
+        function(
+            "claim",
+            """
+            which bigint, seen bigint, who bigint, its_life bigint, its_timeline bigint
+            """, "bigint",
+            """
+            PERFORM assert_member(who, its_life, its_timeline);
+            IF (SELECT is_settling FROM cluster) THEN RETURN NULL; END IF;
+            INSERT INTO tenures VALUES (which, NULL, 0, 0) ON CONFLICT DO NOTHING;
+            UPDATE tenures SET owner = who, life = its_life, number = seen + 1
+                WHERE destination = which AND number = seen
+                    AND (owner IS NULL OR owner = who OR NOT EXISTS (
+                        SELECT FROM nodes AS other WHERE other.id = tenures.owner
+                            AND other.life = tenures.life AND other.is_live));
+            IF FOUND THEN RETURN seen + 1; END IF;
+            RETURN NULL;
+            """),
+        function(
+            "release",
+            """
+            which bigint, granted bigint, who bigint, its_life bigint, its_timeline bigint
+            """, "boolean",
+            """
+            PERFORM assert_member(who, its_life, its_timeline);
+            UPDATE tenures SET owner = NULL, life = 0, number = granted + 1
+                WHERE destination = which AND owner = who AND life = its_life
+                    AND number = granted;
+            IF NOT FOUND THEN RETURN false; END IF;
+            PERFORM pg_notify('\(channel)', which::text);
+            RETURN true;
+            """),
+    ]
+
+    private static func function(
+        _ title: String, _ parameters: String, _ answer: String, _ body: String
+    ) -> String {
+        """
+        CREATE FUNCTION \(name).\(title)(\(parameters)) RETURNS \(answer)
+        LANGUAGE plpgsql SET search_path = \(name) AS $$
+        BEGIN
+            \(body)
+        END $$
+        """
+    }
+}
