@@ -89,7 +89,9 @@ struct CommandTests {
     @Test func helpNamesAll() throws {
         let model = Session.ready().model
         let lines = HelpText.lines(model, glyphs: .unicode)
-        let text = lines.map(\.label.text).joined(separator: "\n")
+        // What is long goes on in the next line.
+        let text = lines.map(\.label.text).joined(separator: " ").split(separator: " ")
+            .joined(separator: " ")
         for command in Command.all {
             #expect(text.contains(command.help.text), "\(command.id)")
             for key in command.keys { #expect(text.contains(KeyName.label(key).text)) }

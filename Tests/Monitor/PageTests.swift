@@ -179,6 +179,14 @@ struct PageTests {
         #expect(session.model.query.filter == "state = delayed and next > 60s and next <= 600s")
     }
 
+    /// The daemon names the destinations with the most mail first.
+    @Test func theTimeLineGoesByTime() {
+        var schedule = Fixture.schedule
+        schedule.expiring.reverse()
+        let rows = TimelineRow.rows(of: schedule).suffix(2)
+        #expect(rows.map(\.rowID) == ["expiring 1", "expiring 2"])
+    }
+
     @Test func aProbeOpensItsDestination() throws {
         var session = opened("5")
         let page = try #require(session.model.page as? BackoffPage)

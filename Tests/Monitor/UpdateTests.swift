@@ -273,6 +273,48 @@ struct UpdateTests {
         #expect(session.model.query.descending == false)
     }
 
+    /// The daemon's own order of destinations has one direction.
+    @Test func theOrderOfTheDaemonIsTurnedRoundToo() {
+        var session = Session.ready()
+        #expect(session.model.query.sort == nil)
+        session.press("I")
+        #expect(session.model.query == Query(sort: "queued", descending: false))
+        session.press("3", "I")
+        #expect(session.model.query == Query(sort: nil, descending: true))
+    }
+
+    @Test func aHintGoesWithTheNextKeyThatDoesSomething() {
+        var session = Session.ready()
+        session.press("l")
+        #expect(session.model.feedback?.kind == .hint)
+        session.press("j")
+        #expect(session.model.feedback == nil)
+        session.press("l", "3")
+        #expect(session.model.feedback == nil)
+        // What was done stays.
+        session.model.say(.done, "3 held")
+        session.press("j", "1")
+        #expect(session.model.feedback?.kind == .done)
+    }
+
+    /// Also where it is narrow, all of what each key does can be read.
+    @Test(arguments: [40, 80, 200]) func theHelpIsWhole(_ columns: Int) {
+        var session = Session.ready(columns: columns, rows: 24)
+        func scroll() -> Int? {
+            if case .help(let scroll)? = session.model.overlay { scroll } else { nil }
+        }
+        session.press("?")
+        let lines = HelpText.lines(session.model, glyphs: .ascii)
+        let text = lines.map { $0.map(\.label.text).joined() }.joined(separator: " ")
+        let words = text.split(separator: " ").joined(separator: " ")
+        for command in Command.all { #expect(words.contains(command.help.text), "\(command.id)") }
+        // From the end the way back begins at once.
+        session.press("G", "j")
+        #expect(scroll() == lines.count - 22)
+        session.press("k")
+        #expect(scroll() == lines.count - 23)
+    }
+
     @Test func allSortsAreFieldsOfTheFilterLanguage() {
         for name in DestinationsPage.sorts.compactMap(\.name) {
             #expect(Model.isField(name), "\(name)")

@@ -98,12 +98,23 @@ extension Model {
     mutating func sort(by name: String?) -> [Effect] {
         guard let sort = page.sorts.first(where: { $0.name == name }) else { return [] }
         if name == query.sort {
-            query.descending.toggle()
+            turnOrder()
         } else {
             query.sort = name
             query.descending = sort.startsDescending
         }
         return keepSort() + queryChanged()
+    }
+
+    /// The daemon's own order of destinations has one direction, the most mail first: turned round
+    /// it is the one by mail.
+    mutating func turnOrder() {
+        if query.sort == nil, page.kind == .destinations {
+            query.sort = "queued"
+            query.descending = false
+        } else {
+            query.descending.toggle()
+        }
     }
 
     private mutating func choose(_ menu: Menu) -> [Effect] {

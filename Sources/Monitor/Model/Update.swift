@@ -77,6 +77,8 @@ extension Model {
             say(.hint, reason)
             return []
         }
+        // A hint is about the key before, and may mean another page; Esc has it to close.
+        if feedback?.kind == .hint, command.id != .cancel { feedback = nil }
         guard range != nil else { return perform(command.id) }
         switch command.id {
         case .up, .down, .pageUp, .pageDown, .first, .last:
@@ -110,7 +112,7 @@ extension Model {
             openFilterPrompt()
         case .sort: openSortMenu()
         case .invert:
-            query.descending.toggle()
+            turnOrder()
             return keepSort() + queryChanged()
         case .columns: openColumnChooser()
         case .views: openViewMenu()
@@ -232,9 +234,11 @@ extension Model {
         case .last?: overlay = .help(scroll: .max / 2)
         default: break
         }
-        // The view knows how long it is; the model keeps it from running away.
+        // Not beyond what the last screen of it needs: else the way back begins with dead keys.
         if case .help(let scroll)? = overlay {
-            overlay = .help(scroll: min(scroll, HelpText.lineCount(self) - 1))
+            let count = HelpText.lineCount(self)
+            let shown = min(count, max(1, size.rows - 2))
+            overlay = .help(scroll: min(scroll, count - shown))
         }
         return []
     }

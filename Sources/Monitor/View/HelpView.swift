@@ -3,6 +3,11 @@ import Terminal
 
 /// The help page, made from the table of commands.
 enum HelpText {
+    /// Of the box, where the terminal has room for it.
+    static let columns = 76
+    /// Where what a key does begins.
+    private static let indent = 14
+
     static func lines(_ model: Model, glyphs: Glyphs) -> [Line] {
         var lines: [Line] = []
         for group in Command.Group.allCases {
@@ -14,7 +19,7 @@ enum HelpText {
             }
             for command in Command.all where command.group == group {
                 if command.operates, model.mayNotOperate != nil { continue }
-                lines.append(line(command, model))
+                lines += self.lines(command, model)
                 if command.operates, let reason = command.availability(model).reason {
                     lines.append([Span("              now not: \(reason)", .disabled)])
                 }
@@ -43,14 +48,19 @@ enum HelpText {
 
     static func lineCount(_ model: Model) -> Int { lines(model, glyphs: .ascii).count }
 
-    private static func line(_ command: Command, _ model: Model) -> Line {
+    private static func lines(_ command: Command, _ model: Model) -> [Line] {
         let keys = model.options.keymap.allLabels(of: command.id)
         // What has no key is called by its name.
         let shown: Line =
             keys.isEmpty ? [Span(":\(safe(command.id.name))", .dim)] : [Span(keys, .key)]
-        return [Span("  ")] + shown + [
-            Span(Label(repeating: " ", count: max(1, 12 - shown.columns))), Span(command.help),
-        ]
+        // Borders, and a column beside each.
+        let width = min(columns, model.size.columns) - 4 - indent
+        let texts = command.help.wrapped(max(10, width), limit: 8)
+        let first = Label(repeating: " ", count: max(1, indent - 2 - shown.columns))
+        return [[Span("  ")] + shown + [Span(first), Span(texts.first ?? "")]]
+            + texts.dropFirst().map {
+                [Span(Label(repeating: " ", count: indent)), Span($0)]
+            }
     }
 
     private static let states: [(DestinationState, Label)] = [
@@ -85,7 +95,7 @@ extension Painter {
 
     mutating func drawHelp(scroll: Int) {
         let all = HelpText.lines(model, glyphs: glyphs)
-        let rect = centered(rows: all.count + 2, columns: 76)
+        let rect = centered(rows: all.count + 2, columns: HelpText.columns)
         let inside = box(
             rect, title: [Span("Help", .dialogTitle)],
             footer: keys([([.down, .up], "scroll"), ([.quit], "back")]))

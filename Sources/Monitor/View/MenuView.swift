@@ -26,7 +26,9 @@ extension Painter {
         case .sort(let name):
             guard let sort = model.page.sorts.first(where: { $0.name == name }) else { return [] }
             let isNow = name == model.query.sort
-            let arrow = model.query.descending ? glyphs.descending : glyphs.ascending
+            let isDescending =
+                name == nil && model.page.kind == .destinations || model.query.descending
+            let arrow = isDescending ? glyphs.descending : glyphs.ascending
             return [
                 Span(sort.title, isNow ? .strong : nil), Span(isNow ? " \(arrow)" : "  ", .tag),
                 Span(Label(repeating: " ", count: 12 - sort.title.columns)), Span(sort.help, .dim),

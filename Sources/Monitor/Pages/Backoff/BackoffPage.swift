@@ -97,7 +97,9 @@ struct TimelineRow: ListedRow {
                 rowID: "probe \($0.id)", subject: .probe($0), deliveries: $0.queued,
                 destinations: 1)
         }
-        rows += schedule.expiring.map {
+        // The daemon names those with the most mail; a time line goes by time.
+        let expiring = schedule.expiring.sorted { ($0.firstAt, $0.id) < ($1.firstAt, $1.id) }
+        rows += expiring.map {
             TimelineRow(
                 rowID: "expiring \($0.id)", subject: .expiring($0), deliveries: $0.inDay,
                 destinations: 1)
