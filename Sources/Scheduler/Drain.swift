@@ -34,6 +34,9 @@ package struct Drain: Sendable, Hashable {
     package enum Bound: String, Sendable, Hashable, Codable {
         case rate
         case learnedRate = "learned-rate"
+        /// How often connections may be opened, where each takes so many messages.
+        case connectionRate = "connection-rate"
+        case learnedConnectionRate = "learned-connection-rate"
         case window
         /// Own retry times, which are later than all limits would have it.
         case schedule
@@ -60,7 +63,12 @@ package struct Drain: Sendable, Hashable {
         if pausedFor == Duration.nanoseconds(Int64.max) { return nil }
         let transaction = Duration.seconds(snapshot?.transaction ?? 0)
         let hasPace = (snapshot?.pace?.rate ?? 0) > 0
-        guard transaction > .zero || policy.limits.rate != nil || hasPace else { return nil }
+        let isHeldBack =
+            policy.limits.messagesPerConnection != nil
+            && (policy.limits.connectionRate != nil || (snapshot?.connectionPace?.rate ?? 0) > 0)
+        guard transaction > .zero || policy.limits.rate != nil || hasPace || isHeldBack else {
+            return nil
+        }
         var run = Run(policy: policy, snapshot: snapshot, transaction: transaction)
         if let pausedFor {
             run.scheduler.pause(
@@ -98,6 +106,7 @@ private struct Run {
     var last = start
     private var added: Int64 = 0
     private var running: Deque<(end: Instant, id: DeliveryID)> = []
+    private var finished = 0
 
     init(policy: DestinationPolicy, snapshot: DestinationSnapshot?, transaction: Duration) {
         var policy = policy
@@ -105,6 +114,11 @@ private struct Run {
         policy.retry.maxAge = .nanoseconds(Int64.max)
         self.policy = policy
         self.transaction = transaction
+        // No receiver is there that would refuse: what was learned of it stays as it is.
+        var snapshot = snapshot
+        snapshot?.pace?.raiseIn = Int64.max / 2
+        snapshot?.connectionPace?.raiseIn = Int64.max / 2
+        snapshot?.window.patientFor = Int64.max / 2
         scheduler.add(Self.id, policy: policy, snapshot: snapshot, at: now)
     }
 
@@ -150,7 +164,12 @@ private struct Run {
             while let (end, id) = running.first, end <= now {
                 running.removeFirst()
                 last = end
-                _ = scheduler.finished(id, of: Self.id, .settled, connection: .idle, at: now)
+                finished += 1
+                // Which connection it was does not matter, only how many come to their end.
+                let isSpent = policy.limits.messagesPerConnection.map { finished % $0 == 0 }
+                _ = scheduler.finished(
+                    id, of: Self.id, .settled, connection: isSpent ?? false ? .closed : .idle,
+                    at: now)
             }
         }
         return false
@@ -169,6 +188,13 @@ private struct Run {
         if let rate = policy.limits.rate?.perSecond, rate < best.rate { best = (rate, .rate) }
         if let rate = destination?.pace.rate, rate > 0, rate < best.rate {
             best = (rate, .learnedRate)
+        }
+        guard let each = policy.limits.messagesPerConnection.map(Double.init) else { return best }
+        if let rate = policy.limits.connectionRate?.perSecond, rate * each < best.rate {
+            best = (rate * each, .connectionRate)
+        }
+        if let rate = destination?.connectionPace.rate, rate > 0, rate * each < best.rate {
+            best = (rate * each, .learnedConnectionRate)
         }
         return best
     }
@@ -191,6 +217,14 @@ private struct Run {
         }
         if destination.pace.rate > 0 {
             seconds = max(seconds, Double(count) / destination.pace.rate)
+        }
+        if let each = policy.limits.messagesPerConnection.map(Double.init) {
+            let rates = [
+                policy.limits.connectionRate?.perSecond ?? 0, destination.connectionPace.rate,
+            ]
+            for rate in rates where rate > 0 {
+                seconds = max(seconds, Double(count) / (rate * each))
+            }
         }
         return .seconds(min(max(0, seconds), 1e9))
     }

@@ -32,6 +32,44 @@ import Testing
         #expect(forecast(Drain.Queue(ready: 0), limits, nil)?.time == .zero)
     }
 
+    /// Where a connection takes so many messages, new ones decide; unless one takes all.
+    @Test func connectionRate() {
+        var limits = Limits(connectionRate: Rate(text: "2/min"), messagesPerConnection: 1)
+        let known = snapshot(limits, taking: .seconds(1))
+        let drain = forecast(Drain.Queue(ready: 5), limits, known)!
+        // One at once, and four of two a minute.
+        #expect(drain.time == .seconds(121) && drain.bound == .connectionRate)
+        #expect(abs(drain.perSecond! - 2.0 / 60) < 1e-9)
+        let rough = forecast(Drain.Queue(ready: 1000), limits, known, steps: 20)!
+        #expect(abs(rough.time.inSeconds / 30_000 - 1) < 0.01)
+        #expect(forecast(Drain.Queue(ready: 5), limits, nil)?.time == .seconds(120))
+
+        limits.messagesPerConnection = 10
+        let tens = forecast(Drain.Queue(ready: 100), limits, known)!
+        #expect(abs(tens.time.inSeconds / 280 - 1) < 0.05 && tens.bound == .connectionRate)
+        limits.messagesPerConnection = nil
+        let free = forecast(Drain.Queue(ready: 5), limits, known)!
+        #expect(free.time == .seconds(5) && free.bound == .window)
+    }
+
+    /// The present limits: nothing says that the receiver would bear more.
+    @Test func whatWasLearnedStays() {
+        var bench = Bench(Limits(concurrency: 20, initialWindow: 5))
+        bench.enqueue(400)
+        // As many as it takes, and one more is refused for the rate, once it is known.
+        for _ in 0..<30 {
+            let start = bench.start()[0]
+            bench.pass(.seconds(1))
+            bench.finish(start, .settled, .idle)
+        }
+        for start in bench.start().prefix(1) { bench.finish(start, .busy) }
+        let known = bench.scheduler.snapshot(Bench.one, at: bench.now)!
+        let rate = bench.status.learnedRate!
+        let drain = forecast(Drain.Queue(ready: 300), Limits(), known)!
+        #expect(drain.bound == .learnedRate && drain.perSecond == rate)
+        #expect(abs(drain.time.inSeconds * rate / 300 - 1) < 0.05)
+    }
+
     @Test func windowOpensAndThenDecides() {
         let limits = Limits(concurrency: 10, initialWindow: 5)
         let known = snapshot(limits, taking: .seconds(2))

@@ -70,7 +70,8 @@ package struct DestinationRow: Codable, Sendable, Identifiable {
     package var drainSeconds: Double?
     /// Deliveries per second once it goes; nil where retry times decide.
     package var drainPerSecond: Double?
-    /// What decides that: `rate`, `learned-rate`, `window` or `schedule` (its retry times).
+    /// What decides that: `rate`, `learned-rate`, `connection-rate`, `learned-connection-rate`,
+    /// `window` or `schedule` (its retry times).
     package var drainBound: String?
     package var worker: Int?
     package var pin: Int?
