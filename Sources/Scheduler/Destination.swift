@@ -149,6 +149,15 @@ struct Destination {
     /// Connections that are, or are being, let in: without those that may be one too many.
     var others: Int { running + idle - beyond }
 
+    /// It works, and a connection that fails in this way says something about one machine of several.
+    func isPatchy(for cause: Cause) -> Bool {
+        switch cause {
+        case .connect: breaker.isPatchy
+        case .crowded: window.isIndifferent
+        default: false
+        }
+    }
+
     /// Of the connections so many are turned away, or were until their rate was held back, that it
     /// may be for their rate without the receiver saying so.
     var mayBeHurried: Bool { connectionPace.rate > 0 || window.turnedAway > 0.7 }

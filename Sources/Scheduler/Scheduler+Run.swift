@@ -122,6 +122,10 @@ extension Scheduler {
         return verdict
     }
 
+    /// The first wait of what met the machine of several that is not well: the next connection may
+    /// find another one. Long enough that mail does not come back to the same one at once.
+    private static let patchyWait = Duration.seconds(2)
+
     private mutating func verdict(
         on item: UInt32, _ result: AttemptResult, _ index: Int, at now: Instant
     ) -> Verdict {
@@ -136,9 +140,13 @@ extension Scheduler {
             return .retry(at: now + Backoff.breather(random: &random), attempts: attempts)
         case .deferred(let cause, let reply):
             if isOver { return .expired }
+            var retry = policies[destinations[index].policy].retry
+            if destinations[index].isPatchy(for: cause) {
+                retry.breakerFirst = min(retry.breakerFirst, Self.patchyWait)
+            }
             let wait = Backoff.wait(
-                attempts: attempts + 1, cause: cause, reply: reply,
-                retry: policies[destinations[index].policy].retry, random: &random)
+                attempts: attempts + 1, cause: cause, reply: reply, retry: retry,
+                random: &random)
             return .retry(at: now + wait, attempts: attempts + 1)
         case .suspended(let time, _, _):
             if isOver { return .expired }
@@ -186,7 +194,10 @@ extension Scheduler {
                     serial, limit: destinations[index].limit, at: now)
             }
             accepted(index, at: now)
-            let pause = policies[destinations[index].policy].retry.breakerFirst
+            var pause = policies[destinations[index].policy].retry.breakerFirst
+            if destinations[index].window.isIndifferent {
+                pause = min(pause, Self.patchyWait)
+            }
             destinations[index].queue.wake(&slots, pause: pause, at: now)
         case .deferred(let cause, let reply):
             if cause == .destination { letIn(item, index, at: now) }
@@ -272,7 +283,8 @@ extension Scheduler {
         case .crowded:
             destinations[index].window.turnedAway(
                 serial, next: next, limit: limit,
-                others: destinations[index].others, beyond: slots[item].isBeyond, at: now)
+                others: destinations[index].others, beyond: slots[item].isBeyond,
+                transaction: .seconds(destinations[index].transaction), at: now)
             // However few there are, or so many of them as no machine of several turns away: then
             // their number is not what it is about.
             let isFew =

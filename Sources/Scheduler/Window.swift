@@ -9,8 +9,11 @@
 /// in all the same, their number is not the cause but one machine of several that is not well, and
 /// the window does not follow any more what is turned away.
 struct Window: Hashable, Sendable {
-    /// Until what was refused is tried again, the first time; it doubles with every refusal up to
-    /// the second. Momentum raises a limit once an hour.
+    /// Until what was refused is tried again, the first time: so many transactions' time, within
+    /// bounds; it doubles with every refusal up to the longest. Momentum raises a limit once an
+    /// hour.
+    private static let patienceInTransactions = 8
+    private static let shortestPatience = Duration.milliseconds(250)
     private static let firstPatience = Duration.seconds(2)
     private static let longestPatience = Duration.seconds(3600)
     /// What one connection beyond the ceiling tells, as the logarithm of how much likelier it is
@@ -20,6 +23,12 @@ struct Window: Hashable, Sendable {
     /// The same of one that is turned away while no other is open: no limit is that low. Less than
     /// enough, as the receiver may still have counted one that had just gone.
     private static let aloneTells = 3.0
+    /// The same of one that is turned away below what was let in before, and by more than one that
+    /// the receiver may still count; and of one that is let in there.
+    private static let unexplainedTells = 2.5
+    private static let explainedTells = -0.2
+    /// So many have been let in before it: where it is for their rate, hardly any are.
+    private static let longRow = 2
     /// As long as no larger share is turned away: where most are, it may be for their rate.
     private static let aloneMost = 0.4
     private static let enough = 5.0
@@ -47,6 +56,10 @@ struct Window: Hashable, Sendable {
     /// The size when connections began to be turned away: what the receiver may well bear if it
     /// turns out that their number was not the cause.
     private(set) var before = 0
+    /// The most connections that were let in beside each other since then.
+    private var held = 0
+    /// Connections let in since the last one that was turned away.
+    private var row = 0
     /// What speaks against the number of connections as the cause, up to `enough`.
     private(set) var doubt = 0.0
     /// The number of connections has no influence on how many are turned away.
@@ -124,16 +137,23 @@ struct Window: Hashable, Sendable {
     /// A new connection was let in.
     mutating func letIn(beyond: Bool) {
         turnedAway -= turnedAway / 16
+        row += 1
         // Seventy in a row: what it was is over.
         if turnedAway < 0.01 {
             isIndifferent = false
             before = 0
+            held = 0
             doubt = 0
         }
-        guard beyond, ceiling > 0 else { return }
+        if isIndifferent { futile = 0 }
+        guard beyond, ceiling > 0 else {
+            if !isIndifferent { doubt = max(doubt + Self.explainedTells, 0) }
+            return
+        }
         ceiling += 1
+        held = max(held, ceiling)
         futile = 0
-        patience = Self.firstPatience
+        patience = min(patience, Self.firstPatience)
         doubt = min(doubt + Self.letInTells, Self.enough)
         guard doubt >= Self.enough, !isIndifferent else { return }
         isIndifferent = true
@@ -142,9 +162,11 @@ struct Window: Hashable, Sendable {
 
     /// A connection was turned away while so many others were open.
     mutating func turnedAway(
-        _ serial: Int64, next: Int64, limit: Int, others: Int, beyond: Bool, at now: Instant
+        _ serial: Int64, next: Int64, limit: Int, others: Int, beyond: Bool,
+        transaction: Duration, at now: Instant
     ) {
         turnedAway += (1 - turnedAway) / 16
+        defer { row = 0 }
         if beyond {
             doubt = max(doubt + Self.turnedAwayTells, 0)
             futile += 1
@@ -152,16 +174,20 @@ struct Window: Hashable, Sendable {
             turnedAway <= Self.aloneMost, !isIndifferent
         {
             doubt = min(doubt + Self.aloneTells, Self.enough)
-            if doubt >= Self.enough {
-                isIndifferent = true
-                futile = 0
-                size = max(size, before)
-                return
-            }
+            if doubt >= Self.enough { return becomeIndifferent() }
+        } else if isIndifferent {
+            futile += 1
+        } else if serial >= cut, others + 2 <= held, row >= Self.longRow,
+            turnedAway <= Self.aloneMost
+        {
+            doubt = min(doubt + Self.unexplainedTells, Self.enough)
+            if doubt >= Self.enough { becomeIndifferent() }
+            return
         }
         if isIndifferent {
             guard turnedAway > Self.tooMany else {
                 if futile == Self.proof {
+                    if !beyond { ceiling = max(1, others) }
                     size = max(1, min(size, ceiling))
                 } else if futile > Self.proof {
                     bePatient(at: now)
@@ -174,10 +200,14 @@ struct Window: Hashable, Sendable {
         }
         guard serial >= cut else {
             ceiling = max(1, min(ceiling, others))
+            held = min(held, ceiling)
             return
         }
         let width = width(limit: limit)
-        if before == 0 { before = width }
+        if before == 0 {
+            before = width
+            held = min(others, width - 1)
+        }
         cut = next
         credit = 0
         if beyond {
@@ -187,7 +217,9 @@ struct Window: Hashable, Sendable {
         } else {
             ceiling = max(1, min(others, width - 1))
             futile = 0
-            patience = Self.firstPatience
+            patience = min(
+                max(transaction * Self.patienceInTransactions, Self.shortestPatience),
+                Self.firstPatience)
             patientUntil = now + patience
             size = max(1, width / 2)
         }
@@ -195,8 +227,14 @@ struct Window: Hashable, Sendable {
         target = ceiling
     }
 
+    private mutating func becomeIndifferent() {
+        isIndifferent = true
+        futile = 0
+        size = max(size, before)
+    }
+
     private mutating func bePatient(at now: Instant) {
-        patience = min(max(patience * 2, Self.firstPatience), Self.longestPatience)
+        patience = min(max(patience * 2, Self.shortestPatience), Self.longestPatience)
         patientUntil = now + patience
     }
 
@@ -245,6 +283,7 @@ extension Window {
         target = rest.target
         misses = rest.misses
         ceiling = rest.ceiling
+        held = rest.ceiling
         patientUntil = now + .nanoseconds(rest.patientFor)
         patience = .nanoseconds(rest.patience)
         before = rest.before

@@ -139,7 +139,8 @@ import Testing
                 if number % 4 == 3 {
                     window.turnedAway(
                         number, next: serial, limit: 10, others: others,
-                        beyond: window.isBeyond(others: others), at: now)
+                        beyond: window.isBeyond(others: others), transaction: transaction,
+                        at: now)
                 } else {
                     window.letIn(beyond: window.isBeyond(others: others))
                     window.succeeded(number, limit: 10, at: now)
@@ -162,7 +163,7 @@ import Testing
                 window.started(number + 1, running: 2, limit: 10)
                 window.turnedAway(
                     number + 1, next: number + 2, limit: 10, others: 1,
-                    beyond: window.isBeyond(others: 1), at: start)
+                    beyond: window.isBeyond(others: 1), transaction: .zero, at: start)
             }
             window.succeeded(number, limit: 10, at: start)
         }

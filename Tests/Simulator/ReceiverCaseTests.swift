@@ -67,6 +67,34 @@ import Testing
         #expect(try #require(values[.throughput]) >= (machines == 2 ? 0.5 : 0.7))
     }
 
+    /// That it is one machine of several is found out while the first thousand messages go, however
+    /// fast that is: of the time that a healthy pool would take for most of them.
+    @Test(arguments: [5, 20, nil])
+    func aBusyMachineIsFoundOutSoon(perConnection: Int?) throws {
+        func time(machines: Int, seed: UInt64) -> Duration {
+            var scenario = Scenario()
+            scenario.policy.limits.concurrency = 10
+            scenario.streams = [Scenario.Stream()]
+            scenario.streams[0].queued = 1000
+            scenario.receiver.connectTime = .milliseconds(1)
+            scenario.receiver.transactionTime = .milliseconds(24)
+            scenario.receiver.messagesPerConnection = perConnection
+            scenario.receiver.machines = machines
+            scenario.receiver.badMachines = machines - 1 > 0 ? 1 : 0
+            scenario.receiver.fault = .busy
+            var simulation = Simulation(
+                SluiceSender(policy: scenario.policy, seed: seed), model: scenario.receiver,
+                seed: seed)
+            for mail in Traffic(scenario, seed: seed) { simulation.add(mail) }
+            simulation.run(until: Receiver.start + .seconds(60)) { $0.deliveries.count >= 850 }
+            return simulation.record.deliveries.last!.at - Receiver.start
+        }
+        let well = time(machines: 1, seed: 1)
+        let shares = (1...40).map { well / time(machines: 4, seed: $0) }.sorted()
+        #expect(shares[20] >= 0.7, "the median of \(shares)")
+        #expect(shares[4] >= 0.4, "the worst but four")
+    }
+
     @Test(arguments: [true, false])
     func aLimitedRateOfConnections(names: Bool) throws {
         let values = values([.deferredLate, .throughput], minutes: 12, queued: 1500) {
