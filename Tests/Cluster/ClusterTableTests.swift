@@ -114,6 +114,16 @@ import Testing
         }
     }
 
+    /// The owner of the database need not be a superuser.
+    @Test func anOrdinaryUserIsEnough() throws {
+        let user = DatabaseServer.lockedUser
+        var address = try DatabaseServer.shared.get().createDatabase(owner: user)
+        address.url += "&password=open%20sesame"
+        let table = try ClusterTable(address, answer: answer)
+        let request = try table.join(name: "a", home: 1).request
+        #expect(try table.claim(1, seen: 0, by: request) == 1)
+    }
+
     @Test func whoWaitsIsWoken() throws {
         let address = try database()
         let table = try ClusterTable(address, answer: answer)
