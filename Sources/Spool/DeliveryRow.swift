@@ -12,7 +12,7 @@ package protocol SpoolRow {
 
 /// A row of the table `deliveries` as values.
 package enum DeliveryRow {
-    /// In the order in which `decode` reads them.
+    /// In the order in which `decode` reads them, and which it looks at for changes.
     package static let columns = """
         id, destination, state, attempts, next_attempt, purge_at, received_at, expires_at, size, \
         flags, domain, sender, recipients, attributes, ret, envelope_id, client, last_reply, \
@@ -38,7 +38,16 @@ package enum DeliveryRow {
             attempts: Int(row.int(3)), nextAttemptAt: UnixTime(milliseconds: row.int(4)),
             purgeAt: row.optionalInt(5).map(UnixTime.init(milliseconds:)),
             lastReply: row.text(17), lastRule: row.text(18),
-            isWarned: row.int(9) & warned != 0)
+            isWarned: row.int(9) & warned != 0,
+            isAsWritten: EnvelopeChecksum.agrees(
+                row.int(9), fixed: sum(row, 11, 14, 15, 16), domain: sum(row, 10),
+                recipients: sum(row, 12, 13)))
+    }
+
+    private static func sum(_ row: some SpoolRow, _ columns: Int32...) -> EnvelopeChecksum.Sum {
+        var sum = EnvelopeChecksum.Sum()
+        for column in columns { row.withBlob(column) { sum.add($0) } }
+        return sum
     }
 
     /// In the order in which `figures` reads them.

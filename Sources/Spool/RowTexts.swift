@@ -31,6 +31,18 @@ package struct RowTexts {
         ends.append(bytes.count)
     }
 
+    /// Of some of the texts, by their places.
+    func sum(of places: Int...) -> EnvelopeChecksum.Sum {
+        bytes.withUnsafeBytes { buffer in
+            var sum = EnvelopeChecksum.Sum()
+            for place in places {
+                let start = place == 0 ? 1 : ends[place - 1]
+                sum.add(UnsafeRawBufferPointer(rebasing: buffer[start..<ends[place]]))
+            }
+            return sum
+        }
+    }
+
     /// What is bound, in its order.
     package var texts: [String] {
         zip([1] + ends, ends).map { String(decoding: bytes[$0..<$1], as: UTF8.self) }

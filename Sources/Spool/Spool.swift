@@ -355,12 +355,16 @@ package struct StoredDelivery: Hashable, Sendable {
     package var lastRule: String
     /// The sender has been told that it is late.
     package var isWarned: Bool
+    /// False where the disk has changed its envelope: nobody is to get it, and no report of it.
+    package var isAsWritten: Bool
 
     package init(
         id: DeliveryID, message: MessageRecord, destination: Int64?, domain: String,
         recipients: [StoredRecipient], state: StoredState, attempts: Int, nextAttemptAt: UnixTime,
-        purgeAt: UnixTime?, lastReply: String, lastRule: String = "", isWarned: Bool = false
+        purgeAt: UnixTime?, lastReply: String, lastRule: String = "", isWarned: Bool = false,
+        isAsWritten: Bool = true
     ) {
+        self.isAsWritten = isAsWritten
         self.lastRule = lastRule
         self.isWarned = isWarned
         self.id = id

@@ -343,7 +343,8 @@ package struct SpoolCheck: Sendable {
         if !sender.isEmpty, !isAddress(sender) {
             return "its sender '\(SafeText(sender, limit: 100))' is no address"
         }
-        return delivery.attempts < 0 ? "it has \(delivery.attempts) attempts" : nil
+        if delivery.attempts < 0 { return "it has \(delivery.attempts) attempts" }
+        return delivery.isAsWritten ? nil : "its envelope has changed"
     }
 
     private static func isAddress(_ text: String) -> Bool {

@@ -61,7 +61,8 @@ final class WriteStatements {
                 size, flags, code, domain, sender, recipients, attributes, ret, envelope_id,
                 client, last_reply, last_rule)
             SELECT ?2, ?3, CASE WHEN state = 0 AND ?3 IS NOT NULL THEN 1 ELSE state END, attempts,
-                ?4, purge_at, received_at, expires_at, size, flags, code, ?5, sender, ?6, ?7, ret,
+                ?4, purge_at, received_at, expires_at, size,
+                \(EnvelopeChecksum.change(to: "?8", domain: true)), code, ?5, sender, ?6, ?7, ret,
                 envelope_id, client, last_reply, last_rule
             FROM deliveries WHERE id = ?1
             """)
@@ -69,7 +70,8 @@ final class WriteStatements {
             """
             UPDATE deliveries SET destination = ?2,
                 state = CASE WHEN state = 0 AND ?2 IS NOT NULL THEN 1 ELSE state END,
-                next_attempt = ?3, domain = ?4, recipients = ?5, attributes = ?6
+                next_attempt = ?3, domain = ?4, recipients = ?5, attributes = ?6,
+                flags = \(EnvelopeChecksum.change(to: "?7", domain: true))
             WHERE id = ?1
             """)
         update = try prepare(
@@ -79,7 +81,11 @@ final class WriteStatements {
             WHERE id = ?1
             """)
         updateRecipients = try prepare(
-            "UPDATE deliveries SET recipients = ?2, attributes = ?3 WHERE id = ?1")
+            """
+            UPDATE deliveries SET recipients = ?2, attributes = ?3,
+                flags = \(EnvelopeChecksum.change(to: "?4", domain: false))
+            WHERE id = ?1
+            """)
         insertAttempt = try prepare(
             """
             INSERT OR REPLACE INTO attempts (
@@ -231,7 +237,6 @@ final class WriteStatements {
             try statement.bind(record.receivedAt.milliseconds, at: 5)
             try statement.bind(record.expiresAt.milliseconds, at: 6)
             try statement.bind(record.size, at: 7)
-            try statement.bind(DeliveryRow.flags(of: record), at: 8)
             texts.removeAll()
             texts.append(delivery.domain)
             texts.append(record.sender)
@@ -240,6 +245,10 @@ final class WriteStatements {
             texts.append(record.ret)
             texts.append(record.envelopeID)
             texts.append(record.client)
+            let sums = EnvelopeChecksum.flags(
+                fixed: texts.sum(of: 1, 4, 5, 6), domain: texts.sum(of: 0),
+                recipients: texts.sum(of: 2, 3))
+            try statement.bind(DeliveryRow.flags(of: record) | sums, at: 8)
             try texts.run(statement, firstAt: 9)
         }
         try insertBody.bind(record.id.rawValue, at: 1)
@@ -283,7 +292,7 @@ final class WriteStatements {
             try copyDelivery.bind(delivery.id.rawValue, at: 2)
             try copyDelivery.bind(delivery.destination, at: 3)
             try copyDelivery.bind(delivery.nextAttemptAt.milliseconds, at: 4)
-            gatherTexts(of: delivery)
+            try copyDelivery.bind(gatherTexts(of: delivery), at: 8)
             // Nothing was copied: the delivery has left.
             guard try texts.run(copyDelivery, firstAt: 5) > 0 else { return }
             try copyAttempts.bind(id.rawValue, at: 1)
@@ -294,7 +303,7 @@ final class WriteStatements {
             try replaceDelivery.bind(id.rawValue, at: 1)
             try replaceDelivery.bind(delivery.destination, at: 2)
             try replaceDelivery.bind(delivery.nextAttemptAt.milliseconds, at: 3)
-            gatherTexts(of: delivery)
+            try replaceDelivery.bind(gatherTexts(of: delivery), at: 7)
             try texts.run(replaceDelivery, firstAt: 4)
         } else {
             try deleteDelivery.bind(id.rawValue, at: 1)
@@ -302,11 +311,14 @@ final class WriteStatements {
         }
     }
 
-    private func gatherTexts(of delivery: NewDelivery) {
+    /// Returns their sums.
+    private func gatherTexts(of delivery: NewDelivery) -> Int64 {
         texts.removeAll()
         texts.append(delivery.domain)
         texts.appendAddresses(delivery.recipients)
         texts.appendAttributes(delivery.recipients)
+        return EnvelopeChecksum.flags(domain: texts.sum(of: 0))
+            | EnvelopeChecksum.flags(recipients: texts.sum(of: 1, 2))
     }
 
     private func apply(_ change: DeliveryUpdate) throws(SpoolError) {
@@ -324,6 +336,8 @@ final class WriteStatements {
         texts.removeAll()
         texts.appendAddresses(recipients)
         texts.appendAttributes(recipients)
+        try updateRecipients.bind(
+            EnvelopeChecksum.flags(recipients: texts.sum(of: 0, 1)), at: 4)
         try texts.run(updateRecipients, firstAt: 2)
     }
 

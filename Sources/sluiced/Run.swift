@@ -4,6 +4,7 @@ import Glibc
 import Logging
 import Manager
 import Settings
+import Spool
 
 struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -41,13 +42,21 @@ struct Run: AsyncParsableCommand {
                 configuration: configuration, path: options.path, log: log, logger: logger
             ).run()
         } catch {
+            let text = "\(error)" + advice(on: error)
             if log.isFile {
-                logger.critical("stopped", metadata: ["error": "\(error)"])
+                logger.critical("stopped", metadata: ["error": "\(text)"])
             }
             log.flush()
-            complain("sluiced: \(error)")
+            complain("sluiced: \(text)")
             throw ExitCode.failure
         }
+    }
+
+    /// What to do about a spool that cannot be opened, where its error does not say so itself.
+    private func advice(on error: any Error) -> String {
+        guard let error = error as? SpoolError, error.code == .damaged else { return "" }
+        return "; nothing was changed: see what sluiced fsck --config \(options.path) finds, or "
+            + "restore a backup"
     }
 }
 

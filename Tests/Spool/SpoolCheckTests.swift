@@ -141,6 +141,10 @@ import Testing
         ("UPDATE deliveries SET sender = 'a b' WHERE id >> 16 = 2", "its sender 'a b'"),
         ("UPDATE deliveries SET attempts = -1 WHERE id >> 16 = 2", "-1 attempts"),
         (
+            "UPDATE deliveries SET sender = 'b' || substr(sender, 2) WHERE id >> 16 = 2",
+            "2.0: its envelope has changed"
+        ),
+        (
             "UPDATE bodies SET data = CAST('HI THERE.' || x'0D0A' AS BLOB) WHERE message < 3",
             "message 2: its text has changed"
         ),

@@ -300,6 +300,10 @@ extension Dispatcher {
                 handle.value.readFailed(error) { $0.routeAgain(ids) }
             case .success(let found):
                 for stored in found {
+                    guard stored.isAsWritten else {
+                        handle.value.setAside(stored, because: Dispatcher.changedEnvelope)
+                        continue
+                    }
                     handle.value.route(
                         NewDelivery(
                             id: stored.id, destination: nil, domain: stored.domain,

@@ -132,9 +132,12 @@ extension Dispatcher {
         case .routing:
             return routing(stored.id)
         case .held:
-            let isDamaged = stored.lastReply == Self.damageReply
             let reason =
-                isDamaged ? Why(.held, "its text is damaged") : mark(on: stored, "held", .held)
+                switch stored.lastReply {
+                case Self.damageReply: Why(.held, "its text is damaged")
+                case Self.envelopeReply: Why(.held, "its envelope is damaged")
+                default: mark(on: stored, "held", .held)
+                }
             return [reason] + (paused.map { [$0] } ?? [])
         case .purging:
             let verb = stored.state == .bouncing ? "bounced" : "purged"

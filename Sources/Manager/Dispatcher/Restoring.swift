@@ -58,6 +58,10 @@ extension Dispatcher {
         }
         totals.messages = state.messages
         for stored in state.unrouted {
+            guard stored.isAsWritten else {
+                setAside(stored, because: Self.changedEnvelope)
+                continue
+            }
             let delivery = NewDelivery(
                 id: stored.id, destination: nil, domain: stored.domain,
                 recipients: stored.recipients, nextAttemptAt: stored.nextAttemptAt)

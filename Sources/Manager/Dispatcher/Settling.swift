@@ -80,6 +80,10 @@ extension Dispatcher {
                     })
             case .success(nil):
                 work.value()
+            case .success(let stored?) where !stored.isAsWritten:
+                // Whoever a report of it would go to, it may be somebody else's.
+                dispatcher.setAside(stored, because: Self.changedEnvelope)
+                work.value()
             case .success(let stored?):
                 dispatcher.settle(stored, by: report, of: worker, done: work.value)
             }

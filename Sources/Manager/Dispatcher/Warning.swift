@@ -81,7 +81,8 @@ extension Dispatcher {
         let retry =
             destination.map { policy(of: $0).retry }
             ?? configuration.retry.applied(to: RetryPolicy())
-        guard !stored.isWarned, retry.delayWarning == delay else { return false }
+        guard !stored.isWarned, stored.isAsWritten, retry.delayWarning == delay
+        else { return false }
         switch stored.state {
         case .routing, .queued, .held: break
         case .purging, .bouncing: return false

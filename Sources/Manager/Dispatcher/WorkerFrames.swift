@@ -69,6 +69,9 @@ extension Dispatcher {
             let bodies = try spool.bodies(of: found.map(\.id.message))
             return found.map { stored in
                 let message = stored.id.message
+                guard stored.isAsWritten else {
+                    return Fetched(stored: stored, damage: Self.changedEnvelope)
+                }
                 if let damage = bodies.damage[message] {
                     return Fetched(stored: stored, damage: damage)
                 }
@@ -97,19 +100,20 @@ extension Dispatcher {
     }
 
     /// What cannot be read as it was written is kept back and shown, and never sent.
-    private func setAside(_ stored: StoredDelivery, because damage: SpoolError) {
+    func setAside(_ stored: StoredDelivery, because damage: SpoolError) {
         logger.error(
             "a message is damaged on disk: it is held",
             metadata: ["id": "\(stored.id)", "error": "\(damage)"])
         publish("spool", "\(stored.id) is damaged on disk and held", message: stored.id.message)
         // An operator may have taken it meanwhile.
-        guard stored.state == .queued, marked[stored.id] == nil else { return }
+        guard [.queued, .routing].contains(stored.state), marked[stored.id] == nil else { return }
         write([
             .update(
                 DeliveryUpdate(
                     id: stored.id, attempts: stored.attempts, nextAttemptAt: stored.nextAttemptAt,
-                    lastReply: Self.damageReply, recipients: nil)),
-            .mark([stored.id], from: [.queued], to: .held, at: nil),
+                    lastReply: stored.isAsWritten ? Self.damageReply : Self.envelopeReply,
+                    recipients: nil)),
+            .mark([stored.id], from: [.queued, .routing], to: .held, at: nil),
         ])
         guard let destination = stored.destination.flatMap({ table[$0] }) else { return }
         destination.queued -= 1
@@ -118,9 +122,13 @@ extension Dispatcher {
         if destination.queued == 0 { destination.oldest = nil }
     }
 
+    static let changedEnvelope = SpoolError.damaged("its envelope has changed")
+
     /// RFC 3463 §3.4: 4.3.0, a fault of this system.
     static let damageReply =
         "4.3.0 its text is damaged on disk: restore it from a backup, or purge it"
+    static let envelopeReply =
+        "4.3.0 its envelope is damaged on disk: restore it from a backup, or purge it"
 
     /// Tells a worker to forget deliveries; `done` gets those whose transaction is running.
     func withdraw(

@@ -46,6 +46,10 @@ extension Integration {
                     }
                 }
                 #expect(daemon.logText.contains("a worker is silent; it is ended"))
+                let screen = try await Program.run(
+                    try Program.sluice, ["workers", "--socket", daemon.socket])
+                let fields = screen.lines.last?.split(separator: " ") ?? []
+                #expect(fields.count > 4 && fields[1] == "running" && fields[4] == "1", "\(screen)")
                 try await daemon.awaitEmptyQueue()
                 #expect(receiver.statistics.deliveries.count == 2)
                 #expect(receiver.statistics.deliveries.values.allSatisfy { $0 == 1 })
@@ -76,6 +80,12 @@ extension Integration {
                 // Sent again, which is what SMTP leaves no choice about.
                 try await silent.takes(2)
                 #expect(other.statistics.deliveries.values.allSatisfy { $0 == 1 })
+                let words = "4.4.2 Timeout while waiting: dot"
+                #expect(daemon.logText.contains("outcome=deferred"))
+                #expect(daemon.logText.contains("reply=\"\(words)\""))
+                let screen = try await Program.run(
+                    try Program.sluice, ["top", "--once", "--socket", daemon.socket])
+                #expect(screen.lines.contains { $0.contains("silent.test") && $0.contains(words) })
             }
         }
     }
