@@ -14,16 +14,7 @@ import Testing
     ) async throws -> Int {
         var count = -1
         try await withRig { rig in
-            let id = try await rig.on { stage in
-                stage.addWorker(1)
-                let id = stage.dispatcher.learn(
-                    domain: "a.test", identity: "192.0.2.1", ttl: .seconds(600)
-                ).id
-                _ = stage.accept(["u@a.test"])
-                _ = stage.accept(["v@a.test"])
-                return id
-            }
-            try await rig.drain()
+            let id = try await rig.destination(withMailTo: ["u@a.test", "v@a.test"])
             try await rig.on { stage in
                 stage.say(
                     .status([

@@ -15,15 +15,7 @@ struct RetryNowTests {
         async throws
     {
         try await withRig { rig in
-            let id = try await rig.on { stage in
-                stage.addWorker(1)
-                let id = stage.dispatcher.learn(
-                    domain: "a.test", identity: "192.0.2.1", ttl: .seconds(600)
-                ).id
-                _ = stage.accept(["u@a.test"])
-                return id
-            }
-            try await rig.drain()
+            let id = try await rig.destination(withMailTo: ["u@a.test"])
             try await report(rig, id, Self.backingOff())
             let handle = try await rig.on { DispatcherHandle($0.dispatcher) }
             try await body(

@@ -208,6 +208,20 @@ final class Rig: Sendable {
         }
     }
 
+    /// The destination of a.test, which worker 1 gets, with a message to each of these.
+    func destination(withMailTo recipients: [String]) async throws -> Int64 {
+        let id = try await on { stage in
+            stage.addWorker(1)
+            let id = stage.dispatcher.learn(
+                domain: "a.test", identity: "192.0.2.1", ttl: .seconds(600)
+            ).id
+            for recipient in recipients { _ = stage.accept([recipient]) }
+            return id
+        }
+        try await drain()
+        return id
+    }
+
     func stored() throws -> [StoredDelivery] {
         try spool.deliveries(destination: nil, after: nil, limit: 100_000)
     }
