@@ -243,6 +243,7 @@ import Testing
             }
             try await rig.drain()
             #expect(try rig.stored().map { $0.recipients.map(\.address) } == [["w@a.test"]])
+            #expect(try rig.spool.attempts(of: id.message).map(\.number) == [1, 2])
             try await rig.on { #expect($0.recorded(1) == 2) }
         }
     }

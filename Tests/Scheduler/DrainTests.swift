@@ -56,13 +56,13 @@ import Testing
     @Test func whatWasLearnedStays() {
         var bench = Bench(Limits(concurrency: 20, initialWindow: 5))
         bench.enqueue(400)
-        // As many as it takes, and one more is refused for the rate, once it is known.
-        for _ in 0..<30 {
-            let start = bench.start()[0]
-            bench.pass(.seconds(1))
-            bench.finish(start, .settled, .idle)
+        // A burst is taken, and no more: what is tried next goes up quickly.
+        for _ in 0..<6 {
+            let starts = bench.start()
+            bench.pass(.milliseconds(100))
+            for start in starts { bench.finish(start, .settled, .idle) }
         }
-        for start in bench.start().prefix(1) { bench.finish(start, .busy) }
+        for start in bench.start() { bench.finish(start, .busy) }
         let known = bench.scheduler.snapshot(Bench.one, at: bench.now)!
         let rate = bench.status.learnedRate!
         let drain = forecast(Drain.Queue(ready: 300), Limits(), known)!
