@@ -124,8 +124,9 @@ extension Integration {
                     return rows.count == 5 ? rows : nil
                 }
                 let history = try await daemon.control.message(before[0].message).history
-                #expect(history.map(\.number) == [1] && history[0].worker != nil)
-                #expect(history[0].reply.contains("Greylisted") && history[0].remote != nil)
+                let first = try #require(history.first)
+                #expect(history.count == 1 && first.number == 1 && first.worker != nil)
+                #expect(first.reply.contains("Greylisted") && first.remote != nil)
                 try await daemon.end(SIGKILL)
                 try await daemon.start()
                 let after = try await rows()
