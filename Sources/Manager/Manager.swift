@@ -54,6 +54,8 @@ package struct Manager: Sendable {
         let mail = try await context.loop.submit { MailPlant.make(context) }.get()
         let journals = WorkerJournals(directory: configuration.dataDirectory)
         try await mail.restore(journals: journals)
+        // Before the first worker starts: what it sends in the first second counts too.
+        lock.renew(at: clocks.wall())
         let control = ControlServer(
             dispatcher: mail.handle, reader: reader, events: events,
             path: configuration.controlSocket, group: configuration.control.group,
