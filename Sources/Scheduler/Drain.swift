@@ -62,14 +62,8 @@ package struct Drain: Sendable, Hashable {
     ) -> Drain? {
         if pausedFor == Duration.nanoseconds(Int64.max) { return nil }
         let transaction = Duration.seconds(snapshot?.transaction ?? 0)
-        let hasPace = (snapshot?.pace?.rate ?? 0) > 0
-        let isHeldBack =
-            policy.limits.messagesPerConnection != nil
-            && (policy.limits.connectionRate != nil || (snapshot?.connectionPace?.rate ?? 0) > 0)
-        guard transaction > .zero || policy.limits.rate != nil || hasPace || isHeldBack else {
-            return nil
-        }
         var run = Run(policy: policy, snapshot: snapshot, transaction: transaction)
+        guard transaction > .zero || !run.rates.isEmpty else { return nil }
         if let pausedFor {
             run.scheduler.pause(
                 Run.id, until: run.now + pausedFor, by: "", reason: "", at: run.now)
@@ -179,23 +173,27 @@ private struct Run {
         scheduler.number(of: Self.id).map { scheduler.destinations[$0] }
     }
 
+    /// What there is beside the window, in deliveries per second.
+    var rates: [(rate: Double, bound: Drain.Bound)] {
+        var rates: [(Double?, Drain.Bound)] = [
+            (policy.limits.rate?.perSecond, .rate), (destination?.pace.learned, .learnedRate),
+        ]
+        if let each = policy.limits.messagesPerConnection.map(Double.init) {
+            rates += [
+                (policy.limits.connectionRate.map { $0.perSecond * each }, .connectionRate),
+                (destination?.connectionPace.learned.map { $0 * each }, .learnedConnectionRate),
+            ]
+        }
+        return rates.compactMap { rate, bound in rate.map { ($0, bound) } }
+    }
+
     /// How fast it goes at the end of the run, and what decides that.
     var pace: (rate: Double, bound: Drain.Bound) {
         var best = (rate: Double.infinity, bound: Drain.Bound.window)
         if transaction > .zero, let destination {
             best.rate = Double(width(destination)) / transaction.inSeconds
         }
-        if let rate = policy.limits.rate?.perSecond, rate < best.rate { best = (rate, .rate) }
-        if let rate = destination?.pace.rate, rate > 0, rate < best.rate {
-            best = (rate, .learnedRate)
-        }
-        guard let each = policy.limits.messagesPerConnection.map(Double.init) else { return best }
-        if let rate = policy.limits.connectionRate?.perSecond, rate * each < best.rate {
-            best = (rate * each, .connectionRate)
-        }
-        if let rate = destination?.connectionPace.rate, rate > 0, rate * each < best.rate {
-            best = (rate * each, .learnedConnectionRate)
-        }
+        for other in rates where other.rate < best.rate { best = other }
         return best
     }
 
@@ -211,20 +209,9 @@ private struct Run {
         if transaction > .zero {
             seconds = Double(count) / Double(width(destination)) * transaction.inSeconds
         }
-        if let rate = policy.limits.rate?.perSecond {
-            let tokens = destination.tokens?.tokens(at: last) ?? 0
+        for (rate, bound) in rates {
+            let tokens = bound == .rate ? destination.tokens?.tokens(at: last) ?? 0 : 0
             seconds = max(seconds, (Double(count) - tokens) / rate)
-        }
-        if destination.pace.rate > 0 {
-            seconds = max(seconds, Double(count) / destination.pace.rate)
-        }
-        if let each = policy.limits.messagesPerConnection.map(Double.init) {
-            let rates = [
-                policy.limits.connectionRate?.perSecond ?? 0, destination.connectionPace.rate,
-            ]
-            for rate in rates where rate > 0 {
-                seconds = max(seconds, Double(count) / (rate * each))
-            }
         }
         return .seconds(min(max(0, seconds), 1e9))
     }
