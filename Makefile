@@ -26,7 +26,7 @@ demo: release ## Watch Sluice at work: an Internet in a box, and the monitor on 
 test: ## Run all tests
 	@scripts/install-packages build test
 	@echo "==> Building and running the tests (the first build takes some minutes)"
-	$(SWIFT) test --experimental-maximum-parallelization-width $(WIDTH)
+	@SWIFT='$(SWIFT)' scripts/run-tests --experimental-maximum-parallelization-width $(WIDTH)
 
 crash: ## Kill it at every point of a message's way; STORM=300 SEED=7 for a longer storm
 	@scripts/install-packages build test
