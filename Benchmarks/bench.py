@@ -231,6 +231,26 @@ class Relay:
                 self.results.add("p99", server.name, p99)
                 self.results.add("memory", server.name, memory)
                 say(f"    {server.name:8} p50 {p50 * 1e3:6.2f} ms   p99 {p99 * 1e3:6.2f} ms")
+            syncs = disk_syncs(self.directory, rate)
+            p50, p99 = (backlog.percentile(syncs, share) for share in (0.5, 0.99))
+            say(f"    the disk's part, a page and its sync at this rate and nothing else: "
+                f"p50 {p50 * 1e3:.2f} ms   p99 {p99 * 1e3:.2f} ms")
+
+
+def disk_syncs(directory, rate, count=1000):
+    """The seconds of each 4 KiB write and its sync, at a steady rate."""
+    path = os.path.join(directory, "syncs")
+    block, times = os.urandom(4096), []
+    start = time.monotonic()
+    with open(path, "wb", buffering=0) as file:
+        for turn in range(count):
+            time.sleep(max(0, start + turn / rate - time.monotonic()))
+            begin = time.perf_counter()
+            file.write(block)
+            os.fdatasync(file)
+            times.append(time.perf_counter() - begin)
+    os.remove(path)
+    return times
 
 
 def disk_speed(directory, mebibytes=256):
