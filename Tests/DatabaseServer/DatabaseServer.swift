@@ -198,7 +198,7 @@ package final class DatabaseServer: Sendable {
 
     @discardableResult
     package func execute(_ sql: String, in address: DatabaseAddress? = nil) throws -> Rows {
-        try Connection(address ?? self.address(of: "postgres")).run(sql, within: .seconds(60))
+        try Connection(address ?? self.address(of: "postgres")).run(sql, within: .seconds(600))
     }
 
     // MARK: Programs

@@ -9,4 +9,4 @@ import Testing
 /// their own.
 private let minutes =
     ["SLUICE_CRASH", "SLUICE_STORM"].allSatisfy { ProcessInfo.processInfo.environment[$0] == nil }
-    ? 2 : 24 * 60
+    ? 15 : 24 * 60

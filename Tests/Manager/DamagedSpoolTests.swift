@@ -5,7 +5,7 @@ import Testing
 @testable import Manager
 @testable import Spool
 
-@Suite(.timeLimit(.minutes(1))) struct DamagedSpoolTests {
+@Suite(.timeLimit(.minutes(15))) struct DamagedSpoolTests {
     /// Rows that cannot be read keep what they are about from being delivered, and nothing else.
     @Test func onlyWhatLiesThereWaits() async throws {
         try await withRig { rig in

@@ -8,7 +8,7 @@ import Testing
 @testable import Manager
 @testable import Spool
 
-@Suite(.timeLimit(.minutes(1))) struct DispatcherTests {
+@Suite(.timeLimit(.minutes(15))) struct DispatcherTests {
     /// Makes a domain known without a question.
     private static func know(_ stage: Stage, _ domain: String, _ identity: String) -> Int64 {
         stage.dispatcher.learn(domain: domain, identity: identity, ttl: .seconds(600)).id

@@ -6,7 +6,7 @@ import Testing
 @testable import Spool
 
 /// Counts that are wrong become right; those that are right stay.
-@Suite(.timeLimit(.minutes(1))) struct HealingTests {
+@Suite(.timeLimit(.minutes(15))) struct HealingTests {
     /// A destination at rest with two deliveries, of which its owner says that it has `reported`.
     private func withTwo(
         reported: Int, _ change: @escaping @Sendable (Destination) -> Void = { _ in },

@@ -48,7 +48,7 @@ import Testing
     }
 
     /// From the header through spool and frame to the worker, and again after a restart.
-    @Test(.timeLimit(.minutes(1))) func itTravels() async throws {
+    @Test(.timeLimit(.minutes(15))) func itTravels() async throws {
         try await withRig { rig in
             try await rig.on { stage in
                 stage.addWorker(1)

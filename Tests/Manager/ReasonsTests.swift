@@ -8,7 +8,7 @@ import Testing
 @testable import Spool
 
 /// What the manager says about waiting mail, for each reason.
-@Suite(.timeLimit(.minutes(1))) struct ReasonsTests {
+@Suite(.timeLimit(.minutes(15))) struct ReasonsTests {
     /// One destination with one delivery of `recipient@a.test`, and what follows.
     private func withMail(
         workers: [Int] = [1],

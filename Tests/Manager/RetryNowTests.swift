@@ -8,7 +8,7 @@ import Testing
 
 /// "Retry now" for a destination that backs off for an hour, and what is left of it when processes
 /// die.
-@Suite("Retry now", .timeLimit(.minutes(1)))
+@Suite("Retry now", .timeLimit(.minutes(15)))
 struct RetryNowTests {
     /// A destination with one delivery that its worker backs off from, as it has reported.
     private func withBackoff(_ body: (Rig, Int64, ActionRunner, Planner) async throws -> Void)

@@ -5,7 +5,7 @@ import Testing
 @testable import Manager
 @testable import Spool
 
-@Suite(.timeLimit(.minutes(1))) struct RoutingAgainTests {
+@Suite(.timeLimit(.minutes(15))) struct RoutingAgainTests {
     /// The worker that was asked dies while several messages wait for its answer: all of them wait
     /// for the next one's.
     @Test func everyMessageThatWaitsIsAskedForAgain() async throws {

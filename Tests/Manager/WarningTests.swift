@@ -9,7 +9,7 @@ import Testing
 @testable import Spool
 
 /// What senders are told of mail that is late, or that was passed on.
-@Suite(.timeLimit(.minutes(1))) struct WarningTests {
+@Suite(.timeLimit(.minutes(15))) struct WarningTests {
     private static func soon(_ configuration: inout Configuration) {
         configuration.retry.delayWarning = .on(.seconds(0))
     }

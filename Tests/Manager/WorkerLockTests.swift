@@ -7,7 +7,7 @@ import Testing
 
 @testable import Manager
 
-@Suite(.timeLimit(.minutes(1))) struct WorkerLockTests {
+@Suite(.timeLimit(.minutes(15))) struct WorkerLockTests {
     /// A manager cannot start beside workers of another; one that hangs must not keep it from
     /// starting for ever.
     @Test func anOrphanThatHangsIsEnded() async throws {

@@ -10,7 +10,7 @@ import Testing
 @testable import Spool
 
 /// Weights, pins, and what another number of workers moves.
-@Suite(.timeLimit(.minutes(1))) struct WorkerShareTests {
+@Suite(.timeLimit(.minutes(15))) struct WorkerShareTests {
     /// Workers 1…n and one delivery for each of so many destinations.
     private func withDestinations(
         _ count: Int, workers: Int, weights: [Double] = [],

@@ -141,7 +141,7 @@ private final class Daemon: MonitorSource {
             if cancelled { group.cancelAll() }
             var last = ""
             // A script that went astray may leave it open.
-            let patience = ContinuousClock.now + .seconds(60)
+            let patience = ContinuousClock.now + .seconds(600)
             while true {
                 let ending = outcome.ending.withLock { $0 }
                 last += pty.read()

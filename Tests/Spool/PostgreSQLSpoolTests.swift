@@ -15,6 +15,8 @@ struct PostgreSQLSpoolTests {
     private let server: DatabaseServer
     private let address: DatabaseAddress
     private let impatient = PostgreSQLSpool.Options(patience: .milliseconds(200))
+    /// However slow the machine is.
+    private let patient = PostgreSQLSpool.Options(patience: .seconds(600), answer: .seconds(600))
 
     init() throws {
         server = try DatabaseServer.shared.get()
@@ -22,7 +24,7 @@ struct PostgreSQLSpoolTests {
     }
 
     private func open() throws -> PostgreSQLSpool {
-        try PostgreSQLSpool(address, options: impatient)
+        try PostgreSQLSpool(address, options: patient)
     }
 
     // MARK: Batches
@@ -94,7 +96,7 @@ struct PostgreSQLSpoolTests {
     // MARK: Who may write
 
     @Test func afterATakeOverTheFormerOwnerWritesNothing() throws {
-        let first = try open()
+        let first = try PostgreSQLSpool(address, options: impatient)
         try first.commit([.accept(message(1))])
         try server.execute(
             """
@@ -122,7 +124,7 @@ struct PostgreSQLSpoolTests {
     /// The server has not noticed that the session is over.
     @Test func aSessionThatLingersIsEnded() throws {
         let proxy = try CuttingProxy(to: address)
-        let spool = try PostgreSQLSpool(proxy.address)
+        let spool = try PostgreSQLSpool(proxy.address, options: patient)
         try spool.commit([.accept(message(1))])
         proxy.cut(keepingServer: true)
         try spool.commit([.accept(message(2))])
@@ -135,7 +137,7 @@ struct PostgreSQLSpoolTests {
     @Test(arguments: [CuttingProxy.Moment.before, .after])
     func aConnectionThatBreaksDuringACommit(_ moment: CuttingProxy.Moment) throws {
         let proxy = try CuttingProxy(to: address)
-        let spool = try PostgreSQLSpool(proxy.address)
+        let spool = try PostgreSQLSpool(proxy.address, options: patient)
         try spool.commit([.accept(message(1))])
         for number in 2...5 as ClosedRange<Int64> {
             proxy.arm(moment)
@@ -173,16 +175,23 @@ struct PostgreSQLSpoolTests {
         proxy.close()
     }
 
-    @Test func aServerThatRestartsAndOneThatIsGone() throws {
+    @Test func aServerThatRestarts() throws {
         let server = try DatabaseServer()
         defer { server.end() }
-        let spool = try PostgreSQLSpool(try server.createDatabase(), options: impatient)
+        let spool = try PostgreSQLSpool(try server.createDatabase(), options: patient)
         try spool.commit([.accept(message(1))])
         #expect(try spool.ids() == [id(1)])
         try server.restart(.immediate)
         try spool.commit([.accept(message(2))])
         #expect(try spool.ids() == [id(1), id(2)])
         #expect(try spool.messageCount() == 2)
+    }
+
+    @Test func aServerThatIsGone() throws {
+        let server = try DatabaseServer()
+        defer { server.end() }
+        let spool = try PostgreSQLSpool(try server.createDatabase(), options: impatient)
+        try spool.commit([.accept(message(1))])
         try server.stop(.fast)
         expectError(.cannotWrite, mentions: "postgresql://") {
             try spool.commit([.accept(message(3))])
@@ -191,7 +200,7 @@ struct PostgreSQLSpoolTests {
         expectError(.cannotWrite) { _ = try spool.reserveMessageIDs(1) }
         try server.start()
         try spool.commit([.accept(message(4))])
-        #expect(try spool.ids() == [id(1), id(2), id(4)])
+        #expect(try spool.ids() == [id(1), id(4)])
     }
 
     @Test func aFailOverToAStandby() throws {
@@ -204,7 +213,7 @@ struct PostgreSQLSpoolTests {
         try primary.awaitStandby()
         let spool = try PostgreSQLSpool(
             primary.address(of: String(name), or: standby),
-            options: PostgreSQLSpool.Options(patience: .seconds(60)))
+            options: patient)
         try spool.commit((1...5).map { .accept(message($0)) })
         let reserved = try spool.reserveMessageIDs(10)
         try primary.stop(.immediate)

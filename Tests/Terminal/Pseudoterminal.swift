@@ -72,7 +72,7 @@ extension Pseudoterminal {
     /// Reads until the text has been shown; false after three minutes without it.
     func shows(_ text: String) async -> Bool {
         var shown = ""
-        let deadline = ContinuousClock.now + .seconds(180)
+        let deadline = ContinuousClock.now + .seconds(600)
         while ContinuousClock.now < deadline {
             shown += read()
             if shown.contains(text) { return true }

@@ -83,7 +83,7 @@ import Testing
         #expect(terminal.ground == .light)
         #expect(pty.read().contains("\u{1B}]11;?"))
         // What was typed meanwhile is not lost.
-        #expect(terminal.wait(until: .now + .seconds(60)) == [.key(.character("q"))])
+        #expect(terminal.wait(until: .now + .seconds(600)) == [.key(.character("q"))])
         terminal.close()
         #expect(pty.modes == before)
         // One that does not answer is not waited for without end.

@@ -34,7 +34,7 @@ private let standIn = """
     server.serve_forever()
     """
 
-@Suite(.timeLimit(.minutes(1))) struct DemoTests {
+@Suite(.timeLimit(.minutes(15))) struct DemoTests {
     private let group = MultiThreadedEventLoopGroup.singleton
 
     private func options() -> Demo.Options {
@@ -140,14 +140,14 @@ private let standIn = """
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct DaemonProcessTests {
+@Suite(.timeLimit(.minutes(15))) struct DaemonProcessTests {
     private let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
 
     @Test func endsOnSIGTERM() async throws {
         let daemon = try DaemonProcess(
             path: "/bin/sleep", arguments: ["1000"], log: "/dev/null", eventLoop: eventLoop)
         #expect(daemon.ending == nil)
-        await daemon.terminate(grace: .seconds(30))
+        await daemon.terminate(grace: .seconds(600))
         #expect(daemon.ending == .signal(SIGTERM))
     }
 

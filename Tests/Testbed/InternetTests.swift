@@ -4,7 +4,7 @@ import Testing
 
 @testable import Testbed
 
-@Suite(.timeLimit(.minutes(1))) struct InternetTests {
+@Suite(.timeLimit(.minutes(15))) struct InternetTests {
     private let group = MultiThreadedEventLoopGroup.singleton
 
     @Test func severalHundredDomainsLeadToReceiversOfTheirOwn() async throws {

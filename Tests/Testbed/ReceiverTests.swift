@@ -6,7 +6,7 @@ import Testing
 @testable import Testbed
 
 /// Receivers on real sockets.
-@Suite(.timeLimit(.minutes(1))) struct ReceiverTests {
+@Suite(.timeLimit(.minutes(15))) struct ReceiverTests {
     private let group = MultiThreadedEventLoopGroup.singleton
 
     private func with<Result>(

@@ -77,7 +77,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct TrafficTests {
+@Suite(.timeLimit(.minutes(15))) struct TrafficTests {
     private let group = MultiThreadedEventLoopGroup.singleton
 
     private func options(limit: Int) -> Traffic.Options {

@@ -18,10 +18,10 @@ private func controlError(_ body: () async throws -> some Any) async -> ControlE
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct ControlClientTests {
+@Suite(.timeLimit(.minutes(15))) struct ControlClientTests {
     @Test func targets() async throws {
         try await FakeDaemon.serving({ _ in .json(emptyPage) }) { daemon in
-            let client = ControlClient(socket: daemon.socket)
+            let client = ControlClient(socket: daemon.socket, timeout: .seconds(600))
             var requests = daemon.requests.makeAsyncIterator()
             let answer = try await client.destinations(
                 filter: "domain = é.com and age > 1h", sort: "queued", descending: true, limit: 20,
@@ -53,7 +53,7 @@ private func controlError(_ body: () async throws -> some Any) async -> ControlE
 
     @Test func connectionsAreReused() async throws {
         try await FakeDaemon.serving({ _ in .json(emptyPage) }) { daemon in
-            let client = ControlClient(socket: daemon.socket)
+            let client = ControlClient(socket: daemon.socket, timeout: .seconds(600))
             var requests = daemon.requests.makeAsyncIterator()
             for _ in 0..<3 {
                 _ = try await client.workers()
@@ -68,14 +68,14 @@ private func controlError(_ body: () async throws -> some Any) async -> ControlE
     @Test func closedConnectionIsReplaced() async throws {
         let reply = "HTTP/1.1 200 OK\r\ncontent-length: \(emptyPage.utf8.count)\r\n\r\n\(emptyPage)"
         try await FakeDaemon.serving({ _ in .raw(reply, close: true) }) { daemon in
-            let client = ControlClient(socket: daemon.socket)
+            let client = ControlClient(socket: daemon.socket, timeout: .seconds(600))
             for _ in 0..<5 { _ = try await client.workers() }
         }
     }
 
     @Test func concurrentRequests() async throws {
         try await FakeDaemon.serving({ _ in .json(emptyPage) }) { daemon in
-            let client = ControlClient(socket: daemon.socket)
+            let client = ControlClient(socket: daemon.socket, timeout: .seconds(600))
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<20 { group.addTask { _ = try await client.workers() } }
                 try await group.waitForAll()
@@ -86,7 +86,7 @@ private func controlError(_ body: () async throws -> some Any) async -> ControlE
     @Test func apiErrors() async throws {
         let body = #"{"code":"bad-filter","message":"unknown field","position":3}"#
         try await FakeDaemon.serving({ _ in .json(body, status: 400) }) { daemon in
-            let client = ControlClient(socket: daemon.socket)
+            let client = ControlClient(socket: daemon.socket, timeout: .seconds(600))
             let error = await #expect(throws: APIError.self) { try await client.destinations() }
             #expect(error?.code == "bad-filter" && error?.position == 3)
             await #expect(throws: APIError.self) { try await client.reload() }
@@ -99,7 +99,7 @@ private func controlError(_ body: () async throws -> some Any) async -> ControlE
 
     @Test func submit() async throws {
         try await FakeDaemon.serving({ _ in .json(#"{"id":"1a2b"}"#, status: 201) }) { daemon in
-            let client = ControlClient(socket: daemon.socket)
+            let client = ControlClient(socket: daemon.socket, timeout: .seconds(600))
             var requests = daemon.requests.makeAsyncIterator()
             let id = try await client.submit(
                 ByteBuffer(string: "Subject: x\r\n\r\n"), from: "",
@@ -132,7 +132,7 @@ private func controlError(_ body: () async throws -> some Any) async -> ControlE
     ])
     func nonsense(bytes: String) async throws {
         try await FakeDaemon.serving({ _ in .raw(bytes, close: true) }) { daemon in
-            let client = ControlClient(socket: daemon.socket)
+            let client = ControlClient(socket: daemon.socket, timeout: .seconds(600))
             let error = await controlError { try await client.workers() }
             #expect(error?.code == .protocol, "\(String(describing: error))")
             #expect(error?.message.hasPrefix(daemon.socket) == true)
@@ -141,7 +141,7 @@ private func controlError(_ body: () async throws -> some Any) async -> ControlE
 
     @Test func closesWithoutAnswer() async throws {
         try await FakeDaemon.serving({ _ in .raw("", close: true) }) { daemon in
-            let client = ControlClient(socket: daemon.socket)
+            let client = ControlClient(socket: daemon.socket, timeout: .seconds(600))
             #expect(await controlError { try await client.workers() }?.code == .noDaemon)
         }
     }
@@ -158,7 +158,7 @@ private func controlError(_ body: () async throws -> some Any) async -> ControlE
 
     @Test func cancelled() async throws {
         try await FakeDaemon.serving({ _ in .raw("", close: false) }) { daemon in
-            let client = ControlClient(socket: daemon.socket)
+            let client = ControlClient(socket: daemon.socket, timeout: .seconds(600))
             await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { _ = try await client.status() }
                 var requests = daemon.requests.makeAsyncIterator()

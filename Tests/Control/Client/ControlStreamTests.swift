@@ -6,11 +6,11 @@ private func event(_ text: String) -> String {
     #"{"at":1,"kind":"worker","text":"\#(text)"}"#
 }
 
-@Suite(.timeLimit(.minutes(1))) struct ControlStreamTests {
+@Suite(.timeLimit(.minutes(15))) struct ControlStreamTests {
     private func texts(_ reply: FakeDaemon.Reply) async throws -> [String] {
         try await FakeDaemon.serving({ _ in reply }) { daemon in
             var texts = [String]()
-            for try await event in ControlClient(socket: daemon.socket).events() {
+            for try await event in ControlClient(socket: daemon.socket, timeout: .seconds(600)).events() {
                 texts.append(event.text)
             }
             return texts
@@ -35,7 +35,7 @@ private func event(_ text: String) -> String {
     @Test func daemonGoesAway() async throws {
         try await FakeDaemon.serving({ _ in .chunks([event("a") + "\n", "{\"at\""], end: false) }) {
             daemon in
-            var events = ControlClient(socket: daemon.socket).events().makeAsyncIterator()
+            var events = ControlClient(socket: daemon.socket, timeout: .seconds(600)).events().makeAsyncIterator()
             let first = try await events.next()
             #expect(first?.text == "a")
             let error = await #expect(throws: ControlError.self) { try await events.next() }
@@ -65,7 +65,7 @@ private func event(_ text: String) -> String {
         let body = #"{"code":"not-found","message":"no destination 9"}"#
         try await FakeDaemon.serving({ _ in .json(body, status: 404) }) { daemon in
             var requests = daemon.requests.makeAsyncIterator()
-            let client = ControlClient(socket: daemon.socket)
+            let client = ControlClient(socket: daemon.socket, timeout: .seconds(600))
             let error = await #expect(throws: APIError.self) {
                 for try await _ in client.trace(destination: "9") {}
             }
@@ -87,7 +87,7 @@ private func event(_ text: String) -> String {
     @Test func cancelled() async throws {
         let reply = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
         try await FakeDaemon.serving({ _ in .raw(reply, close: false) }) { daemon in
-            let client = ControlClient(socket: daemon.socket)
+            let client = ControlClient(socket: daemon.socket, timeout: .seconds(600))
             await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { for try await _ in client.events() {} }
                 var requests = daemon.requests.makeAsyncIterator()

@@ -35,7 +35,7 @@ extension Integration {
                 kill(first.pid, SIGKILL)
                 _ = try await eventually("it has ended") { first.ending }
                 // What it had sent takes effect after its death.
-                _ = try gate.run("SELECT pg_advisory_unlock(42)", within: .seconds(60))
+                _ = try gate.run("SELECT pg_advisory_unlock(42)", within: .seconds(600))
                 try server.execute("DROP TRIGGER gate ON sluice.bodies", in: database)
                 let (ending, said) = try await daemon.startInVain()
                 #expect(ending == .exit(1) && said.contains("sluice spool move"), "\(said)")
@@ -85,7 +85,7 @@ extension Integration {
                 CREATE TRIGGER gate BEFORE INSERT ON sluice.bodies
                     FOR EACH STATEMENT EXECUTE FUNCTION public.gate()
                 """,
-            ] { _ = try gate.run(sql, within: .seconds(60)) }
+            ] { _ = try gate.run(sql, within: .seconds(600)) }
             return gate
         }
 

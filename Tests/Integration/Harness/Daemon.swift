@@ -52,7 +52,7 @@ final class Daemon: Sendable {
         dataDirectory = directory.file(name)
         log = directory.file("\(name).log")
         socket = directory.file("\(name).sock")
-        control = ControlClient(socket: socket, timeout: .seconds(60))
+        control = ControlClient(socket: socket, timeout: .seconds(300))
         mkdir(dataDirectory, 0o700)
         try configure(settings)
     }

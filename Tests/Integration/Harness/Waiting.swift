@@ -8,7 +8,7 @@ struct Overdue: Error, CustomStringConvertible {
 /// Asks again and again until `poll` has an answer. The limit only bounds a failure: no test
 /// depends on how long something takes.
 func eventually<Value>(
-    _ what: String, within limit: Duration = .seconds(60), _ poll: () async throws -> Value?
+    _ what: String, within limit: Duration = .seconds(300), _ poll: () async throws -> Value?
 ) async throws -> Value {
     let deadline = ContinuousClock.now + limit
     while true {
@@ -21,7 +21,7 @@ func eventually<Value>(
 }
 
 func waitUntil(
-    _ what: String, within limit: Duration = .seconds(60), _ condition: () async throws -> Bool
+    _ what: String, within limit: Duration = .seconds(300), _ condition: () async throws -> Bool
 ) async throws {
     let _: Void = try await eventually(what, within: limit) { try await condition() ? () : nil }
 }

@@ -95,7 +95,7 @@ final class EngineRig: Sendable {
             RoutingSettings.Entry(
                 pattern: NamePattern(domain: "a.test")!, route: StaticRoute(text: receiver.route)!)
         ]
-        configuration.supervision.shutdownTimeout = .seconds(5)
+        configuration.supervision.shutdownTimeout = .seconds(600)
         change(&configuration)
         let bytes = ByteBuffer(bytes: try JSONEncoder().encode(configuration))
         try await on { parts in

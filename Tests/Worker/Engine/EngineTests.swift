@@ -10,7 +10,7 @@ import Testing
 
 @testable import Worker
 
-@Suite(.timeLimit(.minutes(1))) struct EngineTests {
+@Suite(.timeLimit(.minutes(15))) struct EngineTests {
     private let group = MultiThreadedEventLoopGroup.singleton
 
     private func receiver(_ manner: ReceiverManner, host: String = "127.7.0.1") async throws

@@ -9,7 +9,7 @@ import Testing
 @testable import Worker
 
 /// What rules make of replies, from the receiver's words to the report.
-@Suite(.timeLimit(.minutes(1))) struct RuleTests {
+@Suite(.timeLimit(.minutes(15))) struct RuleTests {
     private let group = MultiThreadedEventLoopGroup.singleton
 
     private func receiver(
