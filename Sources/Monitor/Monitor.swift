@@ -208,12 +208,12 @@ package enum Monitor {
             .destinations(
                 try await source.destinations(
                     filter: query.filter, sort: query.sort, descending: query.descending,
-                    limit: window.limit, offset: window.offset))
+                    limit: window.limit, offset: window.offset, around: window.around))
         case .messages(let query, let window):
             .messages(
                 try await source.messages(
                     filter: query.filter, sort: query.sort, descending: query.descending,
-                    limit: window.limit, offset: window.offset))
+                    limit: window.limit, offset: window.offset, around: window.around))
         case .actions(let window):
             .actions(try await source.actions(limit: window.offset + window.limit))
         case .body(let id):

@@ -7,14 +7,16 @@ package import Control
 package protocol MonitorSource: Sendable {
     func status() async throws -> Status
     func destinations(
-        filter: String?, sort: String?, descending: Bool, limit: Int, offset: Int
+        filter: String?, sort: String?, descending: Bool, limit: Int, offset: Int,
+        around: String?
     ) async throws -> Page<DestinationRow>
     func detail(of destination: String) async throws -> DestinationDetail
     func body(of message: String, lines: Int) async throws -> MessageBody
     func ages(limit: Int) async throws -> AgeMap
     func schedule(limit: Int) async throws -> Schedule
     func messages(
-        filter: String?, sort: String?, descending: Bool, limit: Int, offset: Int
+        filter: String?, sort: String?, descending: Bool, limit: Int, offset: Int,
+        around: String?
     ) async throws -> Page<MessageRow>
     func message(_ id: String) async throws -> MessageDetail
     func actions(limit: Int) async throws -> Page<ActionRow>

@@ -171,7 +171,16 @@ extension PostgreSQLSpool {
         count.bind(filter)
         var ordered = filter
         ordered.order(by: query.sort, descending: query.descending)
-        ordered.page(limit: query.limit, offset: query.offset)
+        var offset = max(0, query.offset)
+        if let around = query.around {
+            // Until the page is read it may move by some places, which a page is wider than.
+            let placing = ordered.placing(around)
+            var place = Command(placing.sql)
+            place.bind(placing)
+            let found = try read("place of a delivery", place).first.map { Int($0.int(0)) }
+            offset = query.offset(place: found)
+        }
+        ordered.page(limit: query.limit, offset: offset)
         // The ids first: what is sorted is narrow, and only the rows of the page are read.
         var rows = Command(
             """
@@ -185,7 +194,8 @@ extension PostgreSQLSpool {
             "page of deliveries",
             [Command("BEGIN ISOLATION LEVEL REPEATABLE READ"), count, rows, Command("COMMIT")])
         return DeliveryPage(
-            total: Int(answers[1][0].int(0)), rows: answers[2].compactMap(decode))
+            total: Int(answers[1][0].int(0)), offset: offset,
+            rows: answers[2].compactMap(decode))
     }
 
     package func select(_ query: DeliveryQuery) throws(SpoolError) -> DeliverySet {

@@ -1,6 +1,6 @@
 import Filter
 import GRDB
-import Mail
+package import Mail
 
 /// A filter as a condition over the table `deliveries`.
 ///
@@ -487,6 +487,22 @@ package struct FilterSQL {
         bind(.integer(Int64(max(0, limit))))
         sql += " OFFSET "
         bind(.integer(Int64(max(0, offset))))
+    }
+
+    /// With the order, the whole statement that says how many rows come before a delivery; no row
+    /// where it does not match.
+    package func placing(_ id: DeliveryID) -> FilterSQL {
+        var placing = self
+        // An order without a limit may be left out of what is only selected from.
+        placing.page(limit: .max, offset: 0)
+        placing.sql = """
+            SELECT place FROM (
+                SELECT id, row_number() OVER () - 1 AS place
+                FROM (SELECT id FROM deliveries\(placing.sql)) AS ordered) AS places
+            WHERE id =
+            """ + " "
+        placing.bind(.integer(id.rawValue))
+        return placing
     }
 
     // MARK: Patterns

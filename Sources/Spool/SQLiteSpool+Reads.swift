@@ -214,9 +214,11 @@ extension SQLiteSpool {
             // The ids first: what is sorted is narrow, and only the rows of the page are read.
             var ordered = filter
             ordered.order(by: query.sort, descending: query.descending)
-            ordered.page(limit: query.limit, offset: query.offset)
+            let offset = query.offset(place: try place(of: query.around, ordered, database))
+            ordered.page(limit: query.limit, offset: offset)
             let ids = try ids(ordered, database)
-            return DeliveryPage(total: total, rows: try deliveries(ids, database))
+            return DeliveryPage(
+                total: total, offset: offset, rows: try deliveries(ids, database))
         }
     }
 
@@ -241,6 +243,17 @@ extension SQLiteSpool {
             }
             return selected
         }
+    }
+
+    private func place(
+        of id: DeliveryID?, _ ordered: FilterSQL, _ database: Database
+    ) throws -> Int? {
+        guard let id else { return nil }
+        let placing = ordered.placing(id)
+        let row = try RawStatement(database, placing.sql)
+        defer { row.reset() }
+        try row.bind(placing)
+        return try row.step() ? Int(row.int(0)) : nil
     }
 
     private func ids(_ filter: FilterSQL, _ database: Database) throws -> [DeliveryID] {

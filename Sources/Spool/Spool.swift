@@ -388,6 +388,9 @@ package struct DeliveryQuery: Sendable {
     package var descending: Bool
     package var limit: Int
     package var offset: Int
+    /// The page is to have this delivery in its middle, if it is among those that match; then
+    /// `offset` is not looked at.
+    package var around: DeliveryID?
     /// The present time, for ages.
     package var now: UnixTime
     /// For fields that live outside the spool (a destination's worker, state, …): the ids of the
@@ -399,7 +402,7 @@ package struct DeliveryQuery: Sendable {
 
     package init(
         filter: FilterExpression?, sort: String? = nil, descending: Bool = false,
-        limit: Int = 100, offset: Int = 0, now: UnixTime,
+        limit: Int = 100, offset: Int = 0, around: DeliveryID? = nil, now: UnixTime,
         destinationsMatching: @escaping @Sendable (FilterComparison) -> [Int64] = { _ in [] },
         running: @escaping @Sendable () -> [DeliveryID] = { [] }
     ) {
@@ -408,18 +411,27 @@ package struct DeliveryQuery: Sendable {
         self.descending = descending
         self.limit = limit
         self.offset = offset
+        self.around = around
         self.now = now
         self.destinationsMatching = destinationsMatching
         self.running = running
+    }
+
+    /// Where the page begins, with the place of `around` in the order.
+    package func offset(place: Int?) -> Int {
+        place.map { max(0, $0 - max(0, limit) / 2) } ?? max(0, offset)
     }
 }
 
 package struct DeliveryPage: Sendable {
     package var total: Int
+    /// The place of the first row in the whole order.
+    package var offset: Int
     package var rows: [StoredDelivery]
 
-    package init(total: Int, rows: [StoredDelivery]) {
+    package init(total: Int, offset: Int, rows: [StoredDelivery]) {
         self.total = total
+        self.offset = offset
         self.rows = rows
     }
 }

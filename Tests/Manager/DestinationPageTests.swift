@@ -93,6 +93,38 @@ import Testing
         }
     }
 
+    @Test func aPageAroundADestination() async throws {
+        try await withRig { rig in
+            try await rig.on { stage in
+                let dispatcher = stage.dispatcher
+                Self.fill(dispatcher, count: 200)
+                let filter = try FilterExpression.parse("queued > 5", fields: .destinations)
+                for (field, descending) in [("name", false), ("name", true), ("queued", true)] {
+                    func page(
+                        _ filter: FilterExpression?, offset: Int, limit: Int, around: Int64? = nil
+                    ) throws -> Page<DestinationRow> {
+                        try dispatcher.destinationPage(
+                            filter: filter, sort: field, descending: descending, offset: offset,
+                            limit: limit, around: around)
+                    }
+                    let all = try page(filter, offset: 0, limit: 1000).rows.map(\.id)
+                    for place in [0, 4, 90, all.count - 1] {
+                        let around = try #require(Int64(all[place]))
+                        let found = try page(filter, offset: 1, limit: 20, around: around)
+                        #expect(found.offset == max(0, place - 10))
+                        #expect(
+                            found.rows.map(\.id)
+                                == Array(all.dropFirst(found.offset).prefix(20)))
+                    }
+                    // What does not match moves nothing.
+                    let others = try page(nil, offset: 0, limit: 1000).rows.map(\.id)
+                    let other = try #require(others.first { !all.contains($0) }.flatMap(Int64.init))
+                    #expect(try page(filter, offset: 1, limit: 20, around: other).offset == 1)
+                }
+            }
+        }
+    }
+
     /// The orders that were asked for before, and the totals, follow what changes.
     @Test func pagesAndTotalsFollowChanges() async throws {
         try await withRig { rig in

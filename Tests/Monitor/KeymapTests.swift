@@ -101,7 +101,7 @@ struct KeymapTests {
         session.press("x")
         #expect(session.model.overlay == nil)
         session.model.undoable = Fixture.action(.purge, undoFor: 30)
-        #expect(try session.screen().text.contains("^U undoes, 30s left"))
+        #expect(try session.screen().text.contains("^U undoes the purge, 30s left"))
         session.press("x")
         #expect(session.effects.contains { if case .quit = $0 { true } else { false } })
     }

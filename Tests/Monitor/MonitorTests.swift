@@ -42,7 +42,8 @@ private final class Daemon: MonitorSource {
     }
 
     func destinations(
-        filter: String?, sort: String?, descending: Bool, limit: Int, offset: Int
+        filter: String?, sort: String?, descending: Bool, limit: Int, offset: Int,
+        around: String?
     ) async throws -> Page<DestinationRow> {
         Page(
             at: Fixture.now, total: Fixture.rows.count, offset: offset,
@@ -62,7 +63,8 @@ private final class Daemon: MonitorSource {
     func schedule(limit: Int) async throws -> Schedule { Fixture.schedule }
 
     func messages(
-        filter: String?, sort: String?, descending: Bool, limit: Int, offset: Int
+        filter: String?, sort: String?, descending: Bool, limit: Int, offset: Int,
+        around: String?
     ) async throws -> Page<MessageRow> {
         Page(
             at: Fixture.now, total: Fixture.messages.count, offset: offset,

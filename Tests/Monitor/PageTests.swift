@@ -200,11 +200,16 @@ struct PageTests {
         var session = opened("6")
         session.press("l", "l", "l", .enter)
         let page = try #require(session.model.pages.entries[1].page as? AgesPage)
-        let bucket = try #require(page.column)
         // At 80 columns there is room for the seven oldest.
-        #expect(bucket == 9)
+        #expect(page.column(in: page.buckets(columns: 80)) == 9)
         #expect(session.model.query.filter == "destination = 1 and age >= 3840s and age < 7680s")
-        session.press("q", "h", "h", "h", "h", .enter)
+        // The first of them has all that is younger.
+        session.press("q", "h", "h", .enter)
+        #expect(session.model.query.filter == "destination = 1 and age < 1920s")
+        session.press("q")
+        #expect(Fixture.ages.rows[0].counts.prefix(8).reduce(0, +) == 4200)
+        #expect(try session.screen().text.contains("4,200 deliveries, 0s to 32m old"))
+        session.press("h", "h", .enter)
         #expect(session.model.query.filter == "destination = 1")
     }
 

@@ -128,15 +128,35 @@ struct PreviewTests {
         session.answer()
         let screen = try session.screen().text
         #expect(screen.contains("1,240 deliveries; 3 had left the queue."))
-        #expect(screen.contains("u undoes, 30s left"))
+        #expect(screen.contains("u undoes the pause, 30s left"))
         session.tick(10)
         session.answer()
-        #expect(try session.screen().text.contains("u undoes, 20s left"))
+        #expect(try session.screen().text.contains("u undoes the pause, 20s left"))
         session.press("u", "u")
         let undos = session.effects.filter { if case .undo("a7") = $0 { true } else { false } }
         #expect(undos.count == 1)
         session.send(.undone(.success(Fixture.action(.pause))))
         #expect(session.model.undoable == nil)
+    }
+
+    /// `u` is about what the line says: not about a hold that was released since.
+    @Test func whatCannotBeUndoneEndsTheUndoOfWhatCameBefore() throws {
+        for (before, seconds, isKept) in [
+            (ActionKind.hold, nil, false), (.purge, 30, true),
+        ] as [(ActionKind, Double?, Bool)] {
+            var session = Session.ready()
+            var undoable = Fixture.action(before, undoFor: 30)
+            if seconds == nil { undoable.undoUntil = nil }
+            session.model.undoable = undoable
+            session.press("F")
+            session.answerPlan()
+            session.press(.enter)
+            let applied = try #require(session.applied)
+            session.send(.applied(ticket: applied.ticket, .success(Fixture.action(.retry))))
+            session.answer()
+            #expect((session.model.undoable != nil) == isKept)
+            #expect(try session.screen().text.contains("u undoes the purge") == isKept)
+        }
     }
 
     @Test func undoEndsWithItsTime() {

@@ -189,6 +189,44 @@ struct UpdateTests {
         #expect(request.question == .destinations(Query(), RowWindow(offset: 0, limit: 2 * lines)))
     }
 
+    /// However far away its row is in another order, the cursor is on it, and the screen there.
+    @Test func theCursorStaysOnItsRowInAnotherOrder() throws {
+        var session = Session.ready()
+        session.press("j", "j")
+        let chosen = Fixture.rows[2]
+        session.press("I")
+        guard case .fetch(let request)? = session.pending.last,
+            case .destinations(let query, let window)? = request.question
+        else {
+            Issue.record("no request")
+            return
+        }
+        #expect(query.sort == "queued")
+        #expect(window.around == chosen.id)
+        session.rows = Fixture.rows.reversed()
+        session.answer()
+        #expect(session.model.current?.id == chosen.id)
+        let list = session.model.table.list
+        #expect(list.cursor.index == Fixture.rows.count - 3)
+        #expect(try session.screen().text.contains(chosen.name))
+        // From then on it is where it is.
+        session.tick(1)
+        guard case .fetch(let next)? = session.pending.last,
+            case .destinations(_, let window)? = next.question
+        else {
+            Issue.record("no request")
+            return
+        }
+        #expect(window.around == nil)
+        #expect(window.offset + window.limit > list.cursor.index)
+        // What does not match any more is let go of.
+        session.answer()
+        session.press("I")
+        session.rows = Array(Fixture.rows.dropFirst(50))
+        session.answer()
+        #expect(session.model.current?.id == Fixture.rows[50].id)
+    }
+
     @Test func theMouseChoosesThenOpens() {
         var session = Session.ready()
         let row = session.model.layout.table.row + 4
@@ -273,14 +311,16 @@ struct UpdateTests {
         #expect(session.model.query.descending == false)
     }
 
-    /// The daemon's own order of destinations has one direction.
+    /// The daemon's own orders have one direction: they have no name to put a "-" before.
     @Test func theOrderOfTheDaemonIsTurnedRoundToo() {
         var session = Session.ready()
         #expect(session.model.query.sort == nil)
         session.press("I")
         #expect(session.model.query == Query(sort: "queued", descending: false))
         session.press("3", "I")
-        #expect(session.model.query == Query(sort: nil, descending: true))
+        #expect(session.model.query == Query(sort: "id", descending: true))
+        session.press("I")
+        #expect(session.model.query == Query(sort: "id", descending: false))
     }
 
     @Test func aHintGoesWithTheNextKeyThatDoesSomething() {

@@ -35,6 +35,7 @@ struct DeliveryIndexTests {
         let text = query.filter.map(NaiveFilter.describe) ?? "all"
         let what = "\(text) by \(query.sort ?? "nil") \(query.descending) at \(query.offset)"
         try #require(page.total == table.total, "\(what)", sourceLocation: location)
+        try #require(page.offset == table.offset, "\(what)", sourceLocation: location)
         try #require(
             page.rows.map(\.id) == table.rows.map(\.id), "\(what)", sourceLocation: location)
         try #require(page.rows == table.rows.map(shown), "\(what)", sourceLocation: location)
@@ -58,7 +59,8 @@ struct DeliveryIndexTests {
             DeliveryQuery(
                 filter: filter, sort: sort, descending: random.below(2) == 0,
                 limit: Int(random.below(60)), offset: Int(random.below(Int64(rows.count))),
-                now: noon, destinationsMatching: { NaiveFilter.destinations($0) },
+                around: random.below(3) == 0 ? random.pick(rows).id : nil, now: noon,
+                destinationsMatching: { NaiveFilter.destinations($0) },
                 running: { running })
         }
         for sort in Self.sorts { try agree(spool, query(nil, sort)) }

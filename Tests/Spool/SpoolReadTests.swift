@@ -68,6 +68,39 @@ struct SpoolReadTests {
         #expect(try spool.unrouted().map(\.id) == [id(1, 1)])
     }
 
+    /// Wherever in the order it is, the page is around it; what does not match moves nothing.
+    @Test(arguments: Engine.allCases) func aPageAroundADelivery(_ engine: Engine) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
+        try spool.commit(
+            (1...40 as ClosedRange<Int64>).map { number in
+                var new = message(number)
+                new.record.size = Int(number * 7 % 40)
+                return .accept(new)
+            } + [.mark([id(3)], from: [.queued], to: .held, at: nil)])
+        let held = try FilterExpression.parse("state = held", fields: .messages)
+        for (filter, sort) in [
+            (nil, nil), (nil, "size"), (nil, "sender"), (nil, "state"), (held, "size"),
+        ] as [(FilterExpression?, String?)] {
+            for descending in [false, true] {
+                func page(_ around: DeliveryID?, offset: Int, limit: Int) throws -> DeliveryPage {
+                    try spool.page(
+                        DeliveryQuery(
+                            filter: filter, sort: sort, descending: descending, limit: limit,
+                            offset: offset, around: around, now: noon))
+                }
+                let all = try page(nil, offset: 0, limit: 100).rows.map(\.id)
+                for number in [1, 3, 17, 40] as [Int64] {
+                    let found = try page(id(number), offset: 2, limit: 7)
+                    let expected = all.firstIndex(of: id(number)).map { max(0, $0 - 3) } ?? 2
+                    #expect(found.offset == expected, "\(number) by \(sort ?? "")")
+                    #expect(found.rows.map(\.id) == Array(all.dropFirst(expected).prefix(7)))
+                }
+            }
+        }
+    }
+
     @Test(arguments: Engine.allCases) func tallies(_ engine: Engine) throws {
         let place = try engine.place()
         defer { place.remove() }

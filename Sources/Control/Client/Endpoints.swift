@@ -13,9 +13,19 @@ extension ControlClient {
         filter: String? = nil, sort: String? = nil, descending: Bool = false, limit: Int = 100,
         offset: Int = 0
     ) async throws -> Page<DestinationRow> {
+        try await destinations(
+            filter: filter, sort: sort, descending: descending, limit: limit, offset: offset,
+            around: nil)
+    }
+
+    /// - Parameter around: the id of a row that is to be in the middle of the page; where it is
+    ///   not among the rows the page begins at `offset`.
+    package func destinations(
+        filter: String?, sort: String?, descending: Bool, limit: Int, offset: Int, around: String?
+    ) async throws -> Page<DestinationRow> {
         try await get(
-            Self.page(
-                RequestTarget("v1", "destinations"), filter, sort, descending, limit, offset))
+            Self.page(RequestTarget("v1", "destinations"), filter, sort, descending, limit, offset)
+                .adding("around", around))
     }
 
     package func destination(_ id: String) async throws -> DestinationRow {
@@ -46,8 +56,19 @@ extension ControlClient {
         filter: String? = nil, sort: String? = nil, descending: Bool = false, limit: Int = 100,
         offset: Int = 0
     ) async throws -> Page<MessageRow> {
+        try await messages(
+            filter: filter, sort: sort, descending: descending, limit: limit, offset: offset,
+            around: nil)
+    }
+
+    /// - Parameter around: the id of a row that is to be in the middle of the page; where it is
+    ///   not among the rows the page begins at `offset`.
+    package func messages(
+        filter: String?, sort: String?, descending: Bool, limit: Int, offset: Int, around: String?
+    ) async throws -> Page<MessageRow> {
         try await get(
-            Self.page(RequestTarget("v1", "messages"), filter, sort, descending, limit, offset))
+            Self.page(RequestTarget("v1", "messages"), filter, sort, descending, limit, offset)
+                .adding("around", around))
     }
 
     /// - Parameter id: of a message or of one of its deliveries.

@@ -202,12 +202,13 @@ extension Dispatcher {
             action.resultText(tally.counts.deliveries, window: configuration.undo.purgeWindow)
         ]
         if running > 0 {
-            parts.append("\(running) in a transaction right now: its end decides")
+            parts.append("\(Counted.exact(running)) in a transaction right now: its end decides")
         }
-        if gone > 0 { parts.append("\(gone) had left the queue") }
+        if gone > 0 { parts.append("\(Counted.exact(gone)) had left the queue") }
         if tally.leftAlone > 0 {
             parts.append(
-                "\(tally.leftAlone) were held, released or purged since the preview: left alone")
+                "\(Counted.exact(tally.leftAlone)) were held, released or purged since the preview: left alone"
+            )
         }
         return actionRow(
             bound, number: number, by: peer, counts: tally.counts,

@@ -60,7 +60,7 @@ extension Dispatcher {
         _ old: ActionRecord, _ counts: Counts, gone: Int, by peer: String
     ) -> ActionRow {
         var result = "\(Counted.deliveries(counts.deliveries)) back"
-        if gone > 0 { result += "; \(gone) had been released or left the queue" }
+        if gone > 0 { result += "; \(Counted.exact(gone)) released or gone since" }
         return undoneRow(old, counts: counts, result: result, by: peer)
     }
 

@@ -106,6 +106,14 @@ struct DestinationOrder {
         return found
     }
 
+    /// How many come before a destination; nil if it is not in the order.
+    func place(of id: Int64) -> Int? {
+        guard let entry = entries.first(where: { $0.isIn && $0.id == id }) else { return nil }
+        return entries.reduce(0) {
+            $1.isIn && Self.precedes($1, entry, descending: query.isDescending) ? $0 + 1 : $0
+        }
+    }
+
     private func entry(
         of destination: Destination, at now: UnixTime, _ value: DestinationOverview.Value
     ) -> Entry {

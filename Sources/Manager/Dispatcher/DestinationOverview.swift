@@ -83,11 +83,12 @@ final class DestinationOverview {
         assert(sums == counted(at: now), "the totals have drifted from the table")
     }
 
-    /// The destinations of a page, and how many there are in all. After `refresh`.
+    /// The destinations of a page, where it begins, and how many there are in all. After
+    /// `refresh`.
     func page(
-        _ query: DestinationOrder.Query, offset: Int, limit: Int, at now: UnixTime,
-        _ instant: () -> Instant, _ value: Value
-    ) -> (total: Int, page: [Destination]) {
+        _ query: DestinationOrder.Query, offset: Int, limit: Int, around: Int64? = nil,
+        at now: UnixTime, _ instant: () -> Instant, _ value: Value
+    ) -> (total: Int, offset: Int, page: [Destination]) {
         let start = instant()
         let index: Int
         if let known = orders.firstIndex(where: { $0.query == query }) {
@@ -107,8 +108,10 @@ final class DestinationOverview {
             orders[index].filled(at: end, cost: end - start)
         }
         orders[index].usedAt = start
+        let place = around.flatMap { orders[index].place(of: $0) }
+        let offset = place.map { max(0, $0 - limit / 2) } ?? offset
         let slots = orders[index].first(offset + limit).dropFirst(offset)
-        return (orders[index].total, slots.compactMap { members[$0] })
+        return (orders[index].total, offset, slots.compactMap { members[$0] })
     }
 
     /// The deliveries whose transactions run. After `refresh`.

@@ -55,9 +55,12 @@ struct DestinationFigures {
 
 /// One page, made without making the rows of all others.
 extension Dispatcher {
-    /// - Parameter sort: a field of the filter language; nil: those with the most mail first.
+    /// - Parameters:
+    ///   - sort: a field of the filter language; nil: those with the most mail first.
+    ///   - around: a destination that is to be in the middle of the page, if it is in the order.
     func destinationPage(
-        filter: FilterExpression?, sort: String?, descending: Bool, offset: Int, limit: Int
+        filter: FilterExpression?, sort: String?, descending: Bool, offset: Int, limit: Int,
+        around: Int64? = nil
     ) throws(APIError) -> Page<DestinationRow> {
         let now = clocks.wall()
         let field = sort ?? "queued"
@@ -66,10 +69,10 @@ extension Dispatcher {
                 code: "bad-sort", message: "destinations have no field '\(SafeText(field).text)'")
         }
         refreshOverview(at: now)
-        let (total, page) = overview.page(
+        let (total, offset, page) = overview.page(
             DestinationOrder.Query(
                 filter: filter, field: field, isDescending: sort == nil || descending),
-            offset: offset, limit: limit, at: now, clocks.monotonic
+            offset: offset, limit: limit, around: around, at: now, clocks.monotonic
         ) { value(of: $0, $1, at: $2) }
         return Page(
             at: now, total: total, offset: offset, rows: page.map { row(of: $0, at: now) })

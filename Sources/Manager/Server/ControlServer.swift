@@ -184,10 +184,11 @@ struct ControlServer: Service {
         let filter = try query.filter.map { text throws(APIError) in
             try Planner.parse(text, fields: .destinations)
         }
+        let around = try query.around("the number of a destination") { Int64($0) }
         var page = try await dispatcher.run { dispatcher in
             try dispatcher.destinationPage(
                 filter: filter, sort: query.sort, descending: query.descending,
-                offset: query.offset, limit: query.limit)
+                offset: query.offset, limit: query.limit, around: around)
         }
         page.rows = try await drained(page.rows)
         return page
@@ -266,13 +267,18 @@ struct ControlServer: Service {
             throw APIError(
                 code: "bad-sort", message: "messages have no field '\(SafeText(sort).text)'")
         }
-        let spoolQuery = try await planner.query(
+        let around = try query.around("the id of a delivery, such as 1a2b.0") {
+            DeliveryID(text: $0)
+        }
+        var asked = try await planner.query(
             filter, sort: query.sort, descending: query.descending, limit: query.limit,
             offset: query.offset)
+        asked.around = around
+        let spoolQuery = asked
         let page = try await reader.read { spool throws(SpoolError) in try spool.page(spoolQuery) }
         return try await dispatcher.run { dispatcher in
             Page(
-                at: spoolQuery.now, total: page.total, offset: query.offset,
+                at: spoolQuery.now, total: page.total, offset: page.offset,
                 rows: dispatcher.rows(of: page.rows))
         }
     }

@@ -1,8 +1,9 @@
 package import Control
 import Hummingbird
 import HummingbirdCore
+import Mail
 
-/// `?filter=&sort=&limit=&offset=`.
+/// `?filter=&sort=&limit=&offset=&around=`.
 package struct PageQuery: Sendable {
     package static let largestPage = 10_000
     package private(set) var filter: String?
@@ -10,6 +11,8 @@ package struct PageQuery: Sendable {
     package private(set) var descending = false
     package private(set) var limit = 100
     package private(set) var offset = 0
+    /// The id of a row that the page is to have in its middle.
+    package private(set) var around: String?
 
     init(_ request: Request) throws(APIError) {
         try self.init(request.uri)
@@ -30,6 +33,18 @@ package struct PageQuery: Sendable {
         }
         limit = try Self.number(parameters.get("limit"), "limit", 1...Self.largestPage) ?? limit
         offset = try Self.number(parameters.get("offset"), "offset", 0...Int.max) ?? offset
+        around = parameters.get("around").flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// `around` as an id of the rows that are asked for.
+    func around<ID>(_ what: String, _ read: (String) -> ID?) throws(APIError) -> ID? {
+        guard let around else { return nil }
+        guard let id = read(around) else {
+            throw APIError(
+                code: "bad-request",
+                message: "around is \(what), not '\(SafeText(around).text)'")
+        }
+        return id
     }
 
     private static func number(

@@ -283,12 +283,12 @@ package struct Command: Sendable {
     // MARK: Conditions
 
     private static let needsTarget: @Sendable (Model) -> Availability = { model in
-        if model.page.kind == .workers { return .elsewhere(model.page.noTarget) }
+        if !model.page.hasMail { return .elsewhere(model.page.noTarget) }
         return model.targets.isEmpty && model.matching == nil ? .no(model.page.noTarget) : .yes
     }
 
     private static let needsDestination: @Sendable (Model) -> Availability = { model in
-        if model.page.kind == .workers { return .elsewhere(model.page.noTarget) }
+        if !model.page.hasMail { return .elsewhere(model.page.noTarget) }
         if let matching = model.matching {
             return matching.kind == .destination
                 ? .yes : .no("what is chosen are messages: this is for destinations")

@@ -20,4 +20,6 @@ package struct Menu: Sendable {
     /// Decided when it opened: what moves behind it moves nothing in it.
     package let choices: [Choice]
     package var selected: Int
+    /// The worker that has it now, where there is one.
+    package var now: Int? = nil
 }

@@ -19,7 +19,9 @@ extension Model {
         }
         let selected = next.flatMap { choices.firstIndex(of: .worker($0.id)) } ?? 0
         overlay = .menu(
-            Menu(purpose: .worker(reassigned), choices: choices, selected: selected))
+            Menu(
+                purpose: .worker(reassigned), choices: choices, selected: selected,
+                now: hasChosen ? nil : now))
     }
 
     /// From the page of workers: all that the worker has.
@@ -106,14 +108,17 @@ extension Model {
         return keepSort() + queryChanged()
     }
 
-    /// The daemon's own order of destinations has one direction, the most mail first: turned round
-    /// it is the one by mail.
+    /// The daemon's own orders have one direction, the most mail first and the oldest first: turned
+    /// round they are those by mail and by id.
     mutating func turnOrder() {
-        if query.sort == nil, page.kind == .destinations {
+        switch (query.sort, page.kind) {
+        case (nil, .destinations):
             query.sort = "queued"
             query.descending = false
-        } else {
-            query.descending.toggle()
+        case (nil, .queue):
+            query.sort = "id"
+            query.descending = true
+        default: query.descending.toggle()
         }
     }
 

@@ -242,7 +242,13 @@ extension Model {
         switch result {
         case .success(let action):
             report(action)
-            if action.state == .undoable { undoable = action }
+            if action.state == .undoable {
+                undoable = action
+            } else if undoSeconds?.isFinite != true {
+                // What came before it is no longer the last; what is about to be destroyed can
+                // still be saved.
+                undoable = nil
+            }
             clearChoice()
         case .failure(let failure):
             if !isShown { say(.failed, "not done: \(safe(failure.message))") }

@@ -86,6 +86,10 @@ struct Listing<Row: ListedRow>: Sendable {
     /// its rows there already.
     func window(lines: Int) -> RowWindow {
         let margin = max(8, lines)
+        if cursor.isReordered, cursor.isChosen, let id = cursor.id {
+            // Its row may be anywhere in another order.
+            return RowWindow(offset: 0, limit: lines + 2 * margin, around: id)
+        }
         let offset = max(0, top - margin)
         return RowWindow(offset: offset, limit: top - offset + lines + margin)
     }
@@ -172,6 +176,10 @@ struct Listing<Row: ListedRow>: Sendable {
         if let id = cursor.id, let place = rows.firstIndex(where: { $0.rowID == id }) {
             let index = offset + place
             if cursor.isChosen || index < lines {
+                // Far away in another order: into the middle of the screen.
+                if cursor.isReordered, !(top..<top + lines).contains(index) {
+                    top = max(0, index - lines / 2)
+                }
                 cursor.index = index
                 cursor.isLost = false
                 cursor.isReordered = false
@@ -180,7 +188,7 @@ struct Listing<Row: ListedRow>: Sendable {
             }
         }
         if cursor.isReordered {
-            // The operator asked for another order and the row is not near: begin at its top.
+            // The operator asked for another filter, and the row does not match: begin at the top.
             cursor = Cursor(id: row(at: 0)?.rowID)
             top = 0
         } else if cursor.isChosen, cursor.id != nil {
@@ -198,4 +206,12 @@ struct Listing<Row: ListedRow>: Sendable {
 package struct RowWindow: Hashable, Codable, Sendable {
     package var offset: Int
     package var limit: Int
+    /// A row that the window is to be around, wherever in the order it is.
+    package var around: String?
+
+    package init(offset: Int, limit: Int, around: String? = nil) {
+        self.offset = offset
+        self.limit = limit
+        self.around = around
+    }
 }

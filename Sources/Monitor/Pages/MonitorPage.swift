@@ -57,6 +57,8 @@ protocol MonitorPage: Sendable {
 
     /// What actions are about, apart from tagged rows.
     var target: Target? { get }
+    /// Whether what it shows can be acted on: mail, or destinations that have some.
+    var hasMail: Bool { get }
     /// Why there is no target now.
     var noTarget: Label { get }
     /// Whether it has rows that can be tagged.
@@ -161,6 +163,7 @@ extension MonitorPage {
     func values(of field: String, in model: Model) -> [String] { [] }
     mutating func queryChanged() {}
     var target: Target? { nil }
+    var hasMail: Bool { true }
     var hasRows: Bool { false }
     var rowKind: Target.Kind? { nil }
     var cursorID: String? { nil }

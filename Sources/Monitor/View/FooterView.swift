@@ -50,8 +50,8 @@ extension Painter {
             return [Span("\(glyphs.lost) \(safe(warning))", .warning)]
         }
         if let undoable = model.undoable, let left = model.undoSeconds, left.isFinite {
-            return [Span("\(safe(undoable.action.rawValue)): \(safe(undoable.target))", .dim)]
-                + undoHint
+            // Its hint names it.
+            return [Span(safe(undoable.target), .dim)] + undoHint
         }
         return []
     }
@@ -74,10 +74,15 @@ extension Painter {
     }
 
     private var undoHint: Line {
-        guard model.mayNotOperate == nil, let left = model.undoSeconds else { return [] }
+        guard model.mayNotOperate == nil, let undoable = model.undoable,
+            let left = model.undoSeconds, let key = model.options.keymap.label(of: .undo)
+        else { return [] }
         let time: Label = left.isFinite ? ", \(Format.countdown(left)) left" : ""
-        guard let key = model.options.keymap.label(of: .undo) else { return [] }
-        return [Span("  "), Span(key, .key), Span(" undoes\(time)", .dim)]
+        // What was said last need not be what can be undone.
+        return [
+            Span("  "), Span(key, .key),
+            Span(" undoes the \(safe(undoable.action.rawValue))\(time)", .dim),
+        ]
     }
 
     private var tagged: Line {

@@ -21,7 +21,7 @@ enum HelpText {
                 if command.operates, model.mayNotOperate != nil { continue }
                 lines += self.lines(command, model)
                 if command.operates, let reason = command.availability(model).reason {
-                    lines.append([Span("              now not: \(reason)", .disabled)])
+                    lines.append([Span("              not now: \(reason)", .disabled)])
                 }
             }
         }

@@ -10,7 +10,7 @@ extension Painter {
             title = [Span("Reassign \(subject.label) to", .dialogTitle)]
         case .theme: title = [Span("Theme", .dialogTitle)]
         }
-        let lines = menu.choices.map(line)
+        let lines = menu.choices.map { line($0, of: menu) }
         let columns = max(lines.map(\.columns).max() ?? 0, title.columns + 2, 26) + 6
         let inside = box(
             centered(rows: lines.count + 2, columns: columns), title: title,
@@ -21,7 +21,7 @@ extension Painter {
         drawChoices(lines, selected: menu.selected, inside)
     }
 
-    private func line(_ choice: Menu.Choice) -> Line {
+    private func line(_ choice: Menu.Choice, of menu: Menu) -> Line {
         switch choice {
         case .sort(let name):
             guard let sort = model.page.sorts.first(where: { $0.name == name }) else { return [] }
@@ -47,6 +47,7 @@ extension Painter {
                 Span(
                     "\(Format.count(worker.destinations)) destinations, "
                         + "\(Format.rate(worker.deliveredPerSecond))/s", .dim),
+                Span(id == menu.now ? "  now" : "", .strong),
             ]
         }
     }

@@ -122,7 +122,9 @@ extension Painter {
                 width: width - indent, align: column.alignment)
             if sorted {
                 // In the gap beside the title, which keeps its width.
-                let beside = column.alignment == .right ? x - 1 : x + title.columns
+                let beside =
+                    column.alignment == .right
+                    ? x + width - title.columns - 1 : x + indent + title.columns
                 put(arrow, .headingSorted, row: y, column: beside, width: 1)
             }
             x += width + 1

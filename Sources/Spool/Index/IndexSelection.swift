@@ -48,6 +48,25 @@ struct IndexSelection {
         return rows
     }
 
+    /// How many rows come before one of them.
+    func place(of wanted: (block: Int, row: Int), in masks: [RowMask]) -> Int? {
+        let numbers = numbers(masks, masks.reduce(0) { $0 + $1.count }, 0)
+        var index = masks[..<wanted.block].reduce(0) { $0 + $1.count }
+        masks[wanted.block].forEach { if $0 < wanted.row { index += 1 } }
+        guard index < numbers.count else { return nil }
+        let number = numbers[index]
+        var place = numbers.reduce(0) { $1 < number ? $0 + 1 : $0 }
+        let equal = candidates(
+            masks, numbers, NumberRange(low: number, high: number, before: place, count: 0))
+        guard
+            let target = equal.first(where: {
+                Int($0.block) == wanted.block && Int($0.row) == wanted.row
+            })
+        else { return nil }
+        for other in equal where order.precedes(other, target) { place += 1 }
+        return place
+    }
+
     /// Those by which the rows of the masks are ordered, as they lie.
     private func numbers(_ masks: [RowMask], _ total: Int, _ depth: Int) -> [UInt64] {
         var starts: [Int] = []

@@ -17,16 +17,34 @@ struct IndexSnapshot: Sendable {
     ) throws(SpoolError) -> DeliveryPage {
         let filter = try IndexFilter(query, self)
         let order = IndexOrder(query, self, filter)
-        let (offset, limit) = (max(0, query.offset), max(0, query.limit))
-        guard order.key != .id else {
-            return pageByID(filter, query.descending, offset, limit, report)
-        }
         let masks = masks(filter)
+        let place = query.around.flatMap { rank(of: $0, in: masks, order, query.descending) }
+        let (offset, limit) = (query.offset(place: place), max(0, query.limit))
+        guard order.key != .id else {
+            return pageByID(masks, query.descending, offset, limit, report)
+        }
         let end = offset.addingReportingOverflow(limit)
         let rows = IndexSelection(order: order, snapshot: self, few: few).rows(
             of: masks, at: offset..<(end.overflow ? .max : end.partialValue)
         ).compactMap { delivery(Int($0.block), Int($0.row), report) }
-        return DeliveryPage(total: masks.reduce(0) { $0 + $1.count }, rows: rows)
+        return DeliveryPage(
+            total: masks.reduce(0) { $0 + $1.count }, offset: offset, rows: rows)
+    }
+
+    /// How many of the rows that match come before a delivery; nil if it is not one of them.
+    private func rank(
+        of id: DeliveryID, in masks: [RowMask], _ order: IndexOrder, _ descending: Bool
+    ) -> Int? {
+        var hint = 0
+        guard let (block, row) = find(id.rawValue, from: &hint),
+            masks[block][row >> 6] >> UInt64(row & 63) & 1 == 1
+        else { return nil }
+        guard order.key != .id else {
+            var before = masks[..<block].reduce(0) { $0 + $1.count }
+            masks[block].forEach { if $0 < row { before += 1 } }
+            return descending ? masks.reduce(0) { $0 + $1.count } - before - 1 : before
+        }
+        return IndexSelection(order: order, snapshot: self).place(of: (block, row), in: masks)
     }
 
     /// What a filter selects of each block; of many blocks, half are looked at by another thread.
@@ -36,12 +54,11 @@ struct IndexSnapshot: Sendable {
     }
 
     private func pageByID(
-        _ filter: IndexFilter, _ descending: Bool, _ offset: Int, _ limit: Int,
+        _ masks: [RowMask], _ descending: Bool, _ offset: Int, _ limit: Int,
         _ report: (String) -> Void
     ) -> DeliveryPage {
         var total = 0
         var places: [(Int, Int)] = []
-        let masks = masks(filter)
         for step in blocks.indices {
             let number = descending ? blocks.count - 1 - step : step
             let mask = masks[number]
@@ -56,7 +73,7 @@ struct IndexSnapshot: Sendable {
             }
         }
         return DeliveryPage(
-            total: total, rows: places.compactMap { delivery($0.0, $0.1, report) })
+            total: total, offset: offset, rows: places.compactMap { delivery($0.0, $0.1, report) })
     }
 
     func select(_ query: DeliveryQuery) throws(SpoolError) -> DeliverySet {

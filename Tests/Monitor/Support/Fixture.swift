@@ -173,9 +173,10 @@ enum Fixture {
     ) -> Answer {
         switch question {
         case .destinations(_, let window):
-            let shown = Array(rows.dropFirst(window.offset).prefix(window.limit))
-            return .destinations(
-                Page(at: at, total: rows.count, offset: window.offset, rows: shown))
+            let place = rows.firstIndex { $0.id == window.around }
+            let offset = place.map { max(0, $0 - window.limit / 2) } ?? window.offset
+            let shown = Array(rows.dropFirst(offset).prefix(window.limit))
+            return .destinations(Page(at: at, total: rows.count, offset: offset, rows: shown))
         case .destination(let id):
             return .destination(rows.first { $0.id == id }.map { detail($0, at: at) })
         case .log: return .log(events.map { .event($0) })

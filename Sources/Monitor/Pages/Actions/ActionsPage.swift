@@ -26,5 +26,6 @@ struct ActionsPage: ListPage {
     }
 
     var hasRows: Bool { false }
-    var noTarget: Label { "what was done cannot be acted on, only undone: u" }
+    var hasMail: Bool { false }
+    var noTarget: Label { "what was done cannot be acted on, only undone" }
 }

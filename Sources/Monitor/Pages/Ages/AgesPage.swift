@@ -9,8 +9,8 @@ extension AgeRow: ListedRow {
 struct AgesPage: ListPage {
     var list = Listing<AgeRow>()
     private(set) var map: AgeMap?
-    /// The bucket under the cursor; nil: all of the row.
-    private(set) var column: Int?
+    /// The bucket that the cursor was moved to; nil: all of the row.
+    private var chosen: Int?
 
     var kind: PageKind { .ages }
     var crumb: Label { PageKind.ages.title }
@@ -29,8 +29,19 @@ struct AgesPage: ListPage {
         let shown = buckets(columns: model.size.columns)
         guard !shown.isEmpty else { return }
         let places = [nil] + shown.map(Optional.some)
-        let place = (places.firstIndex(of: column) ?? 0) + distance
-        column = places[min(max(0, place), places.count - 1)]
+        let place = (places.firstIndex(of: column(in: shown)) ?? 0) + distance
+        chosen = places[min(max(0, place), places.count - 1)]
+    }
+
+    /// The bucket under the cursor; what moved out of the screen is in the first that is there.
+    func column(in shown: [Int]) -> Int? {
+        guard let chosen, let first = shown.first, let last = shown.last else { return nil }
+        return min(max(chosen, first), last)
+    }
+
+    /// The buckets that a column of the screen stands for: the first has all that is younger, too.
+    func part(_ bucket: Int, of shown: [Int]) -> ClosedRange<Int> {
+        (bucket == shown.first ? 0 : bucket)...bucket
     }
 
     var movesSideways: Bool { true }
@@ -38,8 +49,12 @@ struct AgesPage: ListPage {
     func opened(in model: Model) -> (any MonitorPage)? {
         guard let row = list.current, let map else { return nil }
         var filter = "destination = \(row.id)"
-        if let column {
-            if column > 0 { filter += " and age >= \(Int(map.bounds[column - 1]))s" }
+        let shown = buckets(columns: model.size.columns)
+        if let column = column(in: shown) {
+            let part = part(column, of: shown)
+            if part.lowerBound > 0 {
+                filter += " and age >= \(Int(map.bounds[part.lowerBound - 1]))s"
+            }
             if column < map.bounds.count { filter += " and age < \(Int(map.bounds[column]))s" }
         }
         return QueuePage(filter: filter)

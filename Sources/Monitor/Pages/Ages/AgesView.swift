@@ -18,15 +18,23 @@ extension AgesPage {
         guard table.rows > 0 else { return }
         guard let map, list.isLoaded else { return painter.drawNotice("waiting for the daemon") }
         if list.total == 0 { return painter.drawNotice("nothing is queued") }
-        let most = map.rows.lazy.flatMap(\.counts).max() ?? 0
+        let most =
+            map.rows.lazy.flatMap { row in shown.lazy.map { count($0, of: shown, row) } }.max() ?? 0
         for line in 0..<table.rows {
             guard let row = list.row(at: list.top + line) else { break }
             draw(row, shown, most: most, y: table.row + line, &painter)
         }
-        painter.drawStrip(explanation(map, painter.model), isLost: list.cursor.isLost)
+        painter.drawStrip(explanation(map, shown, painter.model), isLost: list.cursor.isLost)
+    }
+
+    private func count(_ bucket: Int, of shown: [Int], _ row: AgeRow) -> Int {
+        part(bucket, of: shown).reduce(0) {
+            $0 + (row.counts.indices.contains($1) ? row.counts[$1] : 0)
+        }
     }
 
     private func drawHeading(_ shown: [Int], _ painter: inout Painter) {
+        let column = column(in: shown)
         let y = painter.layout.body.row
         painter.fill(painter.line(y), .heading)
         let width = AgesView.nameColumns(painter.grid.size.columns)
@@ -62,10 +70,11 @@ extension AgesPage {
         painter.put(
             Format.count(row.total), .strong, row: y, column: x + 1, width: 7, align: .right)
         let isCurrent = row.id == list.cursor.id && !list.cursor.isLost
+        let column = column(in: shown)
         if isCurrent, column == nil { mark(y, x + 1, 7, &painter) }
         x += 8
         for bucket in shown {
-            let count = row.counts.indices.contains(bucket) ? row.counts[bucket] : 0
+            let count = count(bucket, of: shown, row)
             painter.put(
                 count == 0 ? painter.glyphs.idle : Format.count(count),
                 Self.heat(count, most: most), row: y, column: x + 1,
@@ -96,16 +105,18 @@ extension AgesPage {
         return count * 4 <= most ? .heatMid : .heatHigh
     }
 
-    private func explanation(_ map: AgeMap, _ model: Model) -> [Line] {
+    private func explanation(_ map: AgeMap, _ shown: [Int], _ model: Model) -> [Line] {
         guard let row = list.current else { return [] }
         var first: Line = [Span(safe(row.name), .strong)]
-        if let column, row.counts.indices.contains(column) {
-            let from = column > 0 ? Format.age(map.bounds[column - 1]) : "0s"
+        if let column = column(in: shown) {
+            let count = count(column, of: shown, row)
+            let start = part(column, of: shown).lowerBound
+            let from = start > 0 ? Format.age(map.bounds[start - 1]) : "0s"
             let to: Label =
                 column < map.bounds.count ? " to \(Format.age(map.bounds[column]))" : " and more"
             first.append(
                 Span(
-                    "  \(Format.counted(row.counts[column], "delivery", "deliveries")), \(from)\(to) old"
+                    "  \(Format.counted(count, "delivery", "deliveries")), \(from)\(to) old"
                 ))
         } else {
             first.append(Span("  \(Format.counted(row.total, "delivery", "deliveries"))"))

@@ -12,38 +12,70 @@ struct ActivityText {
 
     // MARK: The last hour
 
-    /// A column for each minute, the newest at the right.
+    /// The newest at the right; nothing stands where nothing is known.
     var graphs: [Line] {
-        if detail.minutes.isEmpty { return [] }
-        let width = min(60, columns - 26)
-        guard width >= 10 else { return [] }
-        let minutes = filled(width)
-        var lines: [Line] = [[], [Span("The last hour, by minute", .strong)]]
-        func graph(_ name: Label, _ role: Role, _ value: (MinuteRow) -> Int?) {
-            let values = minutes.map { $0.flatMap(value) }
-            guard let most = values.compactMap(\.self).max(), most > 0 else { return }
-            let spark = Gauge(glyphs: glyphs).spark(values.map { $0 ?? 0 }, columns: width)
+        // Where the hour does not fit, more than one minute goes into a column.
+        let room = columns - Self.nameColumns - Self.figureColumns
+        guard !detail.minutes.isEmpty,
+            let width = [60, 30, 20, 15, 12].first(where: { $0 <= room })
+        else { return [] }
+        let span = 60 / width
+        let title: Label =
+            span == 1 ? "The last hour, by minute" : "The last hour, \(span) minutes to a column"
+        let columns = hour(span)
+        let unknown = columns.prefix { $0.end <= knownSince }.count
+        var lines: [Line] = [[], [Span(title, .strong)]]
+        func graph(_ name: Label, _ role: Role, _ value: ([MinuteRow]) -> Int?) {
+            let values = columns.dropFirst(unknown).map { value($0.minutes) ?? 0 }
+            guard let most = values.max(), most > 0 else { return }
+            let spark = Gauge(glyphs: glyphs).spark(Array(values), columns: width)
                 .map { span in span.role == .spark ? Span(span.label, role) : span }
-            let latest = values.last?.map(Format.count) ?? Format.count(0)
             lines.append(
-                [Span("  "), Span(name, .dim), pad(name, 14)] + spark
-                    + [Span(" \(latest)"), Span(" of \(Format.count(most))", .dim)])
+                [Span("  "), Span(name, .dim), pad(name, Self.nameColumns - 2)] + spark
+                    + [
+                        Span("  \(Format.count(values.last ?? 0))"), Span(", most ", .dim),
+                        Span(Format.count(most)),
+                    ])
         }
-        graph("delivered", .good) { $0.delivered }
-        graph("deferred", .warning) { $0.deferred }
-        graph("bounced", .bad) { $0.bounced }
-        graph("connections", .spark) { $0.connections }
-        graph("window", .spark) { $0.window }
-        graph("tokens, least", .tokens) { $0.tokens }
+        func sum(_ value: @escaping (MinuteRow) -> Int) -> ([MinuteRow]) -> Int? {
+            { $0.reduce(0) { $0 + value($1) } }
+        }
+        graph("delivered", .good, sum(\.delivered))
+        graph("deferred", .warning, sum(\.deferred))
+        graph("bounced", .bad, sum(\.bounced))
+        graph("connections", .spark) { $0.map(\.connections).max() }
+        graph("window", .spark) { $0.last?.window }
+        graph("tokens, least", .tokens) { $0.compactMap(\.tokens).min() }
         return lines
     }
 
-    /// The last `count` minutes; nil where nothing happened.
-    private func filled(_ count: Int) -> [MinuteRow?] {
+    private static let nameColumns = 16
+    /// `  99,999, most 99,999`.
+    private static let figureColumns = 21
+
+    private struct GraphColumn {
+        /// Minutes since 1970, of the first that is later.
+        var end: Int64
+        /// Those in which something happened.
+        var minutes: [MinuteRow]
+    }
+
+    /// Minutes since 1970: the daemon knows nothing of those before it started.
+    private var knownSince: Int64 {
+        let known = model.status?.startedAt ?? detail.minutes.map(\.at).min() ?? detail.at
+        return known.milliseconds / 60_000
+    }
+
+    /// The last 60 minutes, `span` of them in a column.
+    private func hour(_ span: Int) -> [GraphColumn] {
         let now = detail.at.milliseconds / 60_000
         var byMinute: [Int64: MinuteRow] = [:]
         for row in detail.minutes { byMinute[row.at.milliseconds / 60_000] = row }
-        return (0..<Int64(count)).reversed().map { byMinute[now - $0] }
+        return stride(from: now - 59, through: now, by: span).map { first in
+            GraphColumn(
+                end: first + Int64(span),
+                minutes: (0..<Int64(span)).compactMap { byMinute[first + $0] })
+        }
     }
 
     private func pad(_ label: Label, _ width: Int) -> Span {

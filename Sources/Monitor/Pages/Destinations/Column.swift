@@ -69,6 +69,7 @@ enum Column: String, TableColumn {
         case .state: ""
         case .connections: "CONN"
         case .tokens: "TOK"
+        case .rate: "OUT"
         case .delayed: "DELAY"
         case .delivered: "SENT"
         case .deferred: "DEFER"
@@ -106,7 +107,7 @@ enum Column: String, TableColumn {
 
     /// Over the number, which has four columns before its picture.
     func indent(_ width: Int) -> Int {
-        self == .rate ? max(0, 4 - title.columns) : 0
+        self == .rate && width < title.columns ? max(0, 4 - shortTitle.columns) : 0
     }
 
     static let steps: [(column: Column, width: Int)] = [
@@ -188,7 +189,11 @@ struct CellText {
     }
 
     private func tokens(_ row: DestinationRow, _ width: Int) -> Line {
-        guard let tokens = row.tokens, let burst = row.burst else { return none }
+        guard let tokens = row.tokens, let burst = row.burst else {
+            // Below the numbers of the others.
+            let columns = min(width, width < 10 ? width : 7) - glyphs.dash.columns
+            return [Span(Label(repeating: " ", count: columns))] + none
+        }
         let role: Role = tokens < 1 ? .tokensLow : .tokens
         let left = Format.count(Self.whole(tokens))
         if width < 10 {

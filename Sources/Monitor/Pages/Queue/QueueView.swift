@@ -51,6 +51,7 @@ enum QueueColumn: String, TableColumn {
     var shortTitle: Label {
         switch self {
         case .state: ""
+        case .id: "ID"
         case .reply: "WHY"
         case .expires: "EXP"
         default: title
@@ -84,7 +85,7 @@ enum QueueColumn: String, TableColumn {
 
     static let steps: [(column: QueueColumn, width: Int)] = [
         (.recipient, 12), (.state, 1), (.age, 4), (.next, 5), (.attempts, 3), (.reply, 10),
-        (.recipient, 22), (.sender, 12), (.id, 7), (.worker, 2), (.expires, 5),
+        (.recipient, 22), (.sender, 12), (.id, 7), (.size, 6), (.worker, 2), (.expires, 5),
         (.priority, 4), (.sender, 18), (.size, 7), (.reply, 16),
         (.state, 12), (.recipient, 28), (.sender, 26), (.reply, 40), (.id, 10),
         (.destination, 18), (.reply, 60), (.destination, 26),

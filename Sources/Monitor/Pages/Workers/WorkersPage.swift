@@ -21,5 +21,6 @@ struct WorkersPage: ListPage {
         list.current.map { DestinationsPage(filter: "worker = \($0.id)") }
     }
 
+    var hasMail: Bool { false }
     var noTarget: Label { "this is about destinations and mail: open the worker to see its" }
 }

@@ -48,6 +48,7 @@ enum WorkerColumn: String, TableColumn {
     var shortTitle: Label {
         switch self {
         case .state: ""
+        case .uptime: "UP"
         case .restarts: "RST"
         case .heartbeat: "BEAT"
         case .destinations: "DEST"
@@ -65,8 +66,9 @@ enum WorkerColumn: String, TableColumn {
 
     static let steps: [(column: WorkerColumn, width: Int)] = [
         (.id, 2), (.state, 1), (.connections, 4), (.rate, 5), (.cpu, 4), (.queued, 6),
-        (.state, 11), (.memory, 7), (.destinations, 6), (.pid, 7), (.heartbeat, 4), (.restarts, 3),
-        (.share, 5), (.uptime, 11), (.heartbeat, 9), (.restarts, 8), (.destinations, 12),
+        (.state, 10), (.memory, 6), (.destinations, 6), (.pid, 7), (.heartbeat, 4), (.restarts, 3),
+        (.share, 4), (.uptime, 4), (.uptime, 11), (.memory, 7), (.state, 11), (.heartbeat, 9),
+        (.restarts, 8), (.destinations, 12),
         (.share, 13), (.pid, 8), (.share, 24), (.cpu, 5),
     ]
 
@@ -99,13 +101,14 @@ struct WorkerText {
             if row.drainedBy != nil, row.state == .running {
                 let glyph = Span(glyphs.draining, .warning)
                 let word: Label = row.destinations > 0 ? "draining" : "drained"
-                return width < 11 ? [glyph] : [glyph, Span(" \(word)", .warning)]
+                return width < 10 ? [glyph] : [glyph, Span(" \(word)", .warning)]
             }
-            return width < 11 ? [glyph] : [glyph, Span(" \(row.state.word)", role)]
+            return width < 10 ? [glyph] : [glyph, Span(" \(row.state.word)", role)]
         case .pid: return row.pid.map { [Span("\($0)", .dim)] } ?? none
         case .uptime:
             guard isUp, let since = row.startedAt else { return none }
-            return [Span(Format.uptime(model.secondsSince(since)))]
+            let seconds = model.secondsSince(since)
+            return [Span(width < 8 ? Format.age(seconds) : Format.uptime(seconds))]
         case .restarts:
             return [row.restarts == 0 ? Span("0", .dim) : Span("\(row.restarts)", .warning)]
         case .heartbeat:
