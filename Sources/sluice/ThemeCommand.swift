@@ -63,9 +63,11 @@ struct ThemeCheck: ParsableCommand {
             let problems: [String]
             do throws(SettingsError) {
                 let theme = try finder.theme(named: name)
-                problems =
-                    theme.shortfalls().map { "\(name): \($0)" }
-                    + theme.confusions().map { "\(name): \($0)" }
+                let file = finder.path(of: name) ?? name
+                let found =
+                    theme.shortfalls().map { ($0.line, $0.description) }
+                    + theme.confusions().map { ($0.line, $0.description) }
+                problems = found.sorted { $0.0 < $1.0 }.map { "\(file):\($0.0): \($0.1)" }
             } catch {
                 problems = error.problems.map(\.description)
             }

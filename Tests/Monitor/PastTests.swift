@@ -263,6 +263,21 @@ struct PastTests {
         #expect(found.span.lowerBound == Fixture.after(-50))
     }
 
+    /// Several questions are under way at once, and the daemon's instants may come in any order.
+    @Test func answersThatOvertakeEachOtherEndNothing() throws {
+        let archive = MemoryArchive()
+        let other = Question.destinations(
+            Query(filter: "queued > 3"), RowWindow(offset: 0, limit: 9))
+        for second in 0..<60 {
+            archive.record(try moment(second + 1))
+            archive.record(try moment(second, other))
+        }
+        let found = try #require(archive.recall(.at(Fixture.now), Self.question))
+        #expect(found.span == Fixture.after(1)...Fixture.after(60))
+        let late = try #require(archive.recall(.at(Fixture.after(60)), other)?.answer)
+        #expect(late.question == other)
+    }
+
     @Test func whatWasNotAskedIsAnsweredByWhatIsNearest() throws {
         let archive = MemoryArchive()
         archive.record(try moment(0))

@@ -41,7 +41,7 @@ struct ThemeTests {
         #expect(confusions.count == Vision.allCases.count)
         #expect(
             confusions.first?.description
-                == "probing and waiting look alike: 0.000 apart, 0.04 is the least")
+                == "roles.waiting: looks like probing: 0.000 apart, 0.04 is the least")
         for glyphs in [Glyphs.unicode, .ascii] {
             let shown = DestinationState.allCases.map { glyphs.glyph($0).text }
             #expect(Set(shown).count == shown.count)
@@ -74,7 +74,11 @@ struct ThemeTests {
         let text = Theme.defaultText.replacingOccurrences(
             of: "muted = \"#9e9e9e\"", with: "muted = \"#3a3a3a\"")
         let shortfalls = try Theme(text: text, file: "x").shortfalls()
-        #expect(shortfalls.contains { $0.role == .dim && $0.ground == .text })
+        let dim = try #require(shortfalls.first { $0.role == .dim && $0.ground == .text })
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(lines[dim.line - 1].hasPrefix("dim = "))
+        #expect(dim.description.hasPrefix("roles.dim: its contrast on text is 1."))
+        #expect(dim.description.hasSuffix(":1, not 4.5:1"))
     }
 
     @Test func theDefaultIsTheFile() throws {
@@ -133,6 +137,25 @@ struct ThemeTests {
                     error.problems.contains { $0.line == line && $0.message.contains(message) },
                     "\(to) at \(line): \(error)")
             }
+        }
+    }
+
+    /// Whoever begins a theme is told in one line what is still to come.
+    @Test func whatIsMissingIsOneError() throws {
+        let text = """
+            [meta]
+            name = "new"
+            variant = "dark"
+            [roles]
+            text = { fg = "#d0d0d0", ansi16 = "", mono = "" }
+            nosuch = {}
+            """
+        do {
+            _ = try Theme(text: text, file: "x.toml")
+            Issue.record("accepted")
+        } catch {
+            #expect(error.problems.map(\.line) == [4, 6])
+            #expect(error.problems[0].message.hasPrefix("a theme gives every role; missing: bar, "))
         }
     }
 

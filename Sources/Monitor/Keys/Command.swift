@@ -49,13 +49,14 @@ package struct Command: Sendable {
     /// A line, for help.
     package let help: Label
     package let group: Group
-    /// Changes what the daemon does: not for `--read-only` nor for a peer without the right.
+    /// Changes what the daemon does, or chooses for what: not for `--read-only` nor for a peer
+    /// without the right.
     package let operates: Bool
     /// Destroys something, once its time to undo it is over.
     package let isDangerous: Bool
     /// In the footer only while it can be done.
     package let isQuiet: Bool
-    /// Rank in the footer; nil: not there.
+    /// Rank in the footer, where what only some pages have goes first; nil: not there.
     package let rank: Int?
     package let availability: @Sendable (Model) -> Availability
 
@@ -82,16 +83,16 @@ package struct Command: Sendable {
     package static let all: [Command] = [
         Command(
             .retry, ["F"], "retry", "retry now: make waiting mail due; limits still hold", .act,
-            operates: true, rank: 2, availability: needsTarget),
+            operates: true, rank: 20, availability: needsTarget),
         Command(
             .pause, ["P"], "pause", "keep a destination back, for a time or until resumed", .act,
-            operates: true, rank: 4, availability: needsDestination),
+            operates: true, rank: 40, availability: needsDestination),
         Command(
             .resume, ["C"], "resume", "let a paused destination go on", .act, operates: true,
-            quiet: true, rank: 5, availability: needsPaused),
+            quiet: true, rank: 50, availability: needsPaused),
         Command(
             .reassign, ["R"], "reassign", "move a destination to another worker", .act,
-            operates: true, rank: 6,
+            operates: true, rank: 60,
             availability: {
                 if $0.page.kind == .workers {
                     guard let worker = $0.worker else { return .no("choose a worker first") }
@@ -103,20 +104,20 @@ package struct Command: Sendable {
             }),
         Command(
             .hold, ["H"], "hold", "keep queued mail back until it is released", .act,
-            operates: true, rank: 13, availability: needsTarget),
+            operates: true, rank: 130, availability: needsTarget),
         Command(
             .release, ["L"], "release", "let held mail go on", .act, operates: true, quiet: true,
-            rank: 12, availability: needsHeld),
+            rank: 120, availability: needsHeld),
         Command(
             .bounce, ["B"], "bounce",
             "give mail up and tell its senders, after a time to undo it",
-            .act, operates: true, dangerous: true, rank: 14, availability: needsTarget),
+            .act, operates: true, dangerous: true, rank: 140, availability: needsTarget),
         Command(
             .purge, ["D"], "purge", "delete queued mail, after a time to undo it", .act,
-            operates: true, dangerous: true, rank: 3, availability: needsTarget),
+            operates: true, dangerous: true, rank: 30, availability: needsTarget),
         Command(
             .undo, ["u"], "undo", "undo the last action, while that is possible", .act,
-            operates: true, quiet: true, rank: 8,
+            operates: true, quiet: true, rank: 80,
             availability: {
                 $0.undoing != nil
                     ? .no("the undo is under way")
@@ -125,10 +126,10 @@ package struct Command: Sendable {
             }),
         Command(
             .addWorker, ["+"], "add worker", "start one more worker", .act, operates: true,
-            rank: 21, availability: onWorkers),
+            rank: 31, availability: onWorkers),
         Command(
             .removeWorker, ["-"], "remove worker", "let the last worker end", .act,
-            operates: true, rank: 22,
+            operates: true, rank: 32,
             availability: {
                 let here = onWorkers($0)
                 if here != .yes { return here }
@@ -137,7 +138,7 @@ package struct Command: Sendable {
         Command(
             .drainWorker, ["d"], "drain worker",
             "let the worker hand over all it has, and give it nothing new", .act, operates: true,
-            rank: 24,
+            rank: 41,
             availability: { model in
                 let here = onWorkers(model)
                 if here != .yes { return here }
@@ -150,7 +151,7 @@ package struct Command: Sendable {
             }),
         Command(
             .undrainWorker, ["e"], "end drain", "let a drained worker take its share again", .act,
-            operates: true, quiet: true, rank: 25,
+            operates: true, quiet: true, rank: 42,
             availability: { model in
                 let here = onWorkers(model)
                 if here != .yes { return here }
@@ -159,52 +160,55 @@ package struct Command: Sendable {
             }),
         Command(
             .tag, [" "], "tag", "tag the row; actions are then about all tagged rows", .act,
-            rank: 15, availability: tags),
+            operates: true,
+            rank: 150, availability: tags),
         Command(
             .tagRange, ["v"], "range",
             "tag the rows from here to where the cursor goes next; the screen stands still", .act,
+            operates: true,
             availability: tags),
         Command(
             .tagAll, ["A"], "all", "make actions about all rows that match the filter", .act,
+            operates: true,
             availability: choosesAll),
         Command(
-            .untag, ["U"], "untag", "clear all tags", .act, quiet: true,
+            .untag, ["U"], "untag", "clear all tags", .act, operates: true, quiet: true,
             availability: {
                 $0.tags.isEmpty && $0.matching == nil ? .no("nothing is tagged") : .yes
             }),
 
         Command(
-            .open, [.enter], "more", "go into what is under the cursor", .look, rank: 9,
+            .open, [.enter], "more", "go into what is under the cursor", .look, rank: 90,
             availability: opens),
         Command(
             .filter, ["/"], "filter", "show some only: state = backoff and age > 1h", .look,
-            rank: 7, availability: filters),
+            rank: 70, availability: filters),
         Command(
-            .sort, ["S"], "sort", "choose what the rows are sorted by", .look, rank: 10,
+            .sort, ["S"], "sort", "choose what the rows are sorted by", .look, rank: 100,
             availability: sorts),
         Command(.invert, ["I"], "invert", "turn the order round", .look, availability: sorts),
         Command(
             .columns, ["c"], "columns", "choose the columns of the table, and their order", .look,
-            rank: 18,
+            rank: 180,
             availability: {
                 $0.page.chosenTable == nil
                     ? .elsewhere("the columns of this page cannot be chosen") : .yes
             }),
         Command(
             .views, ["V"], "views", "saved filters: show one, save the present one, delete", .look,
-            rank: 17),
+            rank: 170),
         Command(
-            .freeze, ["z"], "freeze", "stop the screen, or let it go on", .look, rank: 11),
+            .freeze, ["z"], "freeze", "stop the screen, or let it go on", .look, rank: 110),
         Command(
             .theme, [], "theme", "choose how the screen looks, and see it", .look,
             availability: { $0.options.themes.isEmpty ? .no("no theme was found") : .yes }),
 
         Command(
             .back, ["["], "back", "one recorded moment back: the last hour is kept", .time,
-            rank: 40, availability: hasPast),
+            rank: 400, availability: hasPast),
         Command(
             .forward, ["]"], "forward", "one recorded moment forward; behind the last is now",
-            .time, quiet: true, rank: 41, availability: inPast),
+            .time, quiet: true, rank: 410, availability: inPast),
         Command(
             .minuteBack, ["{"], "minute back", "a minute back", .time, availability: hasPast),
         Command(
@@ -212,7 +216,7 @@ package struct Command: Sendable {
             availability: inPast),
         Command(
             .time, ["t"], "time", "to a time: 14:05, 14:05:30, or -10m before the last moment",
-            .time, quiet: true, rank: 42, availability: hasPast),
+            .time, quiet: true, rank: 420, availability: hasPast),
         Command(
             .slower, ["<"], "slower", "play the past at half the speed", .time,
             availability: inPast),
@@ -232,13 +236,13 @@ package struct Command: Sendable {
         page(.showActions, .actions, "what operators did, and how to undo it"),
 
         Command(
-            .save, ["s"], "save", "write what the page has kept into a file", .look, rank: 20,
+            .save, ["s"], "save", "write what the page has kept into a file", .look, rank: 51,
             availability: { model in
                 if model.page.kind != .trace { return .elsewhere("only a trace can be saved") }
                 return model.page.saved(in: model) == nil ? .no("there is nothing to save") : .yes
             }),
         Command(
-            .body, ["b"], "body", "show what a message says, or hide it", .look, rank: 23,
+            .body, ["b"], "body", "show what a message says, or hide it", .look, rank: 52,
             availability: { model in
                 switch model.page.kind {
                 case .message:
@@ -261,9 +265,9 @@ package struct Command: Sendable {
         Command(.first, ["g", .home], "first", "to the first row", .move),
         Command(.last, ["G", .end], "last", "to the last row", .move),
 
-        Command(.help, ["?", .function(1)], "help", "what the keys do", .general, rank: 1),
+        Command(.help, ["?", .function(1)], "help", "what the keys do", .general, rank: 10),
         Command(
-            .commands, [":"], "commands", "all that can be done, by name", .general, rank: 16),
+            .commands, [":"], "commands", "all that can be done, by name", .general, rank: 160),
         Command(
             .quit, ["q"], "quit", "back to the page below; quits at the last", .general, rank: 0),
         Command(
@@ -271,6 +275,14 @@ package struct Command: Sendable {
             "close what is open, clear the tags, the filter, go back; never quits", .general),
         Command(.redraw, [.control("l")], "redraw", "draw the screen anew", .general),
     ]
+
+    /// `Enter` and `Tab` are its keys then.
+    var opensPreview: Bool {
+        switch id {
+        case .tag, .tagRange, .tagAll, .untag: false
+        default: operates
+        }
+    }
 
     package static func with(_ id: ID) -> Command? { all.first { $0.id == id } }
 

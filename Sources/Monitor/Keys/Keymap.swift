@@ -108,7 +108,9 @@ private struct KeymapReader {
                 report(text.line, path, "the terminal makes a signal of '\(word)'")
                 continue
             }
-            if Command.with(id)?.operates == true, key == .enter || key == .tab || key == .backTab {
+            if Command.with(id)?.opensPreview == true,
+                key == .enter || key == .tab || key == .backTab
+            {
                 report(
                     text.line, path,
                     "'\(word)' confirms and moves in a preview: it must not open one")

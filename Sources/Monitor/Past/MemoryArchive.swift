@@ -61,6 +61,8 @@ final class MemoryArchive: Archive {
 
     /// One resolution.
     private struct Tier {
+        /// In seconds: by so much an answer may be older than one that came before it.
+        private static let lateness = 10.0
         /// In seconds.
         let every: Double
         let keeps: Double
@@ -84,8 +86,16 @@ final class MemoryArchive: Archive {
         }
 
         mutating func record(_ moment: RecordedMoment) {
-            // A clock that was set back: what is later than now never was.
-            if let last, moment.at < last { removeAll() }
+            var moment = moment
+            if let last, moment.at < last {
+                if last.seconds - moment.at.seconds <= Self.lateness {
+                    // Two answers that overtook each other.
+                    moment.at = last
+                } else {
+                    // A clock that was set back: what is later than now never was.
+                    removeAll()
+                }
+            }
             var bytes: [UInt8] = []
             if isDue(RecordKey.status, moment.at) {
                 if segments.last.map({ moment.at.seconds - $0.start.seconds >= keeps / 8 }) ?? true

@@ -51,7 +51,7 @@ struct SegmentWriter {
 
 /// What one fetch brought, as texts: made once, wherever it is kept.
 struct RecordedMoment {
-    let at: UnixTime
+    var at: UnixTime
     let status: [UInt8]
     let answer: (key: String, text: [UInt8])?
 

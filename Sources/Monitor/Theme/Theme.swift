@@ -10,14 +10,18 @@ package struct Theme: Sendable {
     package let contrast: Double?
 
     private let inks: [ColorDepth: [Role: Ink]]
+    /// Where in its file each role stands.
+    let lines: [Role: Int]
 
     init(
-        name: String, variant: Variant, contrast: Double?, inks: [ColorDepth: [Role: Ink]]
+        name: String, variant: Variant, contrast: Double?, inks: [ColorDepth: [Role: Ink]],
+        lines: [Role: Int] = [:]
     ) {
         self.name = name
         self.variant = variant
         self.contrast = contrast
         self.inks = inks
+        self.lines = lines
     }
 
     package func ink(_ role: Role, _ depth: ColorDepth) -> Ink {

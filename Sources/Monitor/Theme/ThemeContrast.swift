@@ -7,10 +7,12 @@ extension Theme {
         package let ground: Role
         package let contrast: Double
         package let required: Double
+        /// Of the role, in its file.
+        package let line: Int
 
         package var description: String {
-            "\(role.rawValue) on \(ground.rawValue): \(Double(Int(contrast * 100)) / 100)"
-                + ", \(required) promised"
+            "roles.\(role.rawValue): its contrast on \(ground.rawValue) is "
+                + "\(Double(Int(contrast * 100)) / 100):1, not \(required):1"
         }
     }
 
@@ -34,7 +36,8 @@ extension Theme {
                 if measured < required {
                     found.append(
                         Shortfall(
-                            role: role, ground: ground, contrast: measured, required: required))
+                            role: role, ground: ground, contrast: measured, required: required,
+                            line: lines[role] ?? 1))
                 }
             }
         }
@@ -46,11 +49,13 @@ extension Theme {
         package let roles: (Role, Role)
         package let vision: Vision
         package let difference: Double
+        /// Of the second, in its file.
+        package let line: Int
 
         package var description: String {
             let thousandths = Int((difference * 1000).rounded())
             let eyes = vision == .normal ? "" : " with \(vision.rawValue)"
-            return "\(roles.0.rawValue) and \(roles.1.rawValue) look alike\(eyes): "
+            return "roles.\(roles.1.rawValue): looks like \(roles.0.rawValue)\(eyes): "
                 + "0.\(String(thousandths + 1000).dropFirst()) apart, "
                 + "\(Self.least) is the least"
         }
@@ -74,7 +79,7 @@ extension Theme {
                         found.append(
                             Confusion(
                                 roles: (first.0, second.0), vision: vision,
-                                difference: difference))
+                                difference: difference, line: lines[second.0] ?? 1))
                     }
                 }
             }

@@ -22,7 +22,7 @@ extension Theme {
         var parser = ThemeParser(file: file)
         let theme = parser.parse(try TOMLDocument(text: text, file: file))
         guard let theme, parser.problems.isEmpty else {
-            throw SettingsError(problems: parser.problems)
+            throw SettingsError(problems: parser.problems.sorted { $0.line ?? 0 < $1.line ?? 0 })
         }
         self = theme
     }
@@ -32,6 +32,7 @@ private struct ThemeParser {
     let file: String
     var problems: [SettingsError.Problem] = []
     private var palette: [String: Color] = [:]
+    private var lines: [Role: Int] = [:]
 
     init(file: String) {
         self.file = file
@@ -44,7 +45,8 @@ private struct ThemeParser {
         let inks = parseRoles(sections["roles"], document.root)
         guard let meta else { return nil }
         return Theme(
-            name: meta.name, variant: meta.variant, contrast: meta.contrast, inks: inks)
+            name: meta.name, variant: meta.variant, contrast: meta.contrast, inks: inks,
+            lines: lines)
     }
 
     // MARK: Sections
@@ -113,12 +115,19 @@ private struct ThemeParser {
             return inks
         }
         let roles = known(node, at: "roles", Role.allCases.map(\.rawValue))
+        var missing: [String] = []
         for role in Role.allCases {
             guard let node = roles[role.rawValue] else {
-                report(node, "roles.\(role.rawValue)", "missing: a theme gives every role")
+                missing.append(role.rawValue)
                 continue
             }
+            lines[role] = node.line
             parse(role, node, into: &inks)
+        }
+        if !missing.isEmpty {
+            report(
+                node, "roles",
+                "a theme gives every role; missing: \(missing.joined(separator: ", "))")
         }
         return inks
     }

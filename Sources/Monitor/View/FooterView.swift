@@ -81,7 +81,7 @@ extension Painter {
         // What was said last need not be what can be undone.
         return [
             Span("  "), Span(key, .key),
-            Span(" undoes the \(safe(undoable.action.rawValue))\(time)", .dim),
+            Span(" undoes the \(undoable.action.noun)\(time)", .dim),
         ]
     }
 

@@ -21,6 +21,17 @@ extension ActionKind {
     }
 }
 
+extension ActionKind {
+    /// What `undo` undoes: "u undoes the …".
+    var noun: Label {
+        switch self {
+        case .workers: "change of workers"
+        case .undrain: "end of the drain"
+        default: safe(rawValue)
+        }
+    }
+}
+
 /// What a preview says, most needed first.
 private struct PreviewText {
     let preview: Preview
