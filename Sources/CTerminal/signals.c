@@ -13,7 +13,11 @@
 #include <unistd.h>
 
 static const int NOTED[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT};
-static const int FATAL[] = {SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV};
+/* Faults, and whatever else would end the process unasked. */
+static const int FATAL[] = {
+    SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGXCPU, SIGXFSZ,
+    SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO,
+};
 enum {
     NOTED_COUNT = sizeof NOTED / sizeof *NOTED,
     FATAL_COUNT = sizeof FATAL / sizeof *FATAL,
@@ -155,7 +159,12 @@ int ct_signals_begin(void) {
     }
     action.sa_sigaction = crash;
     action.sa_flags = SA_ONSTACK | SA_SIGINFO;
-    for (int i = 0; i < FATAL_COUNT; i++) sigaction(FATAL[i], &action, &fatal_before[i]);
+    for (int i = 0; i < FATAL_COUNT; i++) {
+        sigaction(FATAL[i], NULL, &fatal_before[i]);
+        /* Whoever started the program does not want to hear of it. */
+        if (fatal_before[i].sa_handler == SIG_IGN) continue;
+        sigaction(FATAL[i], &action, NULL);
+    }
     return pipe_read;
 }
 

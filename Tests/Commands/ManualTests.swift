@@ -4,7 +4,7 @@ import Testing
 struct ManualTests {
     private static let dump = """
         {"command": {"abstract": "Shows it.", "commandName": "sluice",
-         "discussion": "First.\\n\\n.Second\\\\ ~ line",
+         "discussion": "First … \\n\\n.Second\\\\ ~ line",
          "arguments": [
           {"kind": "flag", "names": [{"kind": "short", "name": "h"}, {"kind": "long", "name": "help"}],
            "abstract": "Show help.", "isOptional": true, "isRepeating": false}],
@@ -33,6 +33,8 @@ struct ManualTests {
         // Hidden commands and what every command has are left out.
         #expect(!page.contains("manual"))
         #expect(!page.contains("Show help"))
+        #expect(page.contains("First \\[u2026]"))
+        #expect(page.utf8.allSatisfy { $0 < 0x80 })
         // Nothing in a text is a request to the formatter.
         #expect(page.contains("\n\\&.Second\\e \\(ti line\n"))
     }

@@ -80,7 +80,9 @@ extension Integration {
         }
 
         /// Also where it dies of a fault of its own.
-        @Test(arguments: [SIGSEGV, SIGABRT, SIGILL, SIGTRAP, SIGBUS, SIGFPE])
+        @Test(arguments: [
+            SIGSEGV, SIGABRT, SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGUSR1, SIGALRM, SIGXCPU,
+        ])
         func aCrashGivesTheTerminalBack(_ signal: Int32) async throws {
             try await withMonitor { _, terminal in
                 #expect(kill(terminal.pid, signal) == 0)

@@ -48,7 +48,8 @@ package struct Roff: Sendable {
         text += "\n"
     }
 
-    /// Hyphens stay hyphens, so that what is copied from the page can be run.
+    /// Hyphens stay hyphens, so that what is copied from the page can be run; what is not ASCII is
+    /// written by its number, whatever `groff` takes the file to be encoded in.
     package static func escaped(_ text: String) -> String {
         var result = ""
         for character in text {
@@ -58,7 +59,13 @@ package struct Roff: Sendable {
             case "`": result += "\\(ga"
             case "^": result += "\\(ha"
             case "~": result += "\\(ti"
-            default: result.append(character)
+            case _ where character.isASCII: result.append(character)
+            default:
+                for scalar in character.unicodeScalars {
+                    let number = String(scalar.value, radix: 16, uppercase: true)
+                    let zeros = String(repeating: "0", count: max(0, 4 - number.utf8.count))
+                    result += scalar.isASCII ? String(scalar) : "\\[u\(zeros)\(number)]"
+                }
             }
         }
         return result

@@ -10,7 +10,9 @@ private func event(_ text: String) -> String {
     private func texts(_ reply: FakeDaemon.Reply) async throws -> [String] {
         try await FakeDaemon.serving({ _ in reply }) { daemon in
             var texts = [String]()
-            for try await event in ControlClient(socket: daemon.socket, timeout: .seconds(600)).events() {
+            for try await event in ControlClient(socket: daemon.socket, timeout: .seconds(600))
+                .events()
+            {
                 texts.append(event.text)
             }
             return texts
@@ -35,7 +37,8 @@ private func event(_ text: String) -> String {
     @Test func daemonGoesAway() async throws {
         try await FakeDaemon.serving({ _ in .chunks([event("a") + "\n", "{\"at\""], end: false) }) {
             daemon in
-            var events = ControlClient(socket: daemon.socket, timeout: .seconds(600)).events().makeAsyncIterator()
+            var events = ControlClient(socket: daemon.socket, timeout: .seconds(600)).events()
+                .makeAsyncIterator()
             let first = try await events.next()
             #expect(first?.text == "a")
             let error = await #expect(throws: ControlError.self) { try await events.next() }

@@ -19,7 +19,8 @@ import Testing
         }
     }
 
-    private func resolver(_ ports: Int..., timeout: Duration = .seconds(600)) throws -> RouteResolver
+    private func resolver(_ ports: Int..., timeout: Duration = .seconds(600)) throws
+        -> RouteResolver
     {
         try RouteResolver(
             servers: ports.map { SocketEndpoint(address: .v4(0x7F00_0001), port: $0) },
