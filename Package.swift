@@ -155,7 +155,9 @@ let package = Package(
         // Not a product: nobody installs it.
         .executableTarget(
             name: "sluice-bench",
-            dependencies: ["Mail", "Scheduler", "Control", "Spool", nioCore, argumentParser],
+            dependencies: [
+                "Cluster", "Mail", "Scheduler", "Control", "Spool", nioCore, argumentParser,
+            ],
             swiftSettings: strict),
 
         tests("Mail", ["Mail"]),

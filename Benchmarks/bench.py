@@ -342,6 +342,10 @@ def judge(row, figures):
 
 
 def main():
+    # No peer beside it.
+    if "scale" in sys.argv[1:]:
+        import scale
+        return scale.main([each for each in sys.argv[1:] if each != "scale"])
     # The monitor has peers of its own, and no server beside it.
     if "monitor" in sys.argv[1:]:
         import monitor

@@ -5,5 +5,5 @@ import ArgumentParser
 struct SluiceBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sluice-bench", abstract: "Helps the benchmarks (Benchmarks/README.md).",
-        subcommands: [Fill.self])
+        subcommands: [Fill.self, Scale.self])
 }
