@@ -238,6 +238,36 @@ struct PageTests {
         }
     }
 
+    /// That there is more below is seen.
+    @Test func aLongPageSaysWhichLinesAreThere() throws {
+        var session = Session.ready()
+        session.press("2")
+        session.answer()
+        let count = try #require(session.model.page.position(in: session.model)?.total)
+        #expect(count > 17)
+        #expect(try session.screen().text.contains("1–17 of \(count)"))
+        session.press("G")
+        #expect(try session.screen().text.contains("\(count - 16)–\(count) of \(count)"))
+        session.model.size = Size(columns: 200, rows: 100)
+        #expect(session.model.page.position(in: session.model) == nil)
+    }
+
+    /// Nobody must take some lines for all.
+    @Test func aFilterOfEventsIsOnTheScreen() throws {
+        var session = Session.ready()
+        session.press("8")
+        session.stream(Fixture.events.map { .event($0) })
+        session.press("/")
+        #expect(try session.screen().text.contains("kind = breaker or kind = worker"))
+        session.type("kind = spool")
+        session.press(.enter)
+        let heading = try session.screen().text(row: 5)
+        #expect(heading.hasPrefix(" TIME"))
+        #expect(heading.hasSuffix("/ kind = spool") || heading.hasSuffix("/ kind = spool "))
+        session.press(.escape)
+        #expect(try !session.screen().text.contains("/ kind = spool"))
+    }
+
     @Test func whatIsNoLongerFollowedIsNotTaken() throws {
         var session = Session.ready()
         session.press("8")

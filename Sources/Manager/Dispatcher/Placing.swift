@@ -140,7 +140,7 @@ extension Dispatcher {
             guard let destination = table[report.destination],
                 destination.ownership.worker == worker
             else { continue }
-            let was = destination.report?.breaker ?? 0
+            let before = LastBreaker(destination)
             // Once for each report, and not for each row that is shown.
             var report = report
             report.waits = report.waits.map(\.safe)
@@ -149,16 +149,15 @@ extension Dispatcher {
             destination.snapshotAt = destination.reportedAt
             if destination.learn(report.snapshot) { destination.snapshotChanged = true }
             destination.past.reported(report, at: destination.reportedAt)
-            if was != report.breaker {
-                destination.past.breakerChanged(
-                    to: [.closed, .open, .halfOpen][min(Int(report.breaker), 2)],
-                    reason: report.breaker == 0
-                        ? ""
-                        : destination.lastReply.isEmpty
-                            ? report.waits.first?.text ?? "" : destination.lastReply,
-                    at: destination.reportedAt)
-            }
-            if was != report.breaker, events.isWanted {
+            guard before.differs(from: report) else { continue }
+            destination.past.breakerChanged(
+                to: [.closed, .open, .halfOpen][min(Int(report.breaker), 2)],
+                reason: report.breaker == 0
+                    ? ""
+                    : destination.lastReply.isEmpty
+                        ? report.waits.first?.text ?? "" : destination.lastReply,
+                at: destination.reportedAt)
+            if events.isWanted {
                 let states = ["closed", "open", "half-open"]
                 publish(
                     "breaker",

@@ -1,6 +1,7 @@
 import Control
 import Filter
 import Mail
+import Terminal
 
 /// A line of a log that goes on: it has a time, and can be filtered.
 protocol FollowedLine: Sendable {
@@ -58,5 +59,17 @@ extension FollowingPage {
 
     private static func shows(_ line: Followed, _ filter: FilterExpression?) -> Bool {
         filter?.matches { line.value(of: $0.name) } ?? true
+    }
+}
+
+extension Painter {
+    /// What of it is shown, at the end of a heading.
+    mutating func drawFilter(_ query: Query?, row: Int, beside heading: Line) {
+        guard let filter = query?.filter else { return }
+        let room = grid.size.columns - 2 - heading.columns - 2
+        guard room >= 8 else { return }
+        put(
+            [Span("/ \(safe(filter))", .headingSorted)], row: row,
+            column: 1 + heading.columns + 2, width: room, align: .right)
     }
 }

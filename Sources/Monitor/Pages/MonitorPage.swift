@@ -115,6 +115,18 @@ struct SortChoice: Sendable {
 struct ListPosition: Hashable, Sendable {
     var shown: Range<Int>
     var total: Int
+
+    init(shown: Range<Int>, total: Int) {
+        self.shown = shown
+        self.total = total
+    }
+
+    /// Of lines of text; nil where all of them are there.
+    init?(from scroll: Int, of total: Int, rows: Int) {
+        guard total > rows, rows > 0 else { return nil }
+        let start = min(scroll, total - rows)
+        self.init(shown: start..<(start + rows), total: total)
+    }
 }
 
 /// Something that an action is about: bound by its id, whatever the page shows meanwhile.

@@ -21,13 +21,12 @@ extension Painter {
                 "\(place)\(safe(failure.message))", .bad, row: hintRow, column: 1,
                 width: width - 2)
         } else {
-            let hints: [Line] = [
-                [Span("Enter", .key), Span(" applies", .dim)],
-                [Span("Esc", .key), Span(" cancels", .dim)],
-                [Span("Tab", .key), Span(" completes", .dim)],
-                [Span("state = backoff and age > 1h", .dim)],
-                [Span("queued > 100 or tokens = 0", .dim)],
-            ]
+            let hints: [Line] =
+                [
+                    [Span("Enter", .key), Span(" applies", .dim)],
+                    [Span("Esc", .key), Span(" cancels", .dim)],
+                    [Span("Tab", .key), Span(" completes", .dim)],
+                ] + model.page.kind.filterExamples.map { [Span($0, .dim)] }
             put(hints.fitted(width - 2), row: hintRow, column: 1, width: width - 2)
         }
     }
@@ -53,5 +52,17 @@ extension Painter {
             rect, title: [Span("Tab", .key)],
             footer: more > 0 ? [Span("\(Format.exact(more)) more", .dim)] : [])
         drawChoices(lines, selected: prompt.cycle?.index ?? -1, inside)
+    }
+}
+
+extension PageKind {
+    /// What can be typed there.
+    fileprivate var filterExamples: [Label] {
+        switch self {
+        case .queue: ["code = 4xx and age > 1h", "sender = news@* or size > 1M"]
+        case .events: ["kind = breaker or kind = worker", "text ~ refused"]
+        case .trace: ["code = 4xx or code = 5xx", "direction = sent"]
+        default: ["state = backoff and age > 1h", "queued > 100 or tokens = 0"]
+        }
     }
 }

@@ -34,6 +34,11 @@ struct DestinationPage: MonitorPage {
         scroll = min(max(0, scroll + distance), max(0, count - model.layout.pageRows))
     }
 
+    func position(in model: Model) -> ListPosition? {
+        ListPosition(
+            from: scroll, of: lines(in: model, glyphs: .ascii).count, rows: model.layout.pageRows)
+    }
+
     func opened(in model: Model) -> (any MonitorPage)? {
         QueuePage(filter: "destination = \(id.id)")
     }

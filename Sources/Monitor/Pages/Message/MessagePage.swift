@@ -55,6 +55,11 @@ struct MessagePage: MonitorPage {
         scroll = min(max(0, scroll + distance), max(0, count - model.layout.pageRows))
     }
 
+    func position(in model: Model) -> ListPosition? {
+        ListPosition(
+            from: scroll, of: lines(in: model, glyphs: .ascii).count, rows: model.layout.pageRows)
+    }
+
     var message: MessageRow? { detail?.deliveries.first }
     var destinationTarget: Target? { message?.destinationTarget }
     var target: Target? { Target(.delivery, id: id, name: "message \(id)") }

@@ -10,12 +10,14 @@ extension TracePage {
         guard room > 0 else { return }
         let (lines, newer) = log.window(rows: room, where: shows)
         painter.fill(painter.line(body.row), .heading)
-        painter.put(
-            heading(
-                newer: newer, follow: painter.followHint, glyphs: painter.glyphs), row: body.row,
-            column: 1, width: width)
+        let heading = heading(newer: newer, follow: painter.followHint, glyphs: painter.glyphs)
+        painter.put(heading, row: body.row, column: 1, width: width)
+        painter.drawFilter(query, row: body.row, beside: heading)
         if lines.isEmpty {
-            return painter.drawNotice("nothing has been said since this page was opened")
+            return painter.drawNotice(
+                filter == nil
+                    ? "nothing has been said since this page was opened"
+                    : "nothing that matches has been said since this page was opened")
         }
         for (index, entry) in lines.enumerated() {
             let y = body.row + 1 + index
