@@ -82,7 +82,9 @@ let package = Package(
         library("Mail", ["CIDN2"]),
         library("Filter", ["Mail"]),
         library("Scheduler", ["Mail", deque, heap]),
-        .target(name: "Cluster", dependencies: ["Scheduler"], swiftSettings: strict + optimized),
+        .target(
+            name: "Cluster", dependencies: ["Mail", "Scheduler"],
+            swiftSettings: strict + optimized),
         library("SMTP", ["Faults", "Mail", nioCore, nioPosix, nioTLS, nioSSL]),
         library("PostgreSQL", ["CPostgreSQL", nioCore]),
         library(
@@ -103,7 +105,8 @@ let package = Package(
         library(
             "Manager",
             [
-                "CAllocator", "Faults", "Mail", "Filter", "Scheduler", "SMTP", "Settings",
+                "CAllocator", "Cluster", "Faults", "Mail", "Filter", "PostgreSQL", "Scheduler",
+                "SMTP", "Settings",
                 "Control", "Spool", "SharedSpool", nioCore, nioPosix, nioSSL, deque, logging,
                 lifecycle,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),

@@ -23,6 +23,8 @@ struct StartContext: Sendable {
     var ids: Range<Int64>
     var executable: String
     var lock: WorkerLock
+    /// nil: the only one that uses the spool.
+    var node: ClusterNode?
 }
 
 /// Intake, dispatcher and workers: all that moves mail, on one event loop.
@@ -51,6 +53,11 @@ final class MailPlant {
             logger: context.logger)
         dispatcher.supervisor = supervisor
         dispatcher.workerLock = context.lock
+        if let node = context.node {
+            dispatcher.districts = Districts(node: node)
+            dispatcher.routing.isShared = true
+            node.start(DispatcherHandle(dispatcher))
+        }
         intake = IntakeServer(dispatcher: dispatcher, logger: context.logger)
     }
 

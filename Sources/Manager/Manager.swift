@@ -35,12 +35,20 @@ package struct Manager: Sendable {
 
     /// Runs until SIGTERM or SIGINT. Throws what keeps it from starting.
     package func run() async throws {
-        let (spool, directory) = try openSpool()
+        let directory = try openDirectory()
         defer { directory?.release() }
+        // Where it has the data directory's lock, no other daemon of it lives; then it may wait.
+        let isNode = configuration.cluster.node != nil
+        var spool = isNode ? nil : try openSpool(as: nil)
         var lock = try WorkerLock(directory: configuration.dataDirectory)
         try await lock.awaitOldWorkers(
             logger: logger, patience: configuration.supervision.shutdownTimeout + .seconds(10),
             clocks: clocks)
+        // A node's new life begins when the last one is over, its workers' too.
+        let node = try joinCluster()
+        defer { node?.stop(leaves: false) }
+        if let node { spool = try openSpool(as: node.spool) }
+        guard let spool else { return }
         let writer = SpoolWriter(spool: spool)
         let reader = SpoolReader(spool: spool, threads: 2)
         let smtpLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -50,12 +58,13 @@ package struct Manager: Sendable {
         let context = StartContext(
             loop: smtpLoops.next(), clocks: clocks, writer: writer, reader: reader,
             logger: logger, log: log, events: events, configuration: configuration, ids: first,
-            executable: try Self.executable(), lock: lock)
+            executable: try Self.executable(), lock: lock, node: node)
         let mail = try await context.loop.submit { MailPlant.make(context) }.get()
         let journals = WorkerJournals(directory: configuration.dataDirectory)
         try await mail.restore(journals: journals)
         // Before the first worker starts: what it sends in the first second counts too.
         lock.renew(at: clocks.wall())
+        try await mail.handle.run { $0.takePart() }
         let control = ControlServer(
             dispatcher: mail.handle, reader: reader, events: events,
             path: configuration.controlSocket, group: configuration.control.group,
@@ -75,32 +84,57 @@ package struct Manager: Sendable {
             try await group.next()
             group.cancelAll()
         }
+        // What is not recorded by now is found by this node's next life, and by nobody else.
+        let isRecorded = try await mail.handle.run {
+            $0.unrecorded.isEmpty && $0.spoolError == nil
+        }
+        let isClean = isRecorded && (try? journals.read().isEmpty) ?? false
         writer.close()
         reader.close()
         spool.close()
+        node?.stop(leaves: isClean)
         try await smtpLoops.shutdownGracefully()
         try await controlLoops.shutdownGracefully()
         logger.notice("stopped")
         log.flush()
     }
 
-    /// The spool, and the data directory where that is not the spool's own to lock: the workers'
-    /// journals are in it anyway.
-    private func openSpool() throws -> (any Spool, DataDirectory?) {
-        guard let address = configuration.spool.address else {
-            return (try SpoolPlace.directory(configuration.dataDirectory).open(), nil)
-        }
+    /// The data directory where that is not the spool's own to lock: the workers' journals are in it
+    /// anyway.
+    private func openDirectory() throws -> DataDirectory? {
+        guard configuration.spool.address != nil else { return nil }
         let directory = try DataDirectory(path: configuration.dataDirectory)
         if access(directory.databasePath, F_OK) == 0 {
             logger.warning(
                 "data_dir holds a spool too, which is not used: mail in it stays there",
                 metadata: ["file": "\(directory.databasePath)"])
         }
-        let spool = try SpoolPlace.database(address).open { [logger] error in
+        return directory
+    }
+
+    private func openSpool(as node: SpoolNode?) throws -> any Spool {
+        guard let address = configuration.spool.address else {
+            return try SpoolPlace.directory(configuration.dataDirectory).open()
+        }
+        let spool = try SpoolPlace.database(address).open(node: node) { [logger] error in
             logger.error("part of the spool cannot be read", metadata: ["error": "\(error)"])
         }
         logger.notice("spool ready", metadata: ["at": "\(address)"])
-        return (spool, directory)
+        return spool
+    }
+
+    /// nil: this is the only one.
+    private func joinCluster() throws -> ClusterNode? {
+        guard let name = configuration.cluster.node, let address = configuration.spool.address
+        else { return nil }
+        let workers = 1...configuration.workers
+        let node = try ClusterNode(
+            name: name, lease: configuration.cluster.lease,
+            weights: workers.map { configuration.weight(of: $0) }, address: address,
+            home: try NodeHome(directory: configuration.dataDirectory).number, clocks: clocks,
+            logger: logger)
+        logger.notice("joined the cluster", metadata: ["node": "\(name)"])
+        return node
     }
 
     private var quiet: Logger {

@@ -166,26 +166,33 @@ package final class Connection: @unchecked Sendable {
     /// Waits for a notification of a channel that this session listens to, and takes all that have
     /// come.
     ///
-    /// - Returns: whether there was one.
-    package func awaitNotice(for time: Duration) throws(DatabaseFailure) -> Bool {
+    /// - Parameter other: a descriptor that ends the wait when it can be read.
+    /// - Returns: the channels; none if the time is over or the descriptor can be read.
+    package func awaitNotices(
+        for time: Duration, or other: Int32? = nil
+    ) throws(DatabaseFailure) -> Set<String> {
         guard !isLost else { throw .lost("the connection is lost") }
         let deadline = ContinuousClock.now + time
         while true {
-            var isNotified = false
+            var channels: Set<String> = []
             while let notice = PQnotifies(handle) {
+                channels.insert(String(cString: notice.pointee.relname))
                 PQfreemem(notice)
-                isNotified = true
             }
-            if isNotified { return true }
+            if !channels.isEmpty { return channels }
             let left = (deadline - ContinuousClock.now) / Duration.milliseconds(1)
-            guard left > 0 else { return false }
-            var descriptor = pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0)
-            guard poll(&descriptor, 1, Int32(min(left + 1, 60_000))) >= 0 || errno == EINTR,
-                PQconsumeInput(handle) == 1
-            else {
+            guard left > 0 else { return [] }
+            var descriptors = [pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0)]
+            if let other {
+                descriptors.append(pollfd(fd: other, events: Int16(POLLIN), revents: 0))
+            }
+            let count = poll(
+                &descriptors, nfds_t(descriptors.count), Int32(min(left + 1, 60_000)))
+            guard count >= 0 || errno == EINTR, PQconsumeInput(handle) == 1 else {
                 isLost = true
                 throw connectionFailure()
             }
+            if count > 0, other != nil, descriptors[1].revents != 0 { return [] }
         }
     }
 

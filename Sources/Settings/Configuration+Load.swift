@@ -47,6 +47,7 @@ extension Configuration {
         configuration.readWeights(reader)
 
         configuration.spool.read(reader.table("spool"), directory: directory)
+        configuration.cluster.read(reader.table("cluster"), spool: configuration.spool)
         configuration.control.read(reader.table("control"))
         configuration.intake.read(reader.table("intake"), directory: directory)
         configuration.routing.read(

@@ -16,6 +16,7 @@ package struct Configuration: Hashable, Sendable, Codable {
     package var workerWeights: [Double] = []
 
     package var spool = SpoolSettings()
+    package var cluster = ClusterSettings()
     package var control = ControlSettings()
     package var intake = IntakeSettings()
     package var routing = RoutingSettings()

@@ -15,6 +15,12 @@ enum ClusterSchema {
     static let nameInUse = "SL003"
     /// What a node that waits listens to.
     static let channel = "sluice_cluster"
+    /// … with its number: mail that others have taken in for it.
+    static let arrivalChannel = "sluice_arrivals_"
+    /// The first key of the lock that a node's writing session holds, with its number.
+    static let writerLock: Int32 = 1000
+    /// Local to a transaction: whether its node's life is not over.
+    static let isLive = "sluice.is_live"
 
     static let statements = [
         "CREATE SCHEMA \(name)",
@@ -42,7 +48,9 @@ enum ClusterSchema {
             life BIGINT NOT NULL,
             beat BIGINT NOT NULL,
             is_live BOOLEAN NOT NULL,
-            home BIGINT NOT NULL
+            home BIGINT NOT NULL,
+            is_drained BOOLEAN NOT NULL DEFAULT false,
+            weights TEXT NOT NULL
         ) WITH (fillfactor = 20)
         """,
         """
@@ -53,6 +61,22 @@ enum ClusterSchema {
             number BIGINT NOT NULL
         ) WITH (fillfactor = 50)
         """,
+        // Mail that its owner does not know of yet: others have taken it in.
+        """
+        CREATE TABLE \(name).arrivals (
+            delivery BIGINT PRIMARY KEY,
+            district BIGINT NOT NULL
+        ) WITH (autovacuum_vacuum_scale_factor = 0.02)
+        """,
+        "CREATE INDEX arrivals_by_district ON \(name).arrivals (district, delivery)",
+        // At the head of each transaction of the spool. The lock keeps the life from being ended
+        // until the transaction has; a renewal does not wait for it.
+        function(
+            "begin_write", "who bigint, its_life bigint", "void",
+            """
+            PERFORM FROM nodes WHERE id = who AND life = its_life AND is_live FOR KEY SHARE;
+            PERFORM set_config('\(isLive)', CASE WHEN FOUND THEN '1' ELSE '0' END, true);
+            """),
         function(
             "assert_member", "who bigint, its_life bigint, its_timeline bigint", "void",
             """
@@ -64,10 +88,11 @@ enum ClusterSchema {
             END IF;
             """),
         function(
-            "join_cluster", "its_name text, its_home bigint",
+            "join_cluster", "its_name text, its_home bigint, its_weights text",
             "TABLE (its_id bigint, its_life bigint, its_timeline bigint)",
             """
             PERFORM FROM cluster FOR UPDATE;
+            PERFORM FROM nodes FOR UPDATE;
             its_timeline := present_timeline();
             UPDATE cluster SET timeline = its_timeline, is_settling = true
                 WHERE timeline <> its_timeline;
@@ -78,10 +103,11 @@ enum ClusterSchema {
                 RAISE EXCEPTION 'a node elsewhere has this name' USING ERRCODE = '\(nameInUse)';
             END IF;
             UPDATE cluster SET last_life = last_life + 1 RETURNING last_life INTO its_life;
-            INSERT INTO nodes (name, life, beat, is_live, home)
-                VALUES (its_name, its_life, 1, true, its_home)
+            INSERT INTO nodes (name, life, beat, is_live, home, weights)
+                VALUES (its_name, its_life, 1, true, its_home, its_weights)
                 ON CONFLICT (name) DO UPDATE SET life = excluded.life, beat = nodes.beat + 1,
-                    is_live = true, home = excluded.home
+                    is_live = true, home = excluded.home, is_drained = false,
+                    weights = excluded.weights
                 RETURNING id INTO its_id;
             PERFORM pg_notify('\(channel)', 'nodes');
             RETURN NEXT;
@@ -107,6 +133,15 @@ enum ClusterSchema {
             """
             PERFORM FROM cluster FOR UPDATE;
             PERFORM assert_member(who, its_life, its_timeline);
+            PERFORM FROM nodes
+                WHERE id = target AND is_live AND life = seen_life AND beat = seen_beat;
+            IF NOT FOUND THEN RETURN false; END IF;
+            -- A session that its machine left behind would hold the row for a long time.
+            PERFORM pg_terminate_backend(pid) FROM pg_locks
+                WHERE locktype = 'advisory' AND classid = \(SharedSchema.lockSpace)
+                    AND objid = \(writerLock) + target AND granted
+                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+            PERFORM FROM nodes WHERE id = target FOR UPDATE;
             UPDATE nodes SET is_live = false
                 WHERE id = target AND is_live AND life = seen_life AND beat = seen_beat;
             IF NOT FOUND THEN RETURN false; END IF;
@@ -118,8 +153,28 @@ enum ClusterSchema {
             """
             PERFORM FROM cluster FOR UPDATE;
             PERFORM assert_member(who, its_life, its_timeline);
+            PERFORM FROM nodes WHERE id = who FOR UPDATE;
             UPDATE nodes SET is_live = false WHERE id = who;
             PERFORM pg_notify('\(channel)', 'nodes');
+            """),
+        // Only by who has their districts: a request that arrives late would hide them from the next.
+        function(
+            "remove_arrivals",
+            "which bigint[], who bigint, its_life bigint, its_timeline bigint", "void",
+            """
+            PERFORM assert_member(who, its_life, its_timeline);
+            DELETE FROM arrivals USING tenures
+                WHERE delivery = ANY (which) AND destination = district AND owner = who
+                    AND tenures.life = its_life;
+            """),
+        function(
+            "set_drained", "target text, drained bigint", "boolean",
+            """
+            PERFORM FROM cluster FOR UPDATE;
+            UPDATE nodes SET is_drained = drained <> 0 WHERE name = target;
+            IF NOT FOUND THEN RETURN false; END IF;
+            PERFORM pg_notify('\(channel)', 'nodes');
+            RETURN true;
             """),
         function(
             "claim",

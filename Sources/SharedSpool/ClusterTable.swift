@@ -7,7 +7,7 @@ package import PostgreSQL
 /// Blocks, but never for longer than `answer` (and what a connection takes). When a request fails
 /// with `DatabaseFailure`, whether it took effect, or still will, is not known: the rules are made
 /// for that. After a failure that `isLost` another table has to be opened.
-package final class ClusterTable {
+package final class ClusterTable: Sendable {
     private let connection: Connection
     private let answer: Duration
 
@@ -15,36 +15,41 @@ package final class ClusterTable {
     package init(_ address: DatabaseAddress, answer: Duration) throws(DatabaseFailure) {
         connection = try Connection(address)
         self.answer = answer
-        let milliseconds = max(1, answer.components.seconds * 1000)
+        let milliseconds = max(1, Int(answer / .milliseconds(1)))
+        // Another node may be making the tables.
+        let start = max(answer, .seconds(10))
         _ = try connection.run(
             [
                 Command("SET synchronous_commit = on"),
                 Command("SET default_transaction_isolation = 'read committed'"),
                 Command("SET statement_timeout = \(milliseconds)"),
                 Command("SET lock_timeout = \(milliseconds)"),
-            ], within: answer)
-        try prepare()
+            ], within: start)
+        try prepare(within: start)
         _ = try connection.run("LISTEN \(ClusterSchema.channel)", within: answer)
         _ = try connection.run("SET search_path = \(ClusterSchema.name)", within: answer)
     }
 
-    private func prepare() throws(DatabaseFailure) {
-        _ = try connection.run("BEGIN", within: answer)
+    private func prepare(within time: Duration) throws(DatabaseFailure) {
+        let isThere = Command(
+            "SELECT count(*) FROM pg_namespace WHERE nspname = '\(ClusterSchema.name)'")
+        guard try connection.run([isThere], within: time)[0][0].int(0) == 0 else { return }
+        _ = try connection.run("BEGIN", within: time)
         do throws(DatabaseFailure) {
-            _ = try connection.run(
+            let lock = Command(
                 """
                 SELECT pg_advisory_xact_lock(\(SharedSchema.lockSpace), \(SharedSchema.migrationLock))
-                """, within: answer)
-            let isThere = try connection.run(
-                "SELECT count(*) FROM pg_namespace WHERE nspname = '\(ClusterSchema.name)'",
-                within: answer)
-            if isThere[0].int(0) == 0 {
+                """)
+            let limit = Command("SET LOCAL lock_timeout = \(Int(time / .milliseconds(1)))")
+            let rest = Command("SET LOCAL statement_timeout = \(Int(time / .milliseconds(1)))")
+            _ = try connection.run([limit, rest, lock], within: time)
+            if try connection.run([isThere], within: time)[0][0].int(0) == 0 {
                 _ = try connection.run(
-                    ClusterSchema.statements.map { Command($0) }, within: answer)
+                    ClusterSchema.statements.map { Command($0) }, within: time)
             }
-            _ = try connection.run("COMMIT", within: answer)
+            _ = try connection.run("COMMIT", within: time)
         } catch {
-            if !connection.isLost { _ = try? connection.run("ROLLBACK", within: answer) }
+            if !connection.isLost { _ = try? connection.run("ROLLBACK", within: time) }
             throw error
         }
     }
@@ -57,11 +62,12 @@ package final class ClusterTable {
     /// - Returns: what the node names itself with from now on, and the table right after.
     /// - Throws: `Members.NameInUse`, `DatabaseFailure`.
     package func join(
-        name: String, home: Int64
+        name: String, home: Int64, weights: [Double] = [1]
     ) throws -> (request: Members.Request, members: Members) {
-        var join = Command("SELECT * FROM join_cluster($1, $2)", name: "join_cluster")
+        var join = Command("SELECT * FROM join_cluster($1, $2, $3)", name: "join_cluster")
         join.bind(name)
         join.bind(home)
+        join.bind(weights.map { "\($0)" }.joined(separator: " "))
         let answers = try run([join] + Self.look)
         let row = answers[0][0]
         let request = Members.Request(
@@ -96,6 +102,38 @@ package final class ClusterTable {
         _ = try run([leave])
     }
 
+    /// What the rules do not ask for.
+    package struct Node: Sendable, Hashable {
+        package var name: String
+        package var isDrained: Bool
+        /// Of its workers, from the first one on, as in `Ring`.
+        package var weights: [Double]
+    }
+
+    package func nodes() throws -> [NodeID: Node] {
+        let rows = try run([
+            Command("SELECT id, name, is_drained, weights FROM nodes", name: "see_all")
+        ])[0]
+        return Dictionary(
+            uniqueKeysWithValues: rows.map { row in
+                let weights = row.text(3).split(separator: " ").map { Double($0) ?? 1 }
+                return (
+                    NodeID(row.int(0)),
+                    Node(name: row.text(1), isDrained: row.int(2) != 0, weights: weights)
+                )
+            })
+    }
+
+    /// Gives a node nothing new, so that it hands over what it has; or the other way round.
+    ///
+    /// - Returns: false if there is no node of that name.
+    package func setDrained(_ name: String, _ isDrained: Bool) throws -> Bool {
+        var set = Command("SELECT set_drained($1, $2)", name: "set_drained")
+        set.bind(name)
+        set.bind(isDrained ? 1 : 0)
+        return try run([set])[0][0].int(0) != 0
+    }
+
     private static let look = [
         Command("SELECT is_settling, last_life, timeline FROM cluster", name: "see_cluster"),
         Command("SELECT id, life, beat, is_live, home FROM nodes ORDER BY id", name: "see_nodes"),
@@ -115,7 +153,22 @@ package final class ClusterTable {
         return members
     }
 
-    // MARK: Destinations
+    // MARK: Districts
+
+    package func tenures() throws -> [Int64: Tenure] {
+        let rows = try run([
+            Command("SELECT destination, owner, life, number FROM tenures", name: "see_tenures")
+        ])[0]
+        return Dictionary(
+            uniqueKeysWithValues: rows.map { row in
+                (
+                    row.int(0),
+                    Tenure(
+                        owner: row.optionalInt(1).map { NodeID($0) }, life: row.int(2),
+                        number: row.int(3))
+                )
+            })
+    }
 
     package func tenure(of destination: Int64) throws -> Tenure {
         var see = Command(
@@ -130,21 +183,76 @@ package final class ClusterTable {
     package func claim(
         _ destination: Int64, seen: Int64, by request: Members.Request
     ) throws -> Int64? {
-        var claim = Command("SELECT claim($1, $2, $3, $4, $5)", name: "claim")
-        claim.bind(destination)
-        claim.bind(seen)
-        claim.bind(request)
-        return try run([claim])[0][0].optionalInt(0)
+        try claim([(destination, seen)], by: request)[0]
+    }
+
+    /// Several in one transaction; one answer for each.
+    package func claim(
+        _ wanted: [(destination: Int64, seen: Int64)], by request: Members.Request
+    ) throws -> [Int64?] {
+        let commands = wanted.map { destination, seen in
+            var claim = Command("SELECT claim($1, $2, $3, $4, $5)", name: "claim")
+            claim.bind(destination)
+            claim.bind(seen)
+            claim.bind(request)
+            return claim
+        }
+        return try run(commands).map { $0[0].optionalInt(0) }
     }
 
     package func release(
         _ destination: Int64, number: Int64, by request: Members.Request
     ) throws -> Bool {
-        var release = Command("SELECT release($1, $2, $3, $4, $5)", name: "release")
-        release.bind(destination)
-        release.bind(number)
-        release.bind(request)
-        return try run([release])[0][0].int(0) != 0
+        try release([(destination, number)], by: request)[0]
+    }
+
+    /// Several in one transaction; one answer for each.
+    package func release(
+        _ given: [(destination: Int64, number: Int64)], by request: Members.Request
+    ) throws -> [Bool] {
+        let commands = given.map { destination, number in
+            var release = Command("SELECT release($1, $2, $3, $4, $5)", name: "release")
+            release.bind(destination)
+            release.bind(number)
+            release.bind(request)
+            return release
+        }
+        return try run(commands).map { $0[0].int(0) != 0 }
+    }
+
+    // MARK: Mail
+
+    /// From now on it is told of mail that others have taken in for it.
+    package func listenForArrivals(of node: NodeID) throws {
+        _ = try run([Command("LISTEN \(ClusterSchema.arrivalChannel)\(node.rawValue)")])
+    }
+
+    /// Mail that others have taken in for these districts, and where it goes, as far as that is
+    /// known.
+    package func arrivals(
+        in districts: some Sequence<Int>, limit: Int
+    ) throws -> [(delivery: Int64, destination: Int64?)] {
+        var column = ArrayColumn(.int8)
+        for district in districts { column.append(district) }
+        var see = Command(
+            """
+            SELECT arrivals.delivery, mail.destination FROM arrivals
+            LEFT JOIN \(SharedSchema.name).deliveries AS mail ON mail.id = arrivals.delivery
+            WHERE arrivals.district = ANY ($1) ORDER BY arrivals.delivery LIMIT $2
+            """)
+        see.bind(column)
+        see.bind(limit)
+        return try run([see])[0].map { ($0.int(0), $0.optionalInt(1)) }
+    }
+
+    /// The node that has their districts knows of them.
+    package func remove(arrivals: [Int64], by request: Members.Request) throws {
+        var column = ArrayColumn(.int8)
+        for delivery in arrivals { column.append(delivery) }
+        var remove = Command(
+            "SELECT remove_arrivals($1, $2, $3, $4)", name: "remove_arrivals", column)
+        remove.bind(request)
+        _ = try run([remove])
     }
 
     // MARK: Waiting
@@ -154,8 +262,24 @@ package final class ClusterTable {
     ///
     /// - Returns: whether something of that kind happened.
     package func awaitChange(for time: Duration) throws(DatabaseFailure) -> Bool {
-        try connection.awaitNotice(for: time)
+        try !changes(within: time, or: nil).isEmpty
     }
+
+    package enum Change: Sendable, Hashable {
+        case nodes
+        case arrivals
+    }
+
+    /// - Parameter other: a descriptor that ends the wait when it can be read.
+    package func changes(
+        within time: Duration, or other: Int32?
+    ) throws(DatabaseFailure) -> Set<Change> {
+        let channels = try connection.awaitNotices(for: time, or: other)
+        return Set(channels.map { $0 == ClusterSchema.channel ? .nodes : .arrivals })
+    }
+
+    /// Nothing more can come of it.
+    package var isLost: Bool { connection.isLost }
 
     private func run(_ commands: [Command]) throws -> [Rows] {
         do throws(DatabaseFailure) {

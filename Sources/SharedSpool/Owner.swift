@@ -23,6 +23,8 @@ struct Owner {
         var patience: Duration
         /// For one exchange with the server.
         var answer: Duration
+        /// nil: the only one that writes.
+        var node: SpoolNode?
     }
 
     /// A commit that failed as far as its caller knows, and may have taken effect.
@@ -32,9 +34,15 @@ struct Owner {
         var copies: [DeliveryID]
     }
 
-    /// There is one so far; several nodes will have several.
-    private static let name = "sluiced"
+    /// Who is the only one to write holds it alone, nodes of a cluster share it.
     private static let lock: Int32 = 1
+
+    private var name: String { settings.node.map { "node \($0.id)" } ?? "sluiced" }
+
+    /// The lock that this one holds alone.
+    private var ownLock: Int64 {
+        settings.node.map { Int64(ClusterSchema.writerLock) + $0.id } ?? Int64(Self.lock)
+    }
 
     private let settings: Settings
     private var connection: Connection?
@@ -65,7 +73,7 @@ struct Owner {
     mutating func commit(_ writes: [SpoolWrite]) throws {
         // What became of the last commit decides what this one has to do.
         if undecided != nil, connection == nil, !isClosed { try connect() }
-        let batch = try WriteBatch(writes, present: present)
+        let batch = try WriteBatch(writes, present: present, node: settings.node?.id)
         let answers = try transact(
             batch.commands.map(\.command), undecided: (batch.accepted, batch.copies))
         // nil: it took effect, and the messages were counted since.
@@ -118,12 +126,12 @@ struct Owner {
                     if let open, number >= open.number { return nil }
                     open = nil
                 }
+                let head = head(number + 1)
                 let answers = try connection!.run(
-                    [Command("BEGIN", name: "begin"), claim(number + 1)] + commands
-                        + [Command("COMMIT", name: "commit")],
+                    head + commands + [Command("COMMIT", name: "commit")],
                     within: settings.answer)
                 number += 1
-                return Array(answers.dropFirst(2).dropLast())
+                return Array(answers.dropFirst(head.count).dropLast())
             } catch {
                 let isLost = (error as? DatabaseFailure)?.isLost ?? false
                 if isLost, connection != nil {
@@ -141,12 +149,19 @@ struct Owner {
         }
     }
 
-    private func claim(_ number: Int64) -> Command {
+    /// What begins a transaction.
+    private func head(_ number: Int64) -> [Command] {
         var claim = Command("SELECT claim($1, $2, $3)", name: "claim")
-        claim.bind(Self.name)
+        claim.bind(name)
         claim.bind(epoch)
         claim.bind(number)
-        return claim
+        let head = [Command("BEGIN", name: "begin"), claim]
+        guard let node = settings.node else { return head }
+        var begin = Command(
+            "SELECT \(ClusterSchema.name).begin_write($1, $2)", name: "begin_write")
+        begin.bind(node.id)
+        begin.bind(node.life)
+        return head + [begin]
     }
 
     // MARK: Connecting
@@ -201,11 +216,20 @@ struct Owner {
     /// Waits a while: the session of a daemon that has just died may be at its end.
     private func acquireLock(_ connection: Connection) throws {
         let deadline = ContinuousClock.now + settings.patience
-        let lock = "\(SharedSchema.lockSpace), \(Self.lock)"
+        let space = SharedSchema.lockSpace
+        var isAmongOthers = settings.node == nil
         while true {
-            let answer = try connection.run(
-                "SELECT pg_try_advisory_lock(\(lock))", within: settings.answer)
-            if answer[0].int(0) != 0 { return }
+            if !isAmongOthers {
+                let answer = try connection.run(
+                    "SELECT pg_try_advisory_lock_shared(\(space), \(Self.lock))",
+                    within: settings.answer)
+                isAmongOthers = answer[0].int(0) != 0
+            }
+            if isAmongOthers {
+                let answer = try connection.run(
+                    "SELECT pg_try_advisory_lock(\(space), \(ownLock))", within: settings.answer)
+                if answer[0].int(0) != 0 { return }
+            }
             guard ContinuousClock.now < deadline else {
                 throw SharedSpoolFault.inUse(holder(connection))
             }
@@ -214,12 +238,12 @@ struct Owner {
                 var end = Command(
                     """
                     SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'
-                        AND classid = \(SharedSchema.lockSpace) AND objid = \(Self.lock)
+                        AND classid = \(SharedSchema.lockSpace) AND objid = \(ownLock)
                         AND granted AND pid = $1 AND EXISTS (
                             SELECT FROM owners WHERE name = $2 AND epoch = $3)
                     """)
                 end.bind(backend)
-                end.bind(Self.name)
+                end.bind(name)
                 end.bind(epoch)
                 _ = try connection.run([end], within: settings.answer)
             }
@@ -229,7 +253,8 @@ struct Owner {
 
     private func holder(_ connection: Connection) -> String {
         var ask = Command("SELECT holder FROM owners WHERE name = $1")
-        ask.bind(Self.name)
+        // What keeps a node out is most often one that is no node.
+        ask.bind(settings.node == nil ? name : "sluiced")
         let rows = try? connection.run([ask], within: settings.answer)
         return rows?[0].first?.text(0) ?? "another sluiced"
     }
@@ -243,7 +268,7 @@ struct Owner {
                 since = excluded.since
             RETURNING epoch, batch
             """)
-        take.bind(Self.name)
+        take.bind(name)
         take.bind(Self.ownName)
         let taken = try connection.run([take], within: settings.answer)[0]
         epoch = taken[0].int(0)
@@ -261,7 +286,7 @@ struct Owner {
     /// Goes on with an epoch that is still the last one.
     private mutating func resume(_ connection: Connection) throws {
         var ask = Command("SELECT epoch, batch FROM owners WHERE name = $1")
-        ask.bind(Self.name)
+        ask.bind(name)
         let found = try connection.run([ask], within: settings.answer)[0]
         guard let row = found.first, row.int(0) == epoch else {
             throw SpoolError(
@@ -284,8 +309,7 @@ struct Owner {
             }
             if ghosts.count > 0 {
                 _ = try connection.run(
-                    [
-                        Command("BEGIN"), claim(number + 1),
+                    head(number + 1) + [
                         Command("DELETE FROM bodies WHERE message = ANY ($1)", ghosts),
                         Command(
                             """

@@ -76,7 +76,7 @@ extension PostgreSQLSpool {
         // Damaged rows are left out, and fewer than the limit means the end.
         while deliveries.count < limit {
             let wanted = min(limit - deliveries.count, Self.pageRows)
-            let ofDestination = destination == nil ? "" : "destination = $3 AND"
+            let ofDestination = destination == nil ? "" : "destination = $3 AND \(isKnown)"
             var command = Command(
                 """
                 SELECT \(DeliveryRow.columns) FROM deliveries
@@ -151,7 +151,11 @@ extension PostgreSQLSpool {
     package func unrouted() throws(SpoolError) -> [StoredDelivery] {
         try read(
             "deliveries to be routed",
-            Command("SELECT \(DeliveryRow.columns) FROM deliveries WHERE state = 0 ORDER BY id")
+            Command(
+                """
+                SELECT \(DeliveryRow.columns) FROM deliveries WHERE \(isKnown) state = 0
+                ORDER BY id
+                """)
         ).compactMap(decode)
     }
 
@@ -218,7 +222,7 @@ extension PostgreSQLSpool {
             Command(
                 """
                 SELECT destination, state, count(*), min(received_at) FROM deliveries
-                GROUP BY destination, state ORDER BY coalesce(destination, 0), state
+                WHERE \(isKnown) true GROUP BY destination, state ORDER BY coalesce(destination, 0), state
                 """))
         var tallies: [DestinationTally] = []
         for row in rows {
@@ -234,16 +238,34 @@ extension PostgreSQLSpool {
         return tallies
     }
 
+    /// Where there are several nodes: what others have taken in is not in the queue of its
+    /// destination until its owner has heard of it, as it is told of each once.
+    private var isKnown: String {
+        guard node != nil else { return "" }
+        return """
+            NOT EXISTS (SELECT FROM \(ClusterSchema.name).arrivals WHERE delivery = deliveries.id)
+            AND
+            """
+    }
+
     package func destinations() throws(SpoolError) -> [DestinationRecord] {
-        try read(
-            "destinations",
-            Command(
-                """
-                SELECT id, identity, name, domains, pin, paused_by, paused_until, pause_reason,
-                    scheduler
-                FROM destinations ORDER BY id
-                """)
-        ).map { row in
+        try destinations(Command("\(Self.selectDestinations) ORDER BY id"))
+    }
+
+    package func destinations(_ ids: Set<Int64>) throws(SpoolError) -> [DestinationRecord] {
+        var column = ArrayColumn(.int8)
+        for id in ids { column.append(id) }
+        return try destinations(
+            Command("\(Self.selectDestinations) WHERE id = ANY ($1) ORDER BY id", column))
+    }
+
+    private static let selectDestinations = """
+        SELECT id, identity, name, domains, pin, paused_by, paused_until, pause_reason, scheduler
+        FROM destinations
+        """
+
+    private func destinations(_ command: Command) throws(SpoolError) -> [DestinationRecord] {
+        try read("destinations", command).map { row in
             DestinationRecord(
                 id: row.int(0), identity: row.text(1), name: row.text(2),
                 domains: TextCoding.lines(from: Substring(row.text(3)).utf8),

@@ -17,10 +17,14 @@ package final class PostgreSQLSpool: Spool {
         package var patience: Duration
         /// For how long the server may take for one exchange.
         package var answer: Duration
+        /// As one of several that use it; nil: as the only one.
+        package var node: SpoolNode?
 
         package init(
-            readers: Int = 4, patience: Duration = .seconds(5), answer: Duration = .seconds(60)
+            readers: Int = 4, patience: Duration = .seconds(5), answer: Duration = .seconds(60),
+            node: SpoolNode? = nil
         ) {
+            self.node = node
             self.readers = readers
             self.patience = patience
             self.answer = answer
@@ -29,6 +33,9 @@ package final class PostgreSQLSpool: Spool {
 
     let place: String
     let readers: ReaderPool
+    let node: SpoolNode?
+    /// The number of messages, and when it was counted.
+    private let counted = Mutex<(messages: Int, at: ContinuousClock.Instant)?>(nil)
     private let owner: Mutex<Owner>
     private let messages = Atomic<Int>(0)
     private let report: @Sendable (SpoolError) -> Void
@@ -44,9 +51,11 @@ package final class PostgreSQLSpool: Spool {
         report: @escaping @Sendable (SpoolError) -> Void = { _ in }
     ) throws(SpoolError) {
         place = address.description
+        node = options.node
         self.report = report
         let settings = Owner.Settings(
-            address: address, patience: options.patience, answer: options.answer)
+            address: address, patience: options.patience, answer: options.answer,
+            node: options.node)
         readers = ReaderPool(settings, limit: max(1, options.readers))
         do {
             let first = try Owner(settings)
@@ -78,7 +87,21 @@ package final class PostgreSQLSpool: Spool {
         return try write("reserve message ids") { try $0.reserveMessageIDs(count) }
     }
 
-    package func messageCount() throws(SpoolError) -> Int { messages.load(ordering: .relaxed) }
+    package func messageCount() throws(SpoolError) -> Int {
+        guard node != nil else { return messages.load(ordering: .relaxed) }
+        // Others bring and take them too.
+        let now = ContinuousClock.now
+        if let last = counted.withLock({ $0 }), now - last.at < Self.countLife {
+            return last.messages
+        }
+        let count = try read("count of messages", Command("SELECT count(*) FROM bodies"))
+        let messages = Int(count[0].int(0))
+        counted.withLock { $0 = (messages, now) }
+        return messages
+    }
+
+    /// For how long a count of the messages is not made anew.
+    private static let countLife = Duration.seconds(5)
 
     package func copyForBackup() throws(SpoolError) -> SpoolCopy {
         throw SpoolError(

@@ -20,14 +20,19 @@ package enum SpoolPlace: Hashable, Sendable, CustomStringConvertible {
 
     /// Opens the spool, or makes an empty one, and keeps others from it until it is closed.
     ///
-    /// - Parameter forMove: also a spool that is in the middle of a move, for `SpoolMove`.
+    /// - Parameters:
+    ///   - forMove: also a spool that is in the middle of a move, for `SpoolMove`.
+    ///   - node: as one of several nodes, in a database.
     package func open(
-        forMove: Bool = false, report: @escaping @Sendable (SpoolError) -> Void = { _ in }
+        forMove: Bool = false, node: SpoolNode? = nil,
+        report: @escaping @Sendable (SpoolError) -> Void = { _ in }
     ) throws(SpoolError) -> any Spool {
         let spool: any Spool =
             switch self {
             case .directory(let path): try SQLiteSpool(directory: path, report: report)
-            case .database(let address): try PostgreSQLSpool(address, report: report)
+            case .database(let address):
+                try PostgreSQLSpool(
+                    address, options: PostgreSQLSpool.Options(node: node), report: report)
             }
         guard !forMove else { return spool }
         do throws(SpoolError) {

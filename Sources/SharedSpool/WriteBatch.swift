@@ -27,7 +27,9 @@ struct WriteBatch {
         case accept, route, update, attempt, mark, reschedule, warn, remove
     }
 
-    private var round = WriteRound()
+    private var round: WriteRound
+    /// The node of a cluster that writes; nil: the only one there is.
+    private let node: Int64?
     private var phases: [MessageID: Phase] = [:]
     /// Those that a statement of the round may name only once.
     private var updated: Set<DeliveryID> = []
@@ -38,15 +40,19 @@ struct WriteBatch {
     /// - Parameter present: copies that routing has made already, as became known after the
     ///   failure of their commit had been reported.
     /// - Throws: `refused`.
-    init(_ writes: [SpoolWrite], present: Set<DeliveryID> = []) throws(SpoolError) {
+    init(
+        _ writes: [SpoolWrite], present: Set<DeliveryID> = [], node: Int64? = nil
+    ) throws(SpoolError) {
         self.present = present
+        self.node = node
+        round = WriteRound(node: node)
         for write in writes { try add(write) }
         flush()
     }
 
     private mutating func flush() {
         commands += round.commands()
-        round = WriteRound()
+        round = WriteRound(node: node)
         phases.removeAll(keepingCapacity: true)
         updated.removeAll(keepingCapacity: true)
         tried.removeAll(keepingCapacity: true)

@@ -1,3 +1,4 @@
+import Cluster
 import Mail
 import NIOCore
 import PostgreSQL
@@ -33,6 +34,23 @@ struct WriteRound {
         .int8, .text, .int8, .text, .text, .text, .text, .int8, .text, .bytes)
     private var actionIDs: Set<Int64> = []
     private var moves: [Command] = []
+    private let node: Int64?
+    /// Deliveries that come, and whether another node has them: only where there are several.
+    private var arrivals = Columns(.int8, .int8, .int8)
+
+    init(node: Int64?) { self.node = node }
+
+    private mutating func arrives(_ delivery: NewDelivery) {
+        guard node != nil else { return }
+        let district = District.of(destination: delivery.destination, delivery: delivery.id)
+        arrivals.columns[0].append(delivery.id.rawValue)
+        arrivals.columns[1].append(district)
+        arrivals.columns[2].append(delivery.isElsewhere ? 1 : 0)
+        if delivery.isElsewhere { notified.append(district) }
+    }
+
+    /// Districts whose owners are to be told.
+    private var notified = ArrayColumn(.int8)
 
     /// Parameters of one statement, all of one length.
     private struct Columns {
@@ -55,6 +73,7 @@ struct WriteRound {
     mutating func accept(_ message: NewMessage) {
         let record = message.record
         for delivery in message.deliveries {
+            arrives(delivery)
             deliveries.columns[0].append(delivery.id.rawValue)
             deliveries.columns[1].append(delivery.destination)
             deliveries.columns[2].append(delivery.nextAttemptAt.milliseconds)
@@ -83,6 +102,7 @@ struct WriteRound {
 
     mutating func route(_ id: DeliveryID, copies new: [NewDelivery], kept same: NewDelivery?) {
         for delivery in new {
+            arrives(delivery)
             copies.columns[0].append(id.rawValue)
             copies.columns[1].append(delivery.id.rawValue)
             copies.columns[2].append(delivery.destination)
@@ -92,6 +112,7 @@ struct WriteRound {
             copies.columns[6].append(attributesOf: delivery.recipients)
         }
         guard let same else { return left.append(id.rawValue) }
+        arrives(same)
         kept.columns[0].append(id.rawValue)
         kept.columns[1].append(same.destination)
         kept.columns[2].append(same.nextAttemptAt.milliseconds)
@@ -147,6 +168,11 @@ struct WriteRound {
         command.bind(Int(to.rawValue))
         command.bind(at?.milliseconds)
         marks.append(command)
+        // It may have gone to another node since it was marked.
+        guard let node, to == .queued else { return }
+        var tell = Command(Self.tellOwners, name: "tell_owners", Self.column(ids))
+        tell.bind(node)
+        marks.append(tell)
     }
 
     mutating func reschedule(_ ids: [DeliveryID], at time: UnixTime) {
@@ -265,7 +291,15 @@ struct WriteRound {
             commands.append((command, effect))
         }
         if !destinations.isEmpty {
-            add(destinations.command(Self.setDestinations, "set_destinations"))
+            if let node {
+                add(destinations.command(Self.introduceDestinations, "introduce_destinations"))
+                var change = destinations.command(
+                    Self.changeDestinations, "change_destinations")
+                change.bind(node)
+                add(change)
+            } else {
+                add(destinations.command(Self.setDestinations, "set_destinations"))
+            }
         }
         for command in forgotten + moves { add(command) }
         if !deliveries.isEmpty { add(deliveries.command(Self.accept, "accept")) }
@@ -280,7 +314,14 @@ struct WriteRound {
         }
         if !kept.isEmpty { add(kept.command(Self.replace, "replace")) }
         if left.count > 0 { add(Command(Self.remove, name: "remove", left)) }
-        if !updates.isEmpty { add(updates.command(Self.update, "update")) }
+        if !arrivals.isEmpty { add(arrivals.command(Self.tellArrivals, "tell_arrivals")) }
+        if notified.count > 0 { add(Command(Self.wakeOwners, name: "wake_owners", notified)) }
+        if !updates.isEmpty {
+            add(
+                node == nil
+                    ? updates.command(Self.update, "update")
+                    : updates.command(Self.updateIfLive, "update_if_live"))
+        }
         if !attempts.isEmpty { add(attempts.command(Self.keepAttempts, "keep_attempts")) }
         if !forgottenAttempts.isEmpty {
             add(forgottenAttempts.command(Self.forgetAttempts, "forget_attempts"))
@@ -290,6 +331,7 @@ struct WriteRound {
         if removals.count > 0 { add(Command(Self.remove, name: "remove", removals)) }
         for command in removalsByState { add(command) }
         if emptied.count > 0 {
+            if node != nil { add(Command(Self.holdBodies, name: "hold_bodies", emptied)) }
             add(Command(Self.removeBodies, name: "remove_bodies", emptied), .messagesRemoved)
         }
         if !actions.isEmpty { add(actions.command(Self.setActions, "set_actions")) }
@@ -346,6 +388,68 @@ struct WriteRound {
         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS new (
             id, attempts, next_attempt, code, last_reply, last_rule, recipients, attributes)
         WHERE old.id = new.id
+        """
+
+    /// A delivery that did happen is recorded whoever made it; that one is to be tried again is
+    /// said by its owner alone.
+    private static let updateIfLive = """
+        \(update)
+            AND (new.recipients IS NOT NULL OR current_setting('\(ClusterSchema.isLive)') = '1')
+        """
+
+    /// Whoever has the districts of those that are elsewhere does not know of them; nor does
+    /// anybody of any where this node's life is over.
+    private static let tellArrivals = """
+        INSERT INTO \(ClusterSchema.name).arrivals (delivery, district)
+        SELECT id, district FROM unnest($1, $2, $3) AS new (id, district, is_elsewhere)
+        WHERE is_elsewhere <> 0 OR current_setting('\(ClusterSchema.isLive)') <> '1'
+        ON CONFLICT (delivery) DO UPDATE SET district = excluded.district
+        """
+
+    private static let tellOwners = """
+        INSERT INTO \(ClusterSchema.name).arrivals (delivery, district)
+        SELECT id, coalesce(destination, id >> 16) % \(District.count) FROM deliveries
+        WHERE id = ANY ($1) AND state < 2 AND NOT EXISTS (
+            SELECT FROM \(ClusterSchema.name).tenures
+            WHERE tenures.destination
+                = coalesce(deliveries.destination, deliveries.id >> 16) % \(District.count)
+                AND owner = $2 AND current_setting('\(ClusterSchema.isLive)') = '1')
+        ON CONFLICT DO NOTHING
+        """
+
+    private static let wakeOwners = """
+        SELECT pg_notify('\(ClusterSchema.arrivalChannel)' || owner, '') FROM (
+            SELECT DISTINCT owner FROM \(ClusterSchema.name).tenures
+            WHERE destination = ANY ($1) AND owner IS NOT NULL) AS owners
+        """
+
+    /// Two nodes that remove the last two deliveries of a message at the same time would each see
+    /// the other's.
+    private static let holdBodies = """
+        SELECT message FROM bodies WHERE message = ANY ($1) ORDER BY message FOR UPDATE
+        """
+
+    private static let introduceDestinations = """
+        INSERT INTO destinations (
+            id, identity, name, domains, pin, paused_by, paused_until, pause_reason, scheduler)
+        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        ON CONFLICT DO NOTHING
+        """
+
+    /// Only by the node that has its district, in a life that is not over.
+    private static let changeDestinations = """
+        UPDATE destinations AS old SET name = new.name,
+            domains = new.domains, pin = new.pin, paused_by = new.paused_by,
+            paused_until = new.paused_until, pause_reason = new.pause_reason,
+            scheduler = new.scheduler
+        FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS new (
+            id, identity, name, domains, pin, paused_by, paused_until, pause_reason, scheduler)
+        WHERE old.id = new.id AND current_setting('\(ClusterSchema.isLive)') = '1'
+            AND EXISTS (
+                SELECT FROM \(ClusterSchema.name).tenures AS tenure
+                JOIN \(ClusterSchema.name).nodes AS node
+                    ON node.id = tenure.owner AND node.life = tenure.life
+                WHERE tenure.destination = new.id % \(District.count) AND tenure.owner = $10)
         """
 
     private static let warn = """

@@ -77,6 +77,9 @@ package protocol Spool: Sendable {
 
     func destinations() throws(SpoolError) -> [DestinationRecord]
 
+    /// Those of these ids that there are.
+    func destinations(_ ids: Set<Int64>) throws(SpoolError) -> [DestinationRecord]
+
     /// Newest first.
     func actions(limit: Int, offset: Int) throws(SpoolError) -> [ActionRecord]
 
@@ -108,6 +111,11 @@ extension Spool {
     package func queue(
         of destinations: Set<Int64>, after: DeliveryID?, limit: Int
     ) throws(SpoolError) -> QueuePage? { nil }
+
+    /// For a spool that is asked for all or none.
+    package func destinations(_ ids: Set<Int64>) throws(SpoolError) -> [DestinationRecord] {
+        try destinations().filter { ids.contains($0.id) }
+    }
 
     /// For a spool that is not moved.
     package func moveInProgress() throws(SpoolError) -> Int64? { nil }
@@ -304,6 +312,8 @@ package struct NewDelivery: Sendable {
     package var domain: String
     package var recipients: [StoredRecipient]
     package var nextAttemptAt: UnixTime
+    /// Another node of a cluster has it, or may have it soon, and is to be told.
+    package var isElsewhere = false
 
     package init(
         id: DeliveryID, destination: Int64?, domain: String, recipients: [StoredRecipient],

@@ -51,6 +51,21 @@ private func instant(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds
         #expect(table.destination(of: "b.test", at: instant(0)) { _ in true } == nil)
     }
 
+    /// Nodes that do not ask each other give the same numbers, and keep those that there were.
+    @Test func nodesAgreeOnNumbers() {
+        var first = RoutingTable()
+        var second = RoutingTable()
+        first.isShared = true
+        second.isShared = true
+        _ = first.number(identity: "192.0.2.9")
+        let numbers = (1...2000).map { first.number(identity: "192.0.2.\($0)") }
+        #expect((1...2000).map { second.number(identity: "192.0.2.\($0)") } == numbers)
+        #expect(Set(numbers).count == 2000)
+        #expect(numbers.allSatisfy { $0 >= 1 << 61 && $0 < 1 << 62 })
+        second.restore(identity: "old.test", id: 7, domains: [])
+        #expect(second.number(identity: "old.test") == 7)
+    }
+
     @Test func timesToLiveHaveBounds() {
         var table = RoutingTable()
         table.learn(domain: "a.test", destination: 1, ttl: .zero, at: instant(0))

@@ -36,6 +36,25 @@ import Testing
         #expect(problems("worker_weights = 2").count == 1)
     }
 
+    @Test func severalNodes() throws {
+        let spool = "[spool]\nurl = \"postgresql://sluice@db.test/sluice\"\n"
+        let configuration = try load(spool + "[cluster]\nnode = \"mta-1.b\"\nlease = \"5s\"")
+        #expect(configuration.cluster.node == "mta-1.b")
+        #expect(configuration.cluster.lease == .seconds(5))
+        #expect(try load(spool).cluster == ClusterSettings())
+        let alone = problems("[cluster]\nnode = \"a\"")
+        #expect(alone.count == 1 && alone[0].contains("/s.toml:2: cluster.node"), "\(alone)")
+        #expect(alone.first?.contains("set url in [spool]") == true)
+        for name in ["", "a b", "ä", "a/b", String(repeating: "x", count: 64)] {
+            let found = problems(spool + "[cluster]\nnode = \"\(name)\"")
+            #expect(found.count == 1 && found[0].contains("/s.toml:4: cluster.node"), "\(found)")
+        }
+        for lease in ["0s", "999ms", "11m"] {
+            let found = problems(spool + "[cluster]\nnode = \"a\"\nlease = \"\(lease)\"")
+            #expect(found.count == 1 && found[0].contains("/s.toml:5"), "\(found)")
+        }
+    }
+
     /// Each mistake once, where it was made, and all of them.
     @Test func mistakesDoNotBringOthers() {
         let found = problems(

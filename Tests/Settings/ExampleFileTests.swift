@@ -52,7 +52,7 @@ import Testing
             "#hostname", "#workers", "#group ", "#max_connections_per_client", "#tls_certificate",
             "#tls_key", "#file", "#burst", "##schedule", "#\"", "#max_connections = 5000",
             "#[[intake.listener]]", "#listen = \"127.0.0.1:2527\"", "#priority = \"bulk\"",
-            "#priority_headers = []", "#url", "#password_file",
+            "#priority_headers = []", "#url", "#password_file", "#node",
         ]
         let lines = try SettingsFile.text(path: Self.path)
             .split(separator: "\n", omittingEmptySubsequences: false)

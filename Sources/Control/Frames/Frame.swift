@@ -1,11 +1,13 @@
 package import Mail
 package import NIOCore
+package import Scheduler
 
 /// All that manager and worker say to each other: this enum is the whole protocol.
 ///
 /// On the socket pair a frame is its length (4 bytes, big-endian, of what follows), one byte that
 /// names the case, and the fields. Times are wall-clock, as the two processes' monotonic clocks
-/// need not agree on their origin.
+/// need not agree on their origin; but for `lease`, as all processes of a machine read the same
+/// CLOCK_BOOTTIME.
 package enum Frame: Sendable {
     // Manager to worker.
 
@@ -33,6 +35,9 @@ package enum Frame: Sendable {
     case recorded(UInt64)
     /// False while the spool cannot record results: start nothing.
     case recording(Bool)
+    /// Nothing may be sent to a receiver from that time on, and no connection be open, unless a
+    /// later one is given before. Without one there is no such time.
+    case lease(until: Instant)
     case trace(destination: Int64, on: Bool, content: Bool)
     /// Asks what a destination's connections do; answered by `inspected`.
     case inspect(request: UInt64, destination: Int64)

@@ -1,5 +1,6 @@
 import Mail
 package import NIOCore
+import Scheduler
 
 /// The case byte of each frame.
 private enum Tag: UInt8 {
@@ -19,6 +20,7 @@ private enum Tag: UInt8 {
     case trace = 14
     case shutdown = 15
     case inspect = 16
+    case lease = 17
     case hello = 64
     case heartbeat = 65
     case resolved = 66
@@ -95,6 +97,9 @@ extension Frame {
         case .recording(let v0):
             Tag.recording.rawValue.write(to: &buffer)
             v0.write(to: &buffer)
+        case .lease(let until):
+            Tag.lease.rawValue.write(to: &buffer)
+            until.nanoseconds.write(to: &buffer)
         case .trace(let destination, let on, let content):
             Tag.trace.rawValue.write(to: &buffer)
             destination.write(to: &buffer)
@@ -190,6 +195,8 @@ extension Frame {
             self = .recorded(try UInt64.read(from: &buffer))
         case .recording:
             self = .recording(try Bool.read(from: &buffer))
+        case .lease:
+            self = .lease(until: Instant(nanoseconds: try Int64.read(from: &buffer)))
         case .trace:
             self = .trace(
                 destination: try Int64.read(from: &buffer), on: try Bool.read(from: &buffer),

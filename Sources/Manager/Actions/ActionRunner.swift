@@ -109,6 +109,15 @@ struct ActionRunner {
         try await reader.read { spool throws(SpoolError) in try spool.figures(ids) }
     }
 
+    /// Those that are still as the preview showed them, and this node's.
+    private func shown(_ ids: [DeliveryID], _ bound: BoundPlan) async throws -> [DeliveryFigures] {
+        let found = try await figures(ids).filter(bound.isAsShown)
+        return try await dispatcher.run { dispatcher in
+            guard dispatcher.districts != nil else { return found }
+            return found.filter { dispatcher.holds($0.id, of: $0.destination) }
+        }
+    }
+
     // MARK: Apply
 
     /// Returns what was changed, by the state before.
@@ -122,7 +131,7 @@ struct ActionRunner {
             // Known in full before the first is marked: what a crash leaves half done can be undone.
             var rest = bound.deliveries.makeIterator()
             while case let ids = rest.next(Self.part), !ids.isEmpty {
-                before.add(try await figures(ids).filter(bound.isAsShown))
+                before.add(try await shown(ids, bound))
                 running.advance(bound.plan.id, by: ids.count)
             }
         }
@@ -136,7 +145,7 @@ struct ActionRunner {
         var hastened: [Int64: [DeliveryID]] = [:]
         var rest = bound.deliveries.makeIterator()
         while case let ids = rest.next(Self.part), !ids.isEmpty || !head.isEmpty {
-            let part = try await figures(ids).filter(bound.isAsShown)
+            let part = try await shown(ids, bound)
             running.advance(bound.plan.id, by: ids.count)
             if part.isEmpty, head.isEmpty { continue }
             if head.isEmpty, action.marksDeliveries { FaultPoint.partlyMarked.reached() }
@@ -242,7 +251,13 @@ struct ActionRunner {
         let details = try record.decodedDetails()
         let all = details.deliveries.count
         defer { Memory.handBack(after: all) }
-        let doomed = try await dispatcher.run { try $0.beginUndo(of: record) }
+        let doomed = try await dispatcher.run { dispatcher in
+            guard dispatcher.actions.areOwn(id) else {
+                throw APIError(
+                    code: "other-node", message: "another node has done that: undo it there")
+            }
+            return try dispatcher.beginUndo(of: record)
+        }
         let (running, now) = try await dispatcher.run { ($0.runningActions, $0.clocks.wall()) }
         let name = String(id)
         running.begin(

@@ -1,3 +1,4 @@
+import Cluster
 import Control
 import DequeModule
 import Mail
@@ -31,6 +32,8 @@ struct ActionTable {
     private var plans: [String: BoundPlan] = [:]
     private var nextPlan = 1
     private var nextAction: Int64 = 1
+    /// Between two numbers.
+    private var step: Int64 = 1
     /// Deliveries of an action that are destroyed at a time, unless it is undone before.
     private(set) var doomed: [Int64: Doomed] = [:]
 
@@ -98,8 +101,18 @@ struct ActionTable {
         nextAction = lastAction + 1
     }
 
+    /// Of several nodes each has numbers of its own: its own number modulo 1024.
+    mutating func restore(lastAction: Int64, of node: NodeID) {
+        step = 1024
+        let own = node.rawValue % step
+        nextAction = (lastAction / step + 1) * step + own
+    }
+
+    /// Whether this node has begun it.
+    func areOwn(_ action: Int64) -> Bool { action % step == nextAction % step }
+
     mutating func newActionID() -> Int64 {
-        defer { nextAction += 1 }
+        defer { nextAction += step }
         return nextAction
     }
 

@@ -152,7 +152,9 @@ extension Dispatcher {
     func endPauses() {
         let now = clocks.wall()
         for destination in table.values {
-            guard let until = destination.pausedUntil, until <= now else { continue }
+            guard let until = destination.pausedUntil, until <= now,
+                holds(destination: destination.id)
+            else { continue }
             resume(destination)
             persist(destination)
         }

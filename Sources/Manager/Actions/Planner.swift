@@ -38,7 +38,7 @@ struct Planner {
     // MARK: Deliveries
 
     private func planDeliveries(_ request: PlanRequest) async throws -> Plan {
-        let selected = try await select(request.selector)
+        let (selected, elsewhere) = try await own(try await select(request.selector))
         let now = try await dispatcher.run { $0.clocks.wall() }
         let tally = try await tally(
             selected, for: request.action, at: now, progress: request.progress)
@@ -52,7 +52,7 @@ struct Planner {
                 id: dispatcher.actions.newPlanID(), request: request, at: now,
                 expiresAt: now + ActionTable.planLife, counts: tally.counts,
                 effect: Self.effect(request, tally.counts, dispatcher))
-            plan.notes = tally.notes + (drain?.notes ?? [])
+            plan.notes = tally.notes + (drain?.notes ?? []) + elsewhere
             plan.oldestAt = tally.oldest
             plan.samples = dispatcher.rows(of: samples)
             plan.topDomains = tally.domains.safe.top(5)
@@ -69,6 +69,30 @@ struct Planner {
                 BoundPlan(plan: plan, deliveries: tally.chosen, held: tally.held), at: now)
             return plan
         }
+    }
+
+    /// What this node has of them; of the others it only says how many they are.
+    private func own(_ selected: DeliverySet) async throws -> (DeliverySet, notes: [String]) {
+        guard try await dispatcher.run({ $0.districts != nil }) else { return (selected, []) }
+        var own = DeliverySet()
+        var rest = selected.makeIterator()
+        while case let part = rest.next(ActionRunner.part), !part.isEmpty {
+            let figures = try await reader.read { spool throws(SpoolError) in
+                try spool.figures(part)
+            }
+            let here = try await dispatcher.run { dispatcher in
+                figures.filter { dispatcher.holds($0.id, of: $0.destination) }.map(\.id)
+            }
+            for id in here { own.append(id) }
+        }
+        let others = selected.count - own.count
+        guard others > 0 else { return (own, []) }
+        return (
+            own,
+            [
+                "\(Counted.deliveries(others)) of other nodes not among them: do the same there"
+            ]
+        )
     }
 
     private func select(_ selector: Selector) async throws -> DeliverySet {
@@ -227,7 +251,8 @@ struct Planner {
                 : dispatcher.destinationRows().filter { row in
                     request.selector.destinations.contains(row.id)
                         || filters.contains { $0.matches(row.lookup(at: now)) }
-                }.sorted { $0.queued > $1.queued }
+                }.filter { row in Int64(row.id).map { dispatcher.holds(destination: $0) } ?? false }
+                    .sorted { $0.queued > $1.queued }
             try dispatcher.validate(request)
             let rows = selected.filter(request.changes)
             var counts = Counts()

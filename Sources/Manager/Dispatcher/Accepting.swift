@@ -90,8 +90,9 @@ extension Dispatcher {
                     + "\(Counted.recipients(count)), \(message.record.size) bytes",
                 message: message.record.id)
         }
-        for delivery in message.deliveries {
+        for delivery in message.deliveries where !delivery.isElsewhere {
             if delivery.destination == nil {
+                guard holds(unrouted: delivery.id.message) else { continue }
                 route(delivery, of: message.record)
             } else {
                 arrived(delivery, of: message.record, body: message.body)
@@ -121,10 +122,12 @@ extension Dispatcher {
         }
         if let place = places[nil] { groups.append(groups.remove(at: place)) }
         return groups.enumerated().map { index, group in
-            NewDelivery(
+            var delivery = NewDelivery(
                 id: DeliveryID(message: message, ordinal: first + UInt16(index)),
                 destination: group.destination, domain: group.domain,
                 recipients: group.recipients, nextAttemptAt: now)
+            delivery.isElsewhere = !holds(delivery.id, of: delivery.destination)
+            return delivery
         }
     }
 
@@ -153,7 +156,10 @@ extension Dispatcher {
     func arrived(
         _ delivery: NewDelivery, of message: MessageRecord, body: ByteBuffer?, attempts: Int = 0
     ) {
-        guard let id = delivery.destination else { return }
+        // What this node has no more is found by the one that has it next.
+        guard let id = delivery.destination, !delivery.isElsewhere, holds(destination: id) else {
+            return
+        }
         let entry = QueuedDelivery(
             id: delivery.id, destination: id, due: delivery.nextAttemptAt,
             received: message.receivedAt, attempts: attempts,
@@ -170,6 +176,13 @@ extension Dispatcher {
         FaultPoint.handed.reached()
     }
 
+    /// Mail that another node has taken in.
+    func queue(_ entry: QueuedDelivery) {
+        guard let (_, link) = takeIn(entry) else { return }
+        link.send(.enqueue([entry]))
+        FaultPoint.handed.reached()
+    }
+
     /// A delivery is queued again; its owner gets it with the batch, or by a load.
     func returned(_ entry: QueuedDelivery, in batch: EnqueueBatch) {
         guard let (_, link) = takeIn(entry) else { return }
@@ -179,7 +192,9 @@ extension Dispatcher {
 
     /// Counts what is queued. Returns where it has to be sent; nil: a load finds it.
     private func takeIn(_ entry: QueuedDelivery) -> (Destination, WorkerLink)? {
-        guard let destination = table[entry.destination] else { return nil }
+        guard let destination = table[entry.destination], holds(destination: destination.id) else {
+            return nil
+        }
         let isFirst = destination.queued == 0
         destination.queued += 1
         destination.lastActive = clocks.wall()

@@ -79,6 +79,8 @@ final class Dispatcher {
     /// When the schedulers' states were last written.
     var persistedAt: Instant
     var clockWatch: ClockWatch
+    /// Where this is one of several nodes: what it has. Set once, before anything is restored.
+    var districts: Districts?
     /// Shows the next life when this one was not over. Set once, at the start.
     var workerLock: WorkerLock?
     /// Set once, right after both are made.
@@ -170,6 +172,18 @@ struct DispatcherHandle: Sendable {
         _ body: @escaping @Sendable (Dispatcher) throws -> Value
     ) async throws -> Value {
         try await loop.submit { [bound] in try body(bound.value) }.get()
+    }
+
+    /// Some time, in the order in which it is asked for.
+    func execute(_ body: @escaping @Sendable (Dispatcher) -> Void) {
+        loop.execute { [bound] in body(bound.value) }
+    }
+
+    /// Blocks. For threads that may.
+    func wait<Value: Sendable>(
+        otherwise: Value, _ body: @escaping @Sendable (Dispatcher) -> Value
+    ) -> Value {
+        (try? loop.submit { [bound] in body(bound.value) }.wait()) ?? otherwise
     }
 
     /// For what answers later: the body completes the promise.

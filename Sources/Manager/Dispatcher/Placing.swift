@@ -46,8 +46,8 @@ extension Dispatcher {
     /// Gives a destination that nobody has to its worker. `empty`: nothing of it lies in the spool
     /// but what is on its way right now, so that nothing has to be loaded.
     func place(_ destination: Destination, empty: Bool) {
-        guard case .none = destination.ownership, let worker = target(of: destination),
-            let link = links[worker]
+        guard case .none = destination.ownership, holds(destination: destination.id),
+            let worker = target(of: destination), let link = links[worker]
         else { return }
         destination.generation += 1
         link.send(.assign(assignment(of: destination)))
@@ -62,7 +62,8 @@ extension Dispatcher {
             sendHastened(destination)
         } else {
             destination.ownership = .loading(worker)
-            destination.lateArrivals = []
+            // News of these has come: they are read by themselves.
+            destination.lateArrivals = districts?.announced[destination.id] ?? []
             load(destination)
         }
     }
@@ -91,12 +92,25 @@ extension Dispatcher {
         case .owned(let worker), .loading(let worker):
             guard let target = target(of: destination), target != worker, let link = links[worker]
             else { return }
-            destination.generation += 1
-            destination.ownership = .surrendering(worker)
-            link.send(.surrender(destination: destination.id))
-            FaultPoint.surrenderAsked.reached()
+            surrender(destination, link)
         case .surrendering:
             break
+        }
+    }
+
+    private func surrender(_ destination: Destination, _ link: WorkerLink) {
+        destination.generation += 1
+        destination.ownership = .surrendering(link.worker)
+        link.send(.surrender(destination: destination.id))
+        FaultPoint.surrenderAsked.reached()
+    }
+
+    /// Takes a destination from the worker that has it; nobody gets it.
+    func surrender(_ destination: Destination) {
+        switch destination.ownership {
+        case .owned(let worker), .loading(let worker):
+            if let link = links[worker] { surrender(destination, link) }
+        case .none, .surrendering: break
         }
     }
 
@@ -191,9 +205,15 @@ extension Dispatcher {
                 destination.ownership = .surrendering(worker)
                 links[worker]?.send(.surrender(destination: destination.id))
             case .none:
+                // Another node may be taking in mail for it: its record stays, and its number is the
+                // same whoever meets it next.
+                let isShared = districts != nil
+                if isShared, destination.id != RoutingTable.sharedNumber(destination.identity) {
+                    continue
+                }
                 strike(destination)
                 routing.forget(destination: destination.id, identity: destination.identity)
-                write([.forgetDestination(destination.id)])
+                if !isShared { write([.forgetDestination(destination.id)]) }
             case .loading, .surrendering:
                 break
             }

@@ -1,3 +1,4 @@
+import Cluster
 import Control
 import Mail
 import Scheduler
@@ -49,6 +50,8 @@ extension Dispatcher {
     /// What the owner's scheduler says; where nobody has it, why, and what is known from before.
     private func ownersReasons(for destination: Destination, at now: UnixTime) -> [Why] {
         switch destination.ownership {
+        case .none where !holds(destination: destination.id):
+            return elsewhere(District.of(destination: destination.id))
         case .none:
             return remembered(of: destination) + [nobody(for: destination, at: now)]
         case .surrendering(let worker):
@@ -66,6 +69,17 @@ extension Dispatcher {
             }
             return reported + silence(of: worker, at: now)
         }
+    }
+
+    /// Another node has it, or nobody.
+    private func elsewhere(_ district: Int) -> [Why] {
+        guard let districts, districts.states[district] == .away else {
+            return [Why(.worker, "this node is taking it over or handing it over")]
+        }
+        guard let owner = districts.view.owner(of: district), owner.id != districts.node.id else {
+            return [Why(.worker, "no node has it yet")]
+        }
+        return [Why(.worker, SafeText("node \(owner.name) has it: ask there").text)]
     }
 
     private func about(_ worker: Int, _ text: String, until: UnixTime? = nil) -> Why {
@@ -129,6 +143,8 @@ extension Dispatcher {
         switch state {
         case .delivering:
             return []
+        case .routing where !holds(unrouted: stored.id.message):
+            return elsewhere(District.of(message: stored.id.message))
         case .routing:
             return routing(stored.id)
         case .held:
@@ -144,6 +160,9 @@ extension Dispatcher {
             return [mark(on: stored, verb, .purging, until: stored.purgeAt)]
         case .ready, .delayed:
             break
+        }
+        if let id = stored.destination, !holds(destination: id) {
+            return elsewhere(District.of(destination: id))
         }
         guard let destination else { return [Why(.worker, "no worker has it yet")] }
         let known = shared[destination.id] ?? row(of: destination, at: now).waits

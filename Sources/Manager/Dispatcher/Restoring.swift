@@ -45,35 +45,46 @@ extension Dispatcher {
             routing.restore(
                 identity: record.identity, id: record.id, domains: record.domains)
         }
-        for tally in state.tallies {
-            guard let destination = tally.destination.flatMap({ table[$0] }) else { continue }
-            switch tally.state {
-            case .queued:
-                destination.queued = tally.count
-                destination.oldest = tally.oldestAt
-            case .held: destination.held = tally.count
-            case .purging, .bouncing: destination.purging += tally.count
-            case .routing: break
-            }
-        }
         totals.messages = state.messages
-        for stored in state.unrouted {
-            guard stored.isAsWritten else {
-                setAside(stored, because: Self.changedEnvelope)
-                continue
+        if let districts {
+            actions.restore(lastAction: state.actions.map(\.id).max() ?? 0, of: districts.node.id)
+        } else {
+            for tally in state.tallies {
+                guard let destination = tally.destination.flatMap({ table[$0] }) else { continue }
+                take(tally, at: destination)
             }
-            let delivery = NewDelivery(
-                id: stored.id, destination: nil, domain: stored.domain,
-                recipients: stored.recipients, nextAttemptAt: stored.nextAttemptAt)
-            route(delivery, of: stored.message)
+            for stored in state.unrouted { routeStored(stored) }
+            actions.restore(lastAction: state.actions.map(\.id).max() ?? 0)
         }
-        actions.restore(lastAction: state.actions.map(\.id).max() ?? 0)
-        for record in state.actions { restoreDoomed(record) }
+        // Of several nodes each ends what it has begun.
+        for record in state.actions where actions.areOwn(record.id) { restoreDoomed(record) }
         logger.notice(
             "spool opened",
             metadata: [
                 "messages": "\(state.messages)", "destinations": "\(state.destinations.count)",
             ])
+    }
+
+    /// What lies in the spool for a destination of which nothing is counted yet.
+    func take(_ tally: DestinationTally, at destination: Destination) {
+        switch tally.state {
+        case .queued:
+            destination.queued = tally.count
+            destination.oldest = tally.oldestAt
+        case .held: destination.held = tally.count
+        case .purging, .bouncing: destination.purging += tally.count
+        case .routing: break
+        }
+    }
+
+    /// Asks where mail goes that lies in the spool without a destination.
+    func routeStored(_ stored: StoredDelivery) {
+        guard stored.state == .routing else { return }
+        guard stored.isAsWritten else { return setAside(stored, because: Self.changedEnvelope) }
+        let delivery = NewDelivery(
+            id: stored.id, destination: nil, domain: stored.domain,
+            recipients: stored.recipients, nextAttemptAt: stored.nextAttemptAt)
+        route(delivery, of: stored.message, attempts: stored.attempts)
     }
 
     /// An undo window that was open goes on; one that ended meanwhile ends at once.
@@ -196,6 +207,7 @@ extension Dispatcher {
         }
         keep("data_dir", \.dataDirectory)
         keep("spool", \.spool)
+        keep("cluster", \.cluster)
         keep("control_socket", \.controlSocket)
         keep("intake.listen", \.intake.listen)
         if kept.intake.listeners.map(\.listen) != configuration.intake.listeners.map(\.listen) {

@@ -1,3 +1,4 @@
+import Cluster
 import Control
 import Faults
 import Mail
@@ -48,6 +49,7 @@ extension Dispatcher {
 
     /// Asks for every open domain of a delivery; when all are known it is split by destination.
     func route(_ delivery: NewDelivery, of message: MessageRecord, attempts: Int = 0) {
+        guard holds(unrouted: delivery.id.message) else { return }
         let now = clocks.monotonic()
         var open: Set<String> = []
         for recipient in delivery.recipients {
@@ -143,6 +145,7 @@ extension Dispatcher {
         }
         FaultPoint.routed.reached()
         unrouted[id] = nil
+        guard holds(unrouted: id.message) else { return }
         let now = clocks.wall()
         let refused = waiting.delivery.recipients.filter {
             waiting.refused[Self.domain(of: $0.address)] != nil
@@ -152,6 +155,11 @@ extension Dispatcher {
         }
         let deliveries = split(kept, of: id.message, from: id.ordinal + 1, at: now)
         let message = waiting.message
+        if let districts {
+            districts.routing[id] = Set(
+                deliveries.map { District.of(destination: $0.destination, delivery: $0.id) }
+                    + [District.of(message: id.message)])
+        }
         let writes: [SpoolWrite] = [
             deliveries.isEmpty ? .remove(id) : .route(id, into: deliveries)
         ]
@@ -170,6 +178,7 @@ extension Dispatcher {
         }
         record(writes, arriving: deliveries, reporting: failures, of: message) { dispatcher in
             FaultPoint.routeRecorded.reached()
+            dispatcher.districts?.routing[id] = nil
             for delivery in deliveries {
                 dispatcher.arrived(delivery, of: message, body: nil)
             }

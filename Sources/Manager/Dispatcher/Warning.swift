@@ -18,6 +18,8 @@ struct LateMail {
 extension Dispatcher {
     /// Deliveries read at once.
     private static let latePage = 200
+    /// Where there are several nodes: how often the look begins anew.
+    private static let lateRound = Duration.seconds(600)
     /// Between two pages.
     private static let lateRest = Duration.milliseconds(500)
 
@@ -31,6 +33,10 @@ extension Dispatcher {
             if let delay = keys.applied(to: retry).delayWarning { delays.insert(delay) }
         }
         late.cursors = late.cursors.filter { delays.contains($0.key) }
+        if let districts, districts.isLateRound(at: clocks.monotonic(), every: Self.lateRound) {
+            // Nodes give out ids of their own, side by side: an older one may come after.
+            late.cursors = [:]
+        }
         late.isLooking = true
         look(for: delays.sorted()[...])
     }
@@ -81,7 +87,8 @@ extension Dispatcher {
         let retry =
             destination.map { policy(of: $0).retry }
             ?? configuration.retry.applied(to: RetryPolicy())
-        guard !stored.isWarned, stored.isAsWritten, retry.delayWarning == delay
+        guard !stored.isWarned, stored.isAsWritten, retry.delayWarning == delay,
+            holds(stored.id, of: stored.destination)
         else { return false }
         switch stored.state {
         case .routing, .queued, .held: break

@@ -200,6 +200,9 @@ final class Supervisor {
     private func hello(_ link: WorkerLink) {
         dispatcher.configure(link)
         if dispatcher.spoolError != nil { link.send(.recording(false)) }
+        if let districts = dispatcher.districts {
+            link.send(.lease(until: districts.leaseEnd))
+        }
         guard slots[link.worker]?.isLeaving == false else { return }
         link.isReady = true
         dispatcher.links[link.worker] = link

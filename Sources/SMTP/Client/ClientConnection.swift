@@ -22,6 +22,9 @@ package final class ClientConnection {
     package private(set) var tls: TLSInfo?
     /// Since when it waits for what it waits for now.
     package private(set) var waitingSince: NIODeadline
+    /// Asked before a message, and again right before its end: whether it may still be sent. Where
+    /// it may not the connection ends. nil: it always may.
+    package var mayGoOn: (() -> Bool)?
     /// What messages say is traced too. Never unless somebody asked for it.
     package var tracesContent = false
 
@@ -32,6 +35,10 @@ package final class ClientConnection {
 
     /// Octets handed to the network at a time: what `ClientTimeouts.block` is for.
     private static let block = 256 * 1024
+
+    /// Octets that go to the network together with the end of the message where that has to be asked
+    /// for: a socket's buffer takes so many at once.
+    private static let unasked = 8 * 1024
 
     private init(
         remote: String, options: ClientOptions, loop: any EventLoop,
@@ -189,6 +196,7 @@ package final class ClientConnection {
     private func send() {
         if tracing { trace() }
         guard let output = session.takeOutput(), let context else { return }
+        if output.message != nil, !goesOn() { return }
         if output.commands.readableBytes > 0 {
             context.write(NIOAny(output.commands), promise: nil)
         }
@@ -207,12 +215,32 @@ package final class ClientConnection {
             context.write(NIOAny(block))
                 .assumeIsolated().whenSuccess { self.arm() }
         }
-        context.write(NIOAny(rest), promise: nil)
         let end = DotStuffing.endsItsLine(message) ? Self.dotLine : Self.lineAndDotLine
+        guard mayGoOn != nil, message.readableBytes > Self.unasked else {
+            context.write(NIOAny(rest), promise: nil)
+            return writeEnd(end, context)
+        }
+        // What lies in the queue is sent whenever the network takes it: the end is not to lie there.
+        context.write(NIOAny(rest)).assumeIsolated().whenSuccess {
+            guard let context = self.context, self.goesOn() else { return }
+            self.arm()
+            self.writeEnd(end, context)
+            context.flush()
+        }
+    }
+
+    private func writeEnd(_ end: ByteBuffer, _ context: ChannelHandlerContext) {
         context.write(NIOAny(end)).assumeIsolated().whenSuccess {
             self.session.messageWritten()
             self.arm()
         }
+    }
+
+    /// False where it ends, which happens in a moment.
+    private func goesOn() -> Bool {
+        guard let mayGoOn, !mayGoOn() else { return true }
+        loop.assumeIsolated().execute { self.lost("This host may send nothing now") }
+        return false
     }
 
     private static let dotLine = ByteBuffer(string: ".\r\n")

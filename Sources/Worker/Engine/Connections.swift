@@ -25,7 +25,7 @@ extension Engine: ClientConnectionDelegate {
         else { return }
         FaultPoint.replyRead.reached()
         pooled.attempt = nil
-        if result.unanswered, pooled.transactions > 1, !attempt.triedAgain, !isStopping,
+        if result.unanswered, pooled.transactions > 1, !attempt.triedAgain, !isStopping, holdsLease,
             let destination = destinations[attempt.destination]
         {
             // The server had closed the kept connection: that is nobody's failure.
@@ -207,7 +207,7 @@ extension Engine: ClientConnectionDelegate {
         guard let attempt = pooled.attempt else { return }
         attempt.connection = nil
         attempt.lastError = error ?? ClientError(stage: .greeting, text: "connection closed")
-        guard let destination, !isStopping else { return release(attempt) }
+        guard let destination, !isStopping, holdsLease else { return release(attempt) }
         if error?.stage == .tls, configuration.tls.mode == .opportunistic, !pooled.withoutTLS {
             // RFC 7435: without the handshake there would have been plain text anyway.
             withoutTLS[pooled.candidate.text] = clocks.monotonic() + .seconds(3600)

@@ -131,7 +131,7 @@ extension Engine {
 
     /// Opens a connection to the next address, or ends the attempt.
     func openNext(_ attempt: Attempt) {
-        guard let destination = destinations[attempt.destination], !isStopping else {
+        guard let destination = destinations[attempt.destination], !isStopping, holdsLease else {
             return release(attempt)
         }
         guard let candidate = attempt.takeCandidate(using: &random) else {
@@ -204,6 +204,7 @@ extension Engine {
         }
         let connection = ClientConnection.open(
             to: candidate.address, options: options, on: loop, delegate: self)
+        if leaseEnd != nil { connection.mayGoOn = { [weak self] in self?.holdsLease ?? false } }
         connection.tracing = destination.isTraced
         connection.tracesContent = destination.tracesContent
         let pooled = PooledConnection(
@@ -220,6 +221,7 @@ extension Engine {
 
     func deliver(_ attempt: Attempt, over connection: ClientConnection) {
         guard let job = attempt.job else { return }
+        guard holdsLease else { return connection.abort() }
         FaultPoint.opened.reached()
         attempt.isUnderWay = true
         if let pooled = connections[ObjectIdentifier(connection)] {

@@ -52,6 +52,11 @@ final class Engine {
     var timer: Scheduled<Void>?
     var timerAt: Instant?
     var isStopping = false
+    /// Whether the manager can record results.
+    var isRecording = true
+    /// When this node's right to deliver ends; nil: it needs none.
+    var leaseEnd: Instant?
+    var isWatchingLease = false
     let ended: EventLoopPromise<Void>
     var traceBudget = 0
     var traceDropped = 0

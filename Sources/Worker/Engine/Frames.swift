@@ -49,7 +49,10 @@ extension Engine {
             jobs.recorded(upTo: number)
             if isStopping { endIfDone() }
         case .recording(let possible):
-            scheduler.setRecording(possible, at: now)
+            isRecording = possible
+            scheduler.setRecording(possible && holdsLease, at: now)
+        case .lease(let until):
+            leased(until: until, at: now)
         case .trace(let destination, let on, let content):
             trace(destination, on: on, content: content)
         case .inspect(let request, let destination):
@@ -249,7 +252,7 @@ extension Engine {
         if let link, link.isOpen, !outbox.isEmpty {
             // A manager that cannot record now may be able to before this process has to end, and
             // knows what it has recorded; for the journal it is soon enough in any case.
-            guard !scheduler.isRecording else { return }
+            guard !isRecording else { return }
             leave(outbox.allUnrecorded)
             outbox = Outbox()
             guard unwritten.isEmpty else { return }

@@ -61,6 +61,10 @@ extension Engine {
             let status = scheduler.status(id, at: now)
         else { return nil }
         var waits = scheduler.waits(id, at: now).map { Why($0, clocks) }
+        if !holdsLease {
+            waits.insert(
+                Why(.worker, "this node cannot renew its lease and may not deliver"), at: 0)
+        }
         if let trouble = destination.trouble {
             waits.insert(
                 Why(.worker, "worker \(number) cannot open a connection: \(trouble)"),

@@ -1,0 +1,303 @@
+import Control
+import DatabaseServer
+import Foundation
+import Glibc
+import Mail
+import NIOCore
+import PostgreSQL
+import Testing
+
+@testable import Testbed
+
+extension Integration {
+    /// Several daemons on one database.
+    @Suite struct NodesTests {
+        /// A server of the test's own, and receivers that are a destination each.
+        private struct Rig {
+            let server: DatabaseServer
+            let database: DatabaseAddress
+            let receivers: [Receiver]
+            let scene: Scene
+            let limit: Int
+            private let nodes = Shared<[Daemon]>([])
+
+            init(in scene: Scene, manner: ReceiverManner = .fast, limit: Int = 20) async throws {
+                self.scene = scene
+                self.limit = limit
+                server = try DatabaseServer()
+                database = try server.createDatabase()
+                var receivers: [Receiver] = []
+                for number in 0..<Self.count {
+                    receivers.append(
+                        try await scene.receiver("mx\(number)", manner, keep: .deliveries))
+                }
+                self.receivers = receivers
+            }
+
+            static let count = 12
+
+            func settings(_ name: String?, lease: String) -> DaemonSettings {
+                var settings = DaemonSettings()
+                settings.workers = 1
+                for (number, receiver) in receivers.enumerated() {
+                    settings.routes["d\(number).test"] = receiver.route
+                }
+                settings.limits = ["rate = \"off\"", "concurrency = \(limit)"]
+                settings.more = "[spool]\nurl = \"\(database.url)\""
+                if let name {
+                    settings.more += "\n[cluster]\nnode = \"\(name)\"\nlease = \"\(lease)\""
+                }
+                return settings
+            }
+
+            func node(_ name: String, lease: String) async throws -> Daemon {
+                let node = try await scene.daemon(settings(name, lease: lease), name: name)
+                nodes.value.append(node)
+                return node
+            }
+
+            /// So many messages to each receiver, over this node.
+            func send(_ count: Int, _ prefix: String, over daemon: Daemon) async throws {
+                let mails = (0..<count * Self.count).map {
+                    TestMail("\(prefix)\($0)", to: "u\($0)@d\($0 % Self.count).test")
+                }
+                try await scene.send(mails, to: daemon.port)
+            }
+
+            /// Waits until each of the messages that were sent with these counts and prefixes has come.
+            func takes(_ sent: [(count: Int, prefix: String)]) async throws {
+                do {
+                    try await waitUntil("all is delivered") { missing(sent).isEmpty }
+                } catch {
+                    let logs = nodes.value.map { node in
+                        node.logText.split(separator: "\n").suffix(30).joined(separator: "\n")
+                    }
+                    throw Overdue(
+                        description: "\(error), missing: \(missing(sent).sorted())\n"
+                            + logs.joined(separator: "\n--\n"))
+                }
+            }
+
+            func missing(_ sent: [(count: Int, prefix: String)]) -> Set<String> {
+                var missing: Set<String> = []
+                for (count, prefix) in sent {
+                    for number in 0..<count * Self.count { missing.insert("\(prefix)\(number)") }
+                }
+                for receiver in receivers {
+                    for delivery in receiver.statistics.deliveries.keys {
+                        missing.remove(delivery.id)
+                    }
+                }
+                return missing
+            }
+
+            var delivered: Int { receivers.reduce(0) { $0 + $1.statistics.messages } }
+            var duplicates: Int { receivers.reduce(0) { $0 + $1.statistics.duplicates } }
+        }
+
+        private func withRig(
+            manner: ReceiverManner = .fast, limit: Int = 20,
+            _ body: (Rig) async throws -> Void
+        ) async throws {
+            try await withScene { scene in
+                let rig = try await Rig(in: scene, manner: manner, limit: limit)
+                defer { rig.server.end() }
+                try await body(rig)
+            }
+        }
+
+        /// With a lease so long that nothing but a hand-over in good order gets anywhere.
+        @Test func joinAndLeave() async throws {
+            try await withRig { rig in
+                let a = try await rig.node("a", lease: "10m")
+                try await rig.send(5, "alone", over: a)
+                try await rig.takes([(5, "alone")])
+                // It takes its share from the first one, and mail for it comes in at both.
+                let b = try await rig.node("b", lease: "10m")
+                var waves = 0
+                try await waitUntil("both deliver") {
+                    waves += 1
+                    try await rig.send(1, "w\(waves)a", over: a)
+                    try await rig.send(1, "w\(waves)b", over: b)
+                    let all = (1...waves).flatMap { [(1, "w\($0)a"), (1, "w\($0)b")] }
+                    try await rig.takes(all)
+                    return try await b.totals().delivered > 0
+                }
+                #expect(try await a.totals().delivered > 0)
+                try await a.awaitEmptyQueue()
+                try await b.awaitEmptyQueue()
+                // The first one goes; the second has everything at once.
+                #expect(try await a.end(SIGTERM) == .exit(0))
+                try await rig.send(3, "after", over: b)
+                try await rig.takes([(3, "after")])
+                // And comes back.
+                try await a.start()
+                try await rig.send(3, "again", over: a)
+                try await rig.takes([(3, "again")])
+                try await a.awaitEmptyQueue()
+                try await b.awaitEmptyQueue()
+                #expect(rig.duplicates == 0)
+            }
+        }
+
+        /// What lies in the queue goes with its destination, and is delivered once.
+        @Test func aQueueIsHandedOver() async throws {
+            var manner = ReceiverManner.fast
+            manner.delays.endOfData = .milliseconds(20)
+            try await withRig(manner: manner, limit: 2) { rig in
+                let a = try await rig.node("a", lease: "10m")
+                try await rig.send(60, "m", over: a)
+                let b = try await rig.node("b", lease: "10m")
+                var sent = [(60, "m")]
+                try await waitUntil("the other one delivers too") {
+                    sent.append((5, "w\(sent.count)-"))
+                    try await rig.send(5, sent.last?.1 ?? "", over: a)
+                    return try await b.totals().delivered > 0
+                }
+                try await rig.takes(sent)
+                try await a.awaitEmptyQueue()
+                try await b.awaitEmptyQueue()
+                #expect(rig.duplicates == 0)
+                for receiver in rig.receivers {
+                    #expect(receiver.statistics.transactionsMax <= 2, "\(receiver.name)")
+                }
+            }
+        }
+
+        /// Killed with its workers under load: the other one delivers what it had, nothing is lost,
+        /// and no receiver sees more connections than its limit.
+        @Test func aNodeIsKilled() async throws {
+            var manner = ReceiverManner.fast
+            manner.delays.endOfData = .milliseconds(20)
+            try await withRig(manner: manner, limit: 2) { rig in
+                let a = try await rig.node("a", lease: "4s")
+                let b = try await rig.node("b", lease: "4s")
+                try await rig.send(60, "m", over: a)
+                try await rig.send(60, "n", over: b)
+                try await waitUntil("both deliver") {
+                    let first = try await a.totals().delivered
+                    let second = try await b.totals().delivered
+                    return first > 0 && second > 0
+                }
+                let workers = try await workers(of: a)
+                let killed = ContinuousClock.now
+                try await a.end(SIGKILL)
+                try await waitUntil("it is declared dead") {
+                    b.logText.contains("declared dead")
+                }
+                print("declared dead after \(ContinuousClock.now - killed), lease 4 s")
+                try await rig.takes([(60, "m"), (60, "n")])
+                print("all is delivered after \(ContinuousClock.now - killed)")
+                try await waitUntil("nothing is left") {
+                    try await b.control.messages().total == 0
+                }
+                for receiver in rig.receivers {
+                    #expect(receiver.statistics.transactionsMax <= 2, "\(receiver.name)")
+                }
+                // What was delivered and not yet recorded came twice, and nothing else.
+                try await waitUntil("its workers have ended") {
+                    workers.allSatisfy { kill($0, 0) != 0 }
+                }
+                let unrecorded = try journal(of: a).count
+                #expect(rig.duplicates <= unrecorded)
+                print("\(rig.duplicates) came twice, \(unrecorded) were not recorded")
+                // It comes back, and takes its share.
+                try await a.start()
+                try await rig.send(2, "again", over: a)
+                try await rig.takes([(2, "again")])
+            }
+        }
+
+        private func workers(of node: Daemon) async throws -> [Int32] {
+            try await node.control.workers().rows.compactMap { $0.pid.map(Int32.init) }
+        }
+
+        /// The results that a node's workers have left.
+        private func journal(of node: Daemon) throws -> Set<DeliveryID> {
+            var found: Set<DeliveryID> = []
+            let files = try FileManager.default.contentsOfDirectory(atPath: node.dataDirectory)
+            for file in files where file.hasSuffix(".journal") {
+                let url = URL(fileURLWithPath: node.dataDirectory + "/" + file)
+                var buffer = ByteBuffer(bytes: try Data(contentsOf: url))
+                while let frame = try FrameDecoder.next(in: &buffer) {
+                    guard case .results(let reports) = frame else { continue }
+                    found.formUnion(reports.map(\.delivery))
+                }
+            }
+            return found
+        }
+
+        /// The database is away for longer than the lease: intake says 4xx, nothing is delivered
+        /// meanwhile, and all goes on by itself.
+        @Test func theDatabaseIsAway() async throws {
+            try await withRig { rig in
+                let a = try await rig.node("a", lease: "1s")
+                let b = try await rig.node("b", lease: "1s")
+                try await rig.send(2, "before", over: a)
+                try await rig.takes([(2, "before")])
+                try rig.server.stop(.fast)
+                for daemon in [a, b] {
+                    try await waitUntil("its lease ends") {
+                        daemon.logText.contains("cannot renew its lease")
+                    }
+                }
+                try rig.server.start()
+                for daemon in [a, b] {
+                    try await waitUntil("it records again") {
+                        try await daemon.control.status().spoolError == nil
+                    }
+                }
+                try await rig.send(2, "m", over: a)
+                try await rig.send(2, "n", over: b)
+                try await rig.takes([(2, "m"), (2, "n")])
+                try await a.awaitEmptyQueue()
+                try await b.awaitEmptyQueue()
+                #expect(rig.duplicates == 0)
+            }
+        }
+
+        /// It stands still for so long that it is declared dead, and goes on after that.
+        @Test func aNodeStandsStill() async throws {
+            try await withRig { rig in
+                let a = try await rig.node("a", lease: "2s")
+                let b = try await rig.node("b", lease: "2s")
+                try await rig.send(2, "before", over: a)
+                try await rig.takes([(2, "before")])
+                try await a.awaitEmptyQueue()
+                try await b.awaitEmptyQueue()
+                let pids = [a.pid] + (try await workers(of: a))
+                for pid in pids { kill(pid, SIGSTOP) }
+                try await waitUntil("it is declared dead") { b.logText.contains("declared dead") }
+                try await rig.send(2, "m", over: b)
+                try await rig.takes([(2, "m")])
+                for pid in pids { kill(pid, SIGCONT) }
+                try await waitUntil("it starts anew") { a.logText.contains("it starts anew") }
+                try await rig.send(2, "n", over: a)
+                try await rig.takes([(2, "n")])
+                try await a.awaitEmptyQueue()
+                try await b.awaitEmptyQueue()
+                #expect(rig.duplicates == 0)
+            }
+        }
+
+        @Test func whoMayNotTakePart() async throws {
+            try await withRig { rig in
+                let a = try await rig.node("a", lease: "10m")
+                // Another one of that name, elsewhere.
+                let twin = try rig.scene.idleDaemon(
+                    rig.settings("a", lease: "10m"), name: "twin")
+                let (ending, said) = try await twin.startInVain()
+                #expect(ending != .exit(0) && said.contains("another data directory"), "\(said)")
+                // One that would be alone.
+                let loner = try rig.scene.idleDaemon(rig.settings(nil, lease: ""), name: "loner")
+                let alone = try await loner.startInVain()
+                #expect(alone.ending != .exit(0) && alone.said.contains("in-use"), "\(alone.said)")
+                try await a.end(SIGTERM)
+                // And the other way round.
+                try await loner.start()
+                let late = try await a.startInVain()
+                #expect(late.ending != .exit(0) && late.said.contains("in-use"), "\(late.said)")
+            }
+        }
+    }
+}
