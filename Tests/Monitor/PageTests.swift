@@ -238,6 +238,27 @@ struct PageTests {
         }
     }
 
+    /// Where there is no room for the whole way, the end of it is what is shown.
+    @Test func wherePagesLieDeepTheTopIsSeen() throws {
+        var session = Session.ready()
+        session.press("2")
+        session.answer()
+        session.press(.enter)
+        session.answer()
+        session.press(.enter)
+        session.answer()
+        let row = session.model.layout.navigationRow ?? 0
+        #expect(
+            try session.screen().text(row: row).hasPrefix(" Destinations › gmail.example › Queue"))
+        session.model.size = Size(columns: 64, rows: 24)
+        let crumb = session.model.page.crumb
+        #expect(
+            try session.screen().text(row: row).hasPrefix(
+                " › gmail.example › Queue › \(crumb.text)"))
+        session.model.size = Size(columns: 40, rows: 10)
+        #expect(try session.screen().text(row: 0).contains("› \(crumb.text)"))
+    }
+
     /// That there is more below is seen.
     @Test func aLongPageSaysWhichLinesAreThere() throws {
         var session = Session.ready()

@@ -36,15 +36,14 @@ extension Painter {
         let start = max(1, width - 1 - right.columns)
         put(right, row: 0, column: start, width: width - start)
 
-        let room = start - 3
-        put(
-            bar.fitted(room), row: 0, column: 1, width: max(0, room))
-    }
-
-    private var bar: [Line] {
+        let room = max(0, start - 3)
         // Where there is no line for it, the way back is what one needs to see.
-        if layout.navigationRow == nil, !model.pages.isAtRoot { return [crumbs] }
-        return layout.headerRows == 1 ? digest : identity
+        let isDeep = layout.navigationRow == nil && !model.pages.isAtRoot
+        let bar =
+            isDeep
+            ? crumbs(room: room)
+            : (layout.headerRows == 1 ? digest : identity).fitted(room)
+        put(bar, row: 0, column: 1, width: room)
     }
 
     /// Where this is.

@@ -27,7 +27,10 @@ extension Painter {
         guard let row = layout.navigationRow else { return }
         let width = grid.size.columns - 2
         // At the bottom of the stack the marked page says all.
-        let crumbs = model.pages.isAtRoot ? [] : self.crumbs
+        let digits = PageKind.allCases.reduce(PageKind.allCases.count - 1) {
+            $0 + tab($1, nil).columns
+        }
+        let crumbs = model.pages.isAtRoot ? [] : self.crumbs(room: width - digits - 1)
         let names = tabNames(room: width - (crumbs.isEmpty ? 0 : crumbs.columns + 2))
         let tabs = PageKind.allCases.map { tab($0, names[$0]) }
         let needed = tabs.reduce(tabs.count - 1) { $0 + $1.columns }
@@ -90,13 +93,22 @@ extension Painter {
         return model.obstacle(to: kind) == nil ? place : 100 + place
     }
 
-    /// From the bottom of the stack to its top.
-    var crumbs: Line {
+    /// From the bottom of the stack to its top; where that is too long, from as far down as there
+    /// is room for.
+    func crumbs(room: Int) -> Line {
         let entries = model.pages.entries
         var line: Line = []
-        for (index, entry) in entries.enumerated() {
-            if index > 0 { line.append(Span(" \(glyphs.into) ", .dim)) }
-            line.append(Span(entry.page.crumb, index == entries.count - 1 ? .strong : .dim))
+        for (index, entry) in entries.enumerated().reversed() {
+            let isTop = index == entries.count - 1
+            let crumb = Span(entry.page.crumb, isTop ? .strong : .dim)
+            let longer =
+                isTop ? [crumb] : [crumb, Span(" \(glyphs.into) ", .dim)] + line
+            // What is below is told to be there.
+            let rest = index > 0 ? glyphs.into.columns + 1 : 0
+            if !isTop, longer.columns + rest > room {
+                return [Span("\(glyphs.into) ", .dim)] + line
+            }
+            line = longer
         }
         return line
     }
