@@ -217,13 +217,27 @@ extension PostgreSQLSpool {
     }
 
     package func tallies() throws(SpoolError) -> [DestinationTally] {
-        let rows = try read(
-            "tallies",
+        try tallies(
             Command(
                 """
                 SELECT destination, state, count(*), min(received_at) FROM deliveries
                 WHERE \(isKnown) true GROUP BY destination, state ORDER BY coalesce(destination, 0), state
                 """))
+    }
+
+    package func tallies(of ids: Set<Int64>) throws(SpoolError) -> [DestinationTally] {
+        var column = ArrayColumn(.int8)
+        for id in ids { column.append(id) }
+        return try tallies(
+            Command(
+                """
+                SELECT destination, state, count(*), min(received_at) FROM deliveries
+                WHERE \(isKnown) destination = ANY ($1) GROUP BY destination, state
+                """, column))
+    }
+
+    private func tallies(_ command: Command) throws(SpoolError) -> [DestinationTally] {
+        let rows = try read("tallies", command)
         var tallies: [DestinationTally] = []
         for row in rows {
             guard let state = UInt8(exactly: row.int(1)).flatMap(StoredState.init(rawValue:)) else {
@@ -257,6 +271,17 @@ extension PostgreSQLSpool {
         for id in ids { column.append(id) }
         return try destinations(
             Command("\(Self.selectDestinations) WHERE id = ANY ($1) ORDER BY id", column))
+    }
+
+    package func destinations(
+        leaving remainders: Set<Int>, dividedBy divisor: Int
+    ) throws(SpoolError) -> [DestinationRecord] {
+        var column = ArrayColumn(.int8)
+        for remainder in remainders { column.append(Int64(remainder)) }
+        var command = Command(
+            "\(Self.selectDestinations) WHERE id % $2 = ANY ($1) ORDER BY id", column)
+        command.bind(divisor)
+        return try destinations(command)
     }
 
     private static let selectDestinations = """

@@ -80,6 +80,14 @@ package protocol Spool: Sendable {
     /// Those of these ids that there are.
     func destinations(_ ids: Set<Int64>) throws(SpoolError) -> [DestinationRecord]
 
+    /// Those whose id, divided by `divisor`, leaves one of these.
+    func destinations(
+        leaving remainders: Set<Int>, dividedBy divisor: Int
+    ) throws(SpoolError) -> [DestinationRecord]
+
+    /// Of these destinations alone.
+    func tallies(of ids: Set<Int64>) throws(SpoolError) -> [DestinationTally]
+
     /// Newest first.
     func actions(limit: Int, offset: Int) throws(SpoolError) -> [ActionRecord]
 
@@ -115,6 +123,19 @@ extension Spool {
     /// For a spool that is asked for all or none.
     package func destinations(_ ids: Set<Int64>) throws(SpoolError) -> [DestinationRecord] {
         try destinations().filter { ids.contains($0.id) }
+    }
+
+    /// For a spool that no nodes share, as the next.
+    package func destinations(
+        leaving remainders: Set<Int>, dividedBy divisor: Int
+    ) throws(SpoolError) -> [DestinationRecord] {
+        try destinations().filter {
+            remainders.contains(Int($0.id.magnitude % UInt64(divisor)))
+        }
+    }
+
+    package func tallies(of ids: Set<Int64>) throws(SpoolError) -> [DestinationTally] {
+        try tallies().filter { $0.destination.map(ids.contains) ?? false }
     }
 
     /// For a spool that is not moved.

@@ -369,7 +369,7 @@ final class ClusterNode: Sendable {
     }
 
     /// Districts claimed in one transaction.
-    private static let claimedTogether = 128
+    private static let claimedTogether = 512
 
     static func allotment(
         _ members: Members, _ nodes: [NodeID: ClusterTable.Node]

@@ -138,10 +138,9 @@ extension Dispatcher {
 
     private func open(_ granted: [Int: Bool], era: Int) {
         reader.read(on: loop) { spool throws(SpoolError) in
-            let destinations = try spool.destinations().filter {
-                granted[District.of(destination: $0.id)] != nil
-            }
-            let tallies = try spool.tallies()
+            let destinations = try spool.destinations(
+                leaving: Set(granted.keys), dividedBy: District.count)
+            let tallies = try spool.tallies(of: Set(destinations.map(\.id)))
             let unrouted = try spool.unrouted().filter {
                 granted[District.of(message: $0.id.message)] != nil
             }
