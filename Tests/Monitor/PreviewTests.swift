@@ -101,6 +101,27 @@ struct PreviewTests {
         #expect(session.planned?.request.action == .resume)
     }
 
+    /// In the queue a delivery's reasons tell whether its destination is paused.
+    @Test func resumingFromTheQueue() throws {
+        var session = Session.ready()
+        session.press("3")
+        session.answer()
+        session.press("j")
+        let resume = try #require(Command.with(.resume))
+        #expect(resume.availability(session.model) == .no("it is not paused"))
+        #expect(try !session.screen().text(row: 23).contains("C resume"))
+        session.press("C")
+        #expect(session.model.overlay == nil)
+        guard var page = session.model.page as? QueuePage, var row = page.message else {
+            Issue.record("no row")
+            return
+        }
+        row.waits = [Why(kind: "paused", text: "paused by root")]
+        page.list.take([row], askedBy: page.list.query, lines: 10)
+        session.model.page = page
+        #expect(resume.availability(session.model) == .yes)
+    }
+
     @Test func reassignAsksForTheWorker() {
         var session = Session.ready()
         session.press("R")

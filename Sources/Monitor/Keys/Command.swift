@@ -313,8 +313,11 @@ package struct Command: Sendable {
 
     private static let needsPaused: @Sendable (Model) -> Availability = { model in
         let needed = needsDestination(model)
-        if needed != .yes || model.hasChosen || model.current == nil { return needed }
-        return model.isPaused ? .yes : .no("it is not paused")
+        if needed != .yes || model.hasChosen { return needed }
+        if model.current != nil { return model.isPaused ? .yes : .no("it is not paused") }
+        // Of a delivery's destination its reasons tell, unless it is on its way.
+        guard let message = model.page.message, message.state != .delivering else { return needed }
+        return message.waits.contains { $0.kind == "paused" } ? .yes : .no("it is not paused")
     }
 
     private static let needsHeld: @Sendable (Model) -> Availability = { model in
