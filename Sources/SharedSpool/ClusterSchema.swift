@@ -15,6 +15,8 @@ enum ClusterSchema {
     static let nameInUse = "SL003"
     /// What a node that waits listens to.
     static let channel = "sluice_cluster"
+    /// … that somebody has claimed something.
+    static let tenureChannel = "sluice_tenures"
     /// … with its number: mail that others have taken in for it.
     static let arrivalChannel = "sluice_arrivals_"
     /// The first key of the lock that a node's writing session holds, with its number.
@@ -190,8 +192,9 @@ enum ClusterSchema {
                     AND (owner IS NULL OR owner = who OR NOT EXISTS (
                         SELECT FROM nodes AS other WHERE other.id = tenures.owner
                             AND other.life = tenures.life AND other.is_live));
-            IF FOUND THEN RETURN seen + 1; END IF;
-            RETURN NULL;
+            IF NOT FOUND THEN RETURN NULL; END IF;
+            PERFORM pg_notify('\(tenureChannel)', '');
+            RETURN seen + 1;
             """),
         function(
             "release",

@@ -222,9 +222,12 @@ package final class ClusterTable: Sendable {
 
     // MARK: Mail
 
-    /// From now on it is told of mail that others have taken in for it.
-    package func listenForArrivals(of node: NodeID) throws {
-        _ = try run([Command("LISTEN \(ClusterSchema.arrivalChannel)\(node.rawValue)")])
+    /// From now on it is told of claims, and of mail that others have taken in for it.
+    package func listen(as node: NodeID) throws {
+        _ = try run([
+            Command("LISTEN \(ClusterSchema.tenureChannel)"),
+            Command("LISTEN \(ClusterSchema.arrivalChannel)\(node.rawValue)"),
+        ])
     }
 
     /// Mail that others have taken in for these districts, and where it goes, as far as that is
@@ -266,7 +269,10 @@ package final class ClusterTable: Sendable {
     }
 
     package enum Change: Sendable, Hashable {
+        /// A node came or went, or gave something back.
         case nodes
+        /// One has claimed something.
+        case tenures
         case arrivals
     }
 
@@ -275,7 +281,14 @@ package final class ClusterTable: Sendable {
         within time: Duration, or other: Int32?
     ) throws(DatabaseFailure) -> Set<Change> {
         let channels = try connection.awaitNotices(for: time, or: other)
-        return Set(channels.map { $0 == ClusterSchema.channel ? .nodes : .arrivals })
+        return Set(
+            channels.map { channel in
+                switch channel {
+                case ClusterSchema.channel: .nodes
+                case ClusterSchema.tenureChannel: .tenures
+                default: .arrivals
+                }
+            })
     }
 
     /// Nothing more can come of it.

@@ -18,6 +18,7 @@ struct Sluice: AsyncParsableCommand {
         version: "sluice \(ProgramVersion.current)",
         subcommands: [
             Top.self, StatusCommand.self, Destinations.self, Messages.self, Workers.self,
+            NodeCommand.self, Rebalance.self,
             Actions.self, Views.self, Ages.self, ScheduleCommand.self, Show.self, Events.self,
             Trace.self,
             Retry.self, Purge.self, Hold.self,

@@ -80,6 +80,25 @@ extension ControlClient {
         try await get(RequestTarget("v1", "workers"))
     }
 
+    /// Of the cluster, by their names.
+    package func nodes() async throws -> Page<NodeRow> {
+        try await get(RequestTarget("v1", "nodes"))
+    }
+
+    /// What would move to follow the ring; with one node less, or with one more of so many workers.
+    package func rebalancing(without node: String?, with workers: Int?) async throws -> Page<
+        NodeMove
+    > {
+        try await get(
+            RequestTarget("v1", "rebalancing").adding("without", node)
+                .adding("with", workers.map { String($0) }))
+    }
+
+    /// Lets a node hand over what it has and stop; its row right before.
+    package func drain(node: String) async throws -> NodeRow {
+        try await post(RequestTarget("v1", "nodes", node, "drain"), nil as ApplyRequest?)
+    }
+
     /// The latest first.
     package func actions(limit: Int = 100) async throws -> Page<ActionRow> {
         try await get(

@@ -25,12 +25,14 @@ final class ClusterNode: Sendable {
         var opens = 0
         /// Given up in good order, in this era.
         var closed: [Int] = []
-        var isDraining = false
+        /// Nodes that are to hand over what they have.
+        var drained: [String] = []
         /// The end; true: in good order.
         var leaves: Bool?
     }
 
     let name: String
+    var lease: Duration { times.lease }
     let id: NodeID
     let spool: SpoolNode
     private let address: DatabaseAddress
@@ -66,7 +68,7 @@ final class ClusterNode: Sendable {
         do {
             let table = try ClusterTable(address, answer: Self.answer(lease))
             let (request, members) = try table.join(name: name, home: home, weights: weights)
-            try table.listenForArrivals(of: request.node)
+            try table.listen(as: request.node)
             var membership = Membership(node: request.node, times: times)
             membership.joined(life: request.life, in: members, at: clocks.monotonic())
             id = request.node
@@ -129,7 +131,7 @@ final class ClusterNode: Sendable {
         order { if $0.era == era { $0.closed += districts } }
     }
 
-    func drain() { order { $0.isDraining = true } }
+    func drain(_ node: String) { order { $0.drained.append(node) } }
 
     private func order(_ body: (inout Orders) -> Void) {
         orders.withLock { body(&$0) }
@@ -158,14 +160,19 @@ final class ClusterNode: Sendable {
         var announced: [Int64] = []
         var announcedIn = 0
         var hasFailed = false
-        var isDrained = false
+        /// Whom to drain, as soon as the database answers.
+        var drained: [String] = []
+        var isStopping = false
     }
 
     private func run(_ round: inout Round, _ dispatcher: DispatcherHandle) {
         while true {
             wake.clear()
             let orders = self.orders.withLock { orders in
-                defer { orders.closed = [] }
+                defer {
+                    orders.closed = []
+                    orders.drained = []
+                }
                 return orders
             }
             if let leaves = orders.leaves { return end(&round, leaves: leaves) }
@@ -180,6 +187,7 @@ final class ClusterNode: Sendable {
             if orders.opens > round.opens { round.mayHaveMail = true }
             round.opens = orders.opens
             for district in orders.closed { round.tenancies[district].stopped() }
+            round.drained += orders.drained
             do {
                 try step(&round, orders, dispatcher)
                 if round.hasFailed { logger.notice("the cluster's database answers again") }
@@ -226,6 +234,7 @@ final class ClusterNode: Sendable {
             round.renewedAt = nil
             round.mustLook = true
         }
+        if changes.contains(.tenures) { round.mustLook = true }
         if changes.contains(.arrivals) { round.mayHaveMail = true }
     }
 
@@ -234,7 +243,7 @@ final class ClusterNode: Sendable {
     ) throws {
         if round.table == nil {
             let table = try ClusterTable(address, answer: Self.answer(times.lease))
-            try table.listenForArrivals(of: id)
+            try table.listen(as: id)
             round.table = table
             round.mustLook = true
             round.mayHaveMail = true
@@ -251,7 +260,14 @@ final class ClusterNode: Sendable {
         try renew(&round, table, dispatcher)
         guard let request = round.membership.request else { return }
         try release(&round, table, request)
-        if round.mustLook || orders.isDraining != round.isDrained {
+        while let name = round.drained.first {
+            if try !table.setDrained(name, true) {
+                logger.error("there is no such node to drain", metadata: ["node": "\(name)"])
+            }
+            round.drained.removeFirst()
+            round.mustLook = true
+        }
+        if round.mustLook {
             try look(&round, table, request, orders, dispatcher)
         }
         if orders.isReady, round.mayHaveMail || !round.announced.isEmpty {
@@ -302,7 +318,7 @@ final class ClusterNode: Sendable {
                 let node = round.nodes[member.id]
                 return ClusterView.Node(
                     id: member.id, name: node?.name ?? "", isLive: member.isLive,
-                    isDrained: node?.isDrained ?? false, workers: node?.weights.count ?? 0,
+                    isDrained: node?.isDrained ?? false, weights: node?.weights ?? [],
                     seenAt: member.id == id
                         ? now : round.membership.sighting(of: member.id)?.since ?? now)
             }, owners: round.owners)
@@ -313,13 +329,9 @@ final class ClusterNode: Sendable {
         _ round: inout Round, _ table: ClusterTable, _ request: Members.Request, _ orders: Orders,
         _ dispatcher: DispatcherHandle
     ) throws {
-        if orders.isDraining, !round.isDrained {
-            _ = try table.setDrained(name, true)
-            round.isDrained = true
-        }
         round.nodes = try table.nodes()
         round.mustLook = false
-        let allotment = Self.allotment(round.members, round.nodes)
+        let allotment = view(of: round, at: clocks.monotonic()).allotment
         let tenures = try table.tenures()
         round.owners = tenures.reduce(into: [:]) { owners, item in
             guard let owner = item.value.owner, !item.value.isFree(in: round.members) else {
@@ -342,8 +354,19 @@ final class ClusterNode: Sendable {
             default: break
             }
         }
+        if round.nodes[id]?.isDrained == true, !round.isStopping, orders.isReady,
+            round.tenancies.allSatisfy({ $0 == .none })
+        {
+            round.isStopping = true
+            logger.notice("drained: others have everything; this node stops")
+            kill(getpid(), SIGTERM)
+        }
         let era = round.era
         if !unwanted.isEmpty { dispatcher.execute { [unwanted] in $0.giveUp(unwanted, era: era) } }
+        defer {
+            let view = view(of: round, at: clocks.monotonic())
+            dispatcher.execute { $0.districts?.view = view }
+        }
         guard !round.members.isSettling else { return }
         while orders.isReady, !wanted.isEmpty, round.membership.mayClaim(at: clocks.monotonic()) {
             let part = Array(wanted.prefix(Self.claimedTogether))
@@ -360,6 +383,7 @@ final class ClusterNode: Sendable {
                 // Given back by its last owner, or not: then what that did last is not known.
                 let tenure = tenures[district] ?? Tenure()
                 granted[Int(district)] = tenure.owner == nil && tenure.number > 0
+                round.owners[Int(district)] = id
             }
             if !granted.isEmpty {
                 dispatcher.execute { [granted] in $0.granted(granted, era: era) }
@@ -370,18 +394,6 @@ final class ClusterNode: Sendable {
 
     /// Districts claimed in one transaction.
     private static let claimedTogether = 512
-
-    static func allotment(
-        _ members: Members, _ nodes: [NodeID: ClusterTable.Node]
-    ) -> Allotment {
-        var taking: [NodeID: [Int: Double]] = [:]
-        for member in members.members where member.isLive {
-            guard let node = nodes[member.id], !node.isDrained else { continue }
-            taking[member.id] = Dictionary(
-                uniqueKeysWithValues: node.weights.enumerated().map { ($0.offset + 1, $0.element) })
-        }
-        return Allotment(nodes: taking)
-    }
 
     private func release(
         _ round: inout Round, _ table: ClusterTable, _ request: Members.Request
@@ -451,7 +463,7 @@ struct ClusterView: Sendable {
         var name: String
         var isLive: Bool
         var isDrained: Bool
-        var workers: Int
+        var weights: [Double]
         /// Since when no other sign of life was seen.
         var seenAt: Instant
     }
@@ -459,6 +471,16 @@ struct ClusterView: Sendable {
     var nodes: [Node] = []
     /// Of districts that somebody has.
     var owners: [Int: NodeID] = [:]
+
+    /// Of those that take part.
+    var allotment: Allotment {
+        var taking: [NodeID: [Int: Double]] = [:]
+        for node in nodes where node.isLive && !node.isDrained {
+            taking[node.id] = Dictionary(
+                uniqueKeysWithValues: node.weights.enumerated().map { ($0.offset + 1, $0.element) })
+        }
+        return Allotment(nodes: taking)
+    }
 
     /// nil: nobody has it.
     func owner(of district: Int) -> Node? {

@@ -41,9 +41,10 @@ enum Answer {
         case "not-found", "no-such-plan": .notFound
         case "forbidden": .forbidden
         case "plan-expired", "plan-changed", "not-undoable", "too-late", "count-required",
-            "worker-drained", "drained-already", "not-drained", "last-worker":
+            "worker-drained", "drained-already", "not-drained", "last-worker", "no-cluster",
+            "last-node", "other-node":
             .conflict
-        case "spool", "stopping": .serviceUnavailable
+        case "spool", "stopping", "no-database": .serviceUnavailable
         case "too-large": .contentTooLarge
         default: .badRequest
         }

@@ -132,6 +132,36 @@ struct ControlServer: Service {
             }
             return try Answer.json(page)
         }
+        v1.get("/nodes") { _, context in
+            try await reader(context)
+            let page = try await dispatcher.run { dispatcher in
+                let rows = try dispatcher.nodeRows()
+                return Page(
+                    at: dispatcher.clocks.wall(), total: rows.count, offset: 0, rows: rows)
+            }
+            return try Answer.json(page)
+        }
+        v1.get("/rebalancing") { request, context in
+            try await reader(context)
+            let without = request.parameters.get("without")
+            let with = try request.parameters.get("with").map { text in
+                guard let workers = Int(text) else {
+                    throw APIError(
+                        code: "bad-request", message: "with is the number of a node's workers")
+                }
+                return workers
+            }
+            _ = try await dispatcher.run { try $0.nodeRows() }
+            let tallies = try await self.reader.read { spool throws(SpoolError) in
+                try spool.tallies()
+            }
+            let page = try await dispatcher.run { dispatcher in
+                let rows = try dispatcher.moves(without: without, with: with, tallies)
+                return Page(
+                    at: dispatcher.clocks.wall(), total: rows.count, offset: 0, rows: rows)
+            }
+            return try Answer.json(page)
+        }
         v1.get("/actions") { request, context in
             try await reader(context)
             return try Answer.json(try await actions(PageQuery(request)))
@@ -367,6 +397,12 @@ struct ControlServer: Service {
             return try Answer.json(
                 try await runner.undo(
                     try context.parameters.require("id"), by: peer.description))
+        }
+        v1.post("/nodes/:name/drain") { _, context in
+            let peer = try await operatorOf(context)
+            let name = try context.parameters.require("name")
+            return try Answer.json(
+                try await dispatcher.run { try $0.drain(node: name, by: peer.description) })
         }
         v1.post("/reload") { _, context in
             _ = try await operatorOf(context)

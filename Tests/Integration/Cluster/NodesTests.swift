@@ -280,6 +280,58 @@ extension Integration {
             }
         }
 
+        /// Seen, drained and foretold through the command line.
+        @Test func nodesAreShownAndDrained() async throws {
+            try await withRig { rig in
+                func sluice(_ words: String..., at node: Daemon) async throws -> Program.Result {
+                    try await Program.run(
+                        try Program.sluice, words + ["--socket", node.socket])
+                }
+                let a = try await rig.node("a", lease: "10m")
+                try await waitUntil("it has everything") {
+                    try await a.control.nodes().rows.map(\.has) == [1]
+                }
+                // There is nobody to take over.
+                let last = try await sluice("node", "drain", "a", at: a)
+                #expect(last.status == 1 && last.errors.contains("no other node"), "\(last)")
+                let unknown = try await sluice("node", "drain", "x", at: a)
+                #expect(unknown.status == 1 && unknown.errors.contains("'x'"), "\(unknown)")
+                let usage = try await sluice("rebalance", at: a)
+                #expect(usage.status == 2, "\(usage)")
+                // What a second one would get is what it gets.
+                let foretold = try await a.control.rebalancing(without: nil, with: 1).rows
+                #expect(foretold.count == 1 && foretold[0].from == "a")
+                let b = try await rig.node("b", lease: "10m")
+                for node in [a, b] {
+                    try await waitUntil("each has its share") {
+                        let rows = try await node.control.nodes().rows
+                        return rows.count == 2 && rows.allSatisfy { $0.has == $0.share }
+                    }
+                }
+                let rows = try await a.control.nodes().rows
+                #expect(rows.map(\.name) == ["a", "b"] && rows.map(\.isSelf) == [true, false])
+                #expect(rows[1].has == foretold[0].part && rows[1].has < 0.65)
+                let none = try await sluice("rebalance", "--dry-run", at: b)
+                #expect(none.status == 0 && none.output == "nothing moves\n", "\(none)")
+                let list = try await sluice("node", at: b)
+                #expect(list.output.contains("b *") && list.output.contains("live"), "\(list)")
+                // Drained over the other one's socket: it hands over and ends by itself.
+                try await rig.send(3, "m", over: b)
+                let drain = try await sluice("node", "drain", "b", at: a)
+                #expect(drain.status == 0 && drain.output.contains("node b"), "\(drain)")
+                let ending = try await eventually("it ends") { b.ending }
+                #expect(ending == .exit(0))
+                try await waitUntil("the other one has everything") {
+                    try await a.control.nodes().rows.map(\.has) == [1, 0]
+                }
+                #expect(try await a.control.nodes().rows.map(\.state) == [.live, .gone])
+                try await rig.takes([(3, "m")])
+                try await rig.send(3, "after", over: a)
+                try await rig.takes([(3, "after")])
+                #expect(rig.duplicates == 0)
+            }
+        }
+
         @Test func whoMayNotTakePart() async throws {
             try await withRig { rig in
                 let a = try await rig.node("a", lease: "10m")
