@@ -5,6 +5,7 @@ import Glibc
 import Mail
 import NIOCore
 import PostgreSQL
+import Scheduler
 import Testing
 
 @testable import Testbed
@@ -277,6 +278,50 @@ extension Integration {
                 try await a.awaitEmptyQueue()
                 try await b.awaitEmptyQueue()
                 #expect(rig.duplicates == 0)
+            }
+        }
+
+        /// Three nodes that are killed, stopped and started again at random, under load: nothing is lost,
+        /// and no receiver ever sees more than its limit.
+        @Test(arguments: [UInt64(2)]) func threeNodesComeAndGo(_ seed: UInt64) async throws {
+            var manner = ReceiverManner.fast
+            manner.delays.endOfData = .milliseconds(10)
+            try await withRig(manner: manner, limit: 2) { rig in
+                var random = SplitMix64(seed: seed)
+                var nodes: [Daemon] = []
+                for name in ["a", "b", "c"] { nodes.append(try await rig.node(name, lease: "3s")) }
+                var down: Int?
+                var sent: [(Int, String)] = []
+                var story: [String] = []
+                for wave in 0..<12 {
+                    let up = (0..<3).filter { $0 != down }
+                    for place in up {
+                        sent.append((3, "w\(wave)-\(place)-"))
+                        try await rig.send(3, "w\(wave)-\(place)-", over: nodes[place])
+                    }
+                    if let place = down {
+                        guard Bool.random(using: &random) else { continue }
+                        try await nodes[place].start()
+                        story.append("start \(place)")
+                        down = nil
+                    } else {
+                        let place = Int.random(in: 0..<3, using: &random)
+                        // The first one is killed whatever the seed.
+                        let isKill = story.isEmpty || Bool.random(using: &random)
+                        try await nodes[place].end(isKill ? SIGKILL : SIGTERM)
+                        story.append("\(isKill ? "kill" : "stop") \(place)")
+                        down = place
+                    }
+                }
+                try await rig.takes(sent)
+                print("\(story.joined(separator: ", ")): \(rig.duplicates) came twice")
+                for receiver in rig.receivers {
+                    #expect(receiver.statistics.transactionsMax <= 2, "\(receiver.name) \(story)")
+                }
+                let up = nodes[down == 0 ? 1 : 0]
+                try await waitUntil("nothing is left") {
+                    try await up.control.messages().total == 0
+                }
             }
         }
 
