@@ -188,8 +188,8 @@ let package = Package(
         tests(
             "Spool",
             [
-                "Spool", "SharedSpool", "PostgreSQL", "DatabaseServer", "Mail", "Filter", nioCore,
-                nioPosix, .product(name: "GRDB", package: "GRDB.swift"),
+                "Cluster", "Spool", "SharedSpool", "PostgreSQL", "DatabaseServer", "Mail", "Filter",
+                nioCore, nioPosix, .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         tests(
             "Manager",
