@@ -1,6 +1,6 @@
 """What a cluster of 100 nodes with 10 million destinations and a billion queued deliveries needs.
 
-The ring is computed as the nodes compute it, key by key (`sluice-bench scale`). What a delivery and a
+The ring is computed as the nodes compute it (`sluice-bench scale`). What a delivery and a
 destination cost a node and the database is measured: daemons on spools in PostgreSQL that differ in
 one of the two. The table is the product of both; docs/scale.md has it. Writes .build/bench-scale.json.
 """
@@ -8,6 +8,7 @@ one of the two. The table is the product of both; docs/scale.md has it. Writes .
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,9 @@ import database
 import processes
 import servers
 import sink
+
+# Seconds, the default.
+LEASE = 10
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Deliveries and destinations of the spools that are compared.
@@ -40,7 +44,7 @@ class Server(backlog.Sluice):
 
     def __init__(self, program, url):
         super().__init__(program, None)
-        self.extra = backlog.Sluice.extra + f'[spool]\nurl = "{url}"\n'
+        self.extra = backlog.Sluice.extra + f'[spool]\nurl = "{url}"\n[cluster]\nnode = "bench"\n'
 
 
 class Measure:
@@ -105,6 +109,43 @@ class Measure:
             JOIN pg_namespace n ON n.oid = relnamespace
             WHERE nspname = 'sluice' AND relkind = 'r'"""))
 
+    def renewals(self, name):
+        """Shares of a processor of the server while all nodes renew their leases at their pace, and
+        look who is there and who has what, as they do then; and milliseconds of each."""
+        nodes, seconds = self.options.nodes, 20
+        self.query(name, f"""
+            SET search_path = sluice_cluster;
+            SELECT count(*) FROM generate_series(1, {nodes}) AS node,
+                LATERAL join_cluster('n' || node, node, '1 1 1 1')""")
+        first = int(self.query(name, "SELECT min(id) FROM sluice_cluster.nodes WHERE name <> 'bench'"))
+        script = os.path.join(self.directory, "renew.sql")
+        with open(script, "w") as file:
+            file.write(f"""\\set who random({first}, {first + nodes - 1})
+BEGIN;
+SELECT renew(id, life, present_timeline(), 1) FROM nodes WHERE id = :who;
+SELECT is_settling, last_life, timeline FROM cluster;
+SELECT id, life, beat, is_live, home FROM nodes ORDER BY id;
+COMMIT;
+SELECT id, name, is_drained, weights FROM nodes;
+SELECT destination, owner, life, number FROM tenures;
+""")
+        rate = nodes / (LEASE / 4)
+        before = processes.cpu_seconds(self.database.process.pid)
+        start = time.monotonic()
+        text = subprocess.check_output(
+            [f"{self.database.programs}/pgbench", "-n", "-c", "20", "-R", f"{rate}", "-T",
+             str(seconds), "-f", script, self.url(name)], text=True, stderr=subprocess.DEVNULL,
+            env=os.environ | {"PGOPTIONS": "-c search_path=sluice_cluster"})
+        share = ((processes.cpu_seconds(self.database.process.pid) - before)
+                 / (time.monotonic() - start))
+        failed = re.search(r"number of failed transactions: (\d+)", text)
+        if failed and int(failed.group(1)):
+            raise servers.Failed(text)
+        latency = float(re.search(r"latency average = ([\d.]+) ms", text).group(1))
+        lag = float(re.search(r"schedule lag: avg ([\d.]+)", text).group(1))
+        say(f"    {rate:.0f} renewals/s: {share:.0%} of a processor, {latency - lag:.1f} ms each")
+        return {"rate": rate, "share": share, "milliseconds": latency - lag}
+
     def ring(self):
         options = self.options
         return json.loads(subprocess.check_output(
@@ -127,7 +168,7 @@ class Measure:
         }
         each["fixed"] = base["memory"] - base["deliveries"] * each["delivery"] \
             - base["destinations"] * each["destination"]
-        return {"ring": ring, "spools": spools, "each": each}
+        return {"ring": ring, "spools": spools, "each": each, "renewals": self.renewals("base")}
 
 
 def table(figures):
@@ -141,7 +182,8 @@ def table(figures):
     changes = {change["change"]: change for change in ring["changes"]}
     share = ring["destinations"] / (ring["nodes"] + 1)
     yield "the ring, in each node", f"{ring['ringBytes'] / 2**20:.0f} MiB, {ring['ringSeconds'] * 1e3:.0f} ms to make"
-    yield "finding a destination's owner", f"{ring['nanosecondsToPlace']:.0f} ns"
+    yield "districts of a node", (f"{ring['districtsOfANode']['least']} to "
+                                  f"{ring['districtsOfANode']['most']} of {ring['districts']}")
     yield "destinations of a node", f"{own['least']:,} to {own['most']:,}, median {own['median']:,}"
     yield "deliveries of a node", (f"{queued['least'] / 1e6:.1f} to {queued['most'] / 1e6:.1f} million, "
                                    f"median {queued['median'] / 1e6:.1f}")
@@ -158,6 +200,9 @@ def table(figures):
         yield name, (f"{moves['destinations']:,} destinations, {moves['queued'] / 1e6:.1f} million "
                      f"deliveries; to one node at most {moves['mostDestinationsOfANode']:,}; "
                      f"{moves['needless']} needlessly")
+    renewals = figures["renewals"]
+    yield "renewals of all nodes", (f"{renewals['rate']:.0f}/s: {renewals['share']:.0%} of a processor "
+                                    f"of the server, {renewals['milliseconds']:.1f} ms each")
     yield "the database's rows", (f"{mail['rows'] / mail['deliveries']:.0f} bytes a delivery of 1 KiB: "
                                   f"{mail['rows'] / mail['deliveries'] * ring['queued'] / 2**40:.1f} TiB")
 

@@ -4,8 +4,8 @@ import Control
 import Foundation
 import Scheduler
 
-/// Who owns what in a large cluster, by the ring that the nodes compute, key by key; and what moves
-/// when nodes come and go.
+/// Who owns what in a large cluster, by the ring that the nodes compute, district by district; and
+/// what moves when nodes come and go.
 struct Scale: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Place millions of destinations on the ring of many nodes.",
@@ -39,23 +39,26 @@ struct Scale: ParsableCommand {
         let ringSeconds = Self.seconds(since: began)
         let ringBytes = Self.residentBytes() - before
 
-        let keys = Self.keys(destinations)
         let placed = Clocks.system.monotonic()
-        let owners = owners(keys, in: ring)
+        let districts = owners(in: ring)
         let placeSeconds = Self.seconds(since: placed)
+        let homes = Self.districts(of: destinations)
+        let owners = homes.map { districts[$0] }
 
         let weights = queueLengths()
         var report = Report(
             nodes: nodes, workers: workers, destinations: destinations, queued: queued,
             ringBytes: ringBytes, ringSeconds: ringSeconds,
-            nanosecondsToPlace: placeSeconds * 1e9 / Double(destinations),
+            districts: District.count, secondsToPlace: placeSeconds,
+            districtsOfANode: spread(districts) { _ in 1 },
             destinationsOfANode: spread(owners) { _ in 1 },
             queuedOfANode: spread(owners) { weights[$0] },
             queuedOfANodeButTheLargest: spread(owners) { $0 < 100 ? 0 : weights[$0] },
             queuedForTheLargest: weights[0], changes: [])
         for change in Change.allCases {
-            let then = self.owners(keys, in: allotment(after: change))
-            report.changes.append(moves(change, from: owners, to: then, weights: weights))
+            let then = self.owners(in: allotment(after: change))
+            report.changes.append(
+                moves(change, from: owners, to: homes.map { then[$0] }, weights: weights))
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
@@ -92,14 +95,16 @@ struct Scale: ParsableCommand {
         return Allotment(nodes: nodes)
     }
 
-    private func owners(_ keys: [UInt32], in ring: Allotment) -> [Int32] {
-        keys.map { key in Int32(ring.place(of: key)?.node.rawValue ?? 0) }
+    private func owners(in ring: Allotment) -> [Int32] {
+        District.all.map { Int32(ring.place(of: UInt32($0))?.node.rawValue ?? 0) }
     }
 
-    /// Stands for CRC-32 sums of addresses: the same in each run.
-    private static func keys(_ count: Int) -> [UInt32] {
+    /// Numbers of destinations are hashes; these are the same in each run.
+    private static func districts(of count: Int) -> [Int] {
         var random = SplitMix64(seed: 1)
-        return (0..<count).map { _ in UInt32(truncatingIfNeeded: random.next()) }
+        return (0..<count).map { _ in
+            District.of(destination: Int64(random.next() >> 1))
+        }
     }
 
     // MARK: Queues
@@ -136,7 +141,9 @@ struct Scale: ParsableCommand {
         var queued: Int
         var ringBytes: Int
         var ringSeconds: Double
-        var nanosecondsToPlace: Double
+        var districts: Int
+        var secondsToPlace: Double
+        var districtsOfANode: Spread
         var destinationsOfANode: Spread
         var queuedOfANode: Spread
         /// Without the hundred destinations that have most mail.
