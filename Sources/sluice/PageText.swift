@@ -51,6 +51,9 @@ struct PageText {
         case .workers:
             let page = try await client.workers()
             try show(page, "worker", json) { Table.workers(page.rows, now: page.at) }
+        case .nodes:
+            let page = try await client.nodes()
+            try show(page, "node", json) { Table.nodes(page.rows) }
         case .actions:
             let page = try await client.actions()
             try show(page, "action", json) {

@@ -29,7 +29,7 @@ struct Top: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "The page, by name: destinations, destination, queue, message, backoff, ages, "
-                + "workers, events, trace or actions.", valueName: "page"))
+                + "workers, events, trace, actions or, of a cluster, nodes.", valueName: "page"))
     var page: PageKind?
 
     @Option(

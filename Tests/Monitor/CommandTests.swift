@@ -24,7 +24,8 @@ struct CommandTests {
     func everyKeyIsAlive(id: Command.ID) throws {
         let command = try #require(Command.with(id))
         for key in command.keys {
-            var session = Session.ready()
+            // Of some daemons there are several.
+            var session = Session.ready(nodes: id == .showNodes ? Fixture.nodes : nil)
             // Something to undo, to untag, to move from and to close.
             session.press("j", "j", " ")
             session.answer()
@@ -87,7 +88,7 @@ struct CommandTests {
     }
 
     @Test func helpNamesAll() throws {
-        let model = Session.ready().model
+        let model = Session.ready(nodes: Fixture.nodes).model
         let lines = HelpText.lines(model, glyphs: .unicode)
         // What is long goes on in the next line.
         let text = lines.map(\.label.text).joined(separator: " ").split(separator: " ")

@@ -240,6 +240,21 @@ struct GoldenTests {
         ),
     ]
 
+    @Test func nodes() throws {
+        for (columns, rows) in Self.sizes {
+            var session = Session.ready(columns: columns, rows: rows, nodes: Fixture.nodes)
+            session.press("N", "j", "j")
+            session.answer()
+            for depth in ColorDepth.allCases {
+                for unicode in [true, false] {
+                    try Golden.check(
+                        session.screen(depth, unicode: unicode),
+                        name("nodes", columns, rows, depth, unicode))
+                }
+            }
+        }
+    }
+
     @Test func themes() throws {
         for (columns, rows) in Self.sizes {
             var session = Session.ready(

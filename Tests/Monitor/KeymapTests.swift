@@ -119,7 +119,7 @@ struct KeymapTests {
         let keys = printable + controls + others + (1...12).map(Key.function)
         for key in keys where !bound.contains(key) {
             for kind in PageKind.allCases {
-                var session = Session.ready()
+                var session = Session.ready(nodes: Fixture.nodes)
                 session.press(.character(kind.key))
                 session.answer()
                 let before = "\(session.model)"

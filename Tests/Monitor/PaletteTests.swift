@@ -5,7 +5,9 @@ import Testing
 @testable import Monitor
 
 struct PaletteTests {
-    private func first(_ text: String, _ session: Session = .ready()) -> Command.ID? {
+    private func first(_ text: String, _ session: Session = .ready(nodes: Fixture.nodes)) -> Command
+        .ID?
+    {
         var palette = Palette()
         palette.field.insert(text)
         return session.model.matches(palette).first?.id

@@ -125,7 +125,7 @@ struct PastTests {
     /// Every page shows the past or says that nothing was recorded of it.
     @Test(arguments: PageKind.allCases)
     func everyPage(kind: PageKind) throws {
-        var session = Session.ready()
+        var session = Session.ready(nodes: Fixture.nodes)
         if kind == .message {
             session.press("3")
             session.answer()

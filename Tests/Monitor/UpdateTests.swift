@@ -339,7 +339,7 @@ struct UpdateTests {
 
     /// Also where it is narrow, all of what each key does can be read.
     @Test(arguments: [40, 80, 200]) func theHelpIsWhole(_ columns: Int) {
-        var session = Session.ready(columns: columns, rows: 24)
+        var session = Session.ready(columns: columns, rows: 24, nodes: Fixture.nodes)
         func scroll() -> Int? {
             if case .help(let scroll)? = session.model.overlay { scroll } else { nil }
         }

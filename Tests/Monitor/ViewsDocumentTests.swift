@@ -14,7 +14,8 @@ struct ViewsDocumentTests {
     private static let end = "<!-- end -->\n"
 
     private func screen(_ kind: PageKind) throws -> String {
-        var session = Session.ready(columns: 100, rows: 30)
+        var session = Session.ready(
+            columns: 100, rows: 30, nodes: kind == .nodes ? Fixture.nodes : nil)
         if kind == .message {
             session.press("3")
             session.answer()

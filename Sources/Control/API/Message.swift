@@ -41,6 +41,8 @@ package struct MessageRow: Codable, Sendable, Identifiable {
     package var destination: String?
     package var destinationName: String?
     package var worker: Int?
+    /// The node that has the destination; nil where there is one daemon alone, or nobody has it.
+    package var node: String?
     package var size: Int
     package var receivedAt: UnixTime
     package var expiresAt: UnixTime

@@ -155,6 +155,9 @@ package struct Status: Codable, Sendable {
     package var totals: Totals
     package var rates: Rates
     package var workers: [WorkerRow]
+    /// The nodes that share the spool, as the asked one last saw them, by name; nil where there is
+    /// one daemon alone.
+    package var nodes: [NodeRow]?
     /// The actions that are being carried out, the oldest first; nil where there are none.
     package var running: [RunningAction]?
     /// Whether the peer that asks may act, and if not, why not.

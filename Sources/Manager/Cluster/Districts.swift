@@ -21,7 +21,10 @@ final class Districts {
     /// Its own life, and the workers', ends then.
     var leaseEnd = Instant(nanoseconds: .min)
     var isWatching = false
-    var view = ClusterView()
+    var view = ClusterView() {
+        didSet { counted = nil }
+    }
+    private var counted: [NodeID: Int]?
     /// Those of `closing` for which the last writes are waited for.
     fileprivate var ending: Set<Int> = []
     /// Everything was lost, and nothing may be claimed before all of it has ended.
@@ -66,6 +69,19 @@ final class Districts {
         if let lateAt, now - lateAt < time { return false }
         lateAt = now
         return true
+    }
+
+    /// How many districts the ring gives to each node, counted once for a view: monitors ask for
+    /// it each second.
+    func shares() -> [NodeID: Int] {
+        if let counted { return counted }
+        let allotment = view.allotment
+        let shares = District.all.reduce(into: [NodeID: Int]()) { shares, district in
+            guard let place = allotment.place(of: UInt32(district)) else { return }
+            shares[place.node, default: 0] += 1
+        }
+        counted = shares
+        return shares
     }
 
     /// Of the nodes that are live, as far as is known.

@@ -20,11 +20,7 @@ extension Dispatcher {
     func nodeRows() throws(APIError) -> [NodeRow] {
         let (districts, view) = try cluster()
         let now = clocks.monotonic()
-        let allotment = view.allotment
-        let shares = District.all.reduce(into: [NodeID: Int]()) { shares, district in
-            guard let place = allotment.place(of: UInt32(district)) else { return }
-            shares[place.node, default: 0] += 1
-        }
+        let shares = districts.shares()
         let owned = view.owners.values.reduce(into: [NodeID: Int]()) { $0[$1, default: 0] += 1 }
         func part(_ count: Int?) -> Double { Double(count ?? 0) / Double(District.count) }
         return view.nodes.map { node in
@@ -36,6 +32,12 @@ extension Dispatcher {
                 seenSeconds: Double((now - node.seenAt).nanoseconds) / 1e9,
                 leaseSeconds: Double(districts.node.lease.nanoseconds) / 1e9)
         }.sorted { $0.name < $1.name }
+    }
+
+    /// The name of the one that has a destination; nil: nobody, or there are no nodes.
+    func node(of destination: Int64) -> String? {
+        guard let view = districts?.view else { return nil }
+        return view.owner(of: District.of(destination: destination)).map { SafeText($0.name).text }
     }
 
     /// - Parameters:

@@ -122,6 +122,7 @@ extension Dispatcher {
         status.intakeError = hasRoom ? nil : "the disk of the spool is nearly full"
         status.warning = warning
         status.running = runningActions.all
+        status.nodes = districts == nil ? nil : try? nodeRows()
         return status
     }
 
@@ -178,6 +179,7 @@ extension Dispatcher {
         row.destination = stored.destination.map(String.init)
         row.destinationName = destination?.title
         row.worker = destination?.ownership.worker
+        row.node = stored.destination.flatMap { node(of: $0) }
         if state == .delayed { row.nextAttemptAt = stored.nextAttemptAt }
         row.purgeAt = stored.purgeAt
         row.priority = stored.message.priority

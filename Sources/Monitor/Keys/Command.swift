@@ -11,7 +11,7 @@ package struct Command: Sendable {
         case tag, tagRange, tagAll, untag
         case retry, hold, release, pause, resume, reassign, bounce, purge, undo
         case showDestinations, showDestination, showQueue, showMessage, showBackoff, showAges
-        case showWorkers, showEvents, showTrace, showActions
+        case showWorkers, showEvents, showTrace, showActions, showNodes
         case left, right, body, save, addWorker, removeWorker, drainWorker, undrainWorker
         case back, forward, minuteBack, minuteForward, time, slower, faster
     }
@@ -234,6 +234,7 @@ package struct Command: Sendable {
         page(.showEvents, .events, "what happens, as it happens"),
         page(.showTrace, .trace, "the SMTP dialogue with the destination, live"),
         page(.showActions, .actions, "what operators did, and how to undo it"),
+        page(.showNodes, .nodes, "the nodes that share the queue, and what each has"),
 
         Command(
             .save, ["s"], "save", "write what the page has kept into a file", .look, rank: 51,
@@ -283,6 +284,9 @@ package struct Command: Sendable {
         default: operates
         }
     }
+
+    /// Whether there is such a thing with this daemon at all.
+    func isOffered(_ model: Model) -> Bool { id != .showNodes || !model.nodes.isEmpty }
 
     package static func with(_ id: ID) -> Command? { all.first { $0.id == id } }
 

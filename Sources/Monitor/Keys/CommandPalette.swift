@@ -15,7 +15,7 @@ extension Model {
     func matches(_ palette: Palette) -> [Command] {
         let pattern = palette.field.text
         let offered = Command.all.filter { command in
-            command.id != .commands && command.id != .cancel
+            command.id != .commands && command.id != .cancel && command.isOffered(self)
                 && !(command.operates && mayNotOperate != nil)
         }
         let scored = offered.enumerated().compactMap { index, command -> (Command, Int, Int)? in

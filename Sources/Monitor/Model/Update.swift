@@ -155,6 +155,7 @@ extension Model {
         case .showEvents: return show(.events)
         case .showTrace: return show(.trace)
         case .showActions: return show(.actions)
+        case .showNodes: return show(.nodes)
         case .save:
             return page.saved(in: self).map { [.save($0)] } ?? []
         case .addWorker: return changeWorkers(by: 1)

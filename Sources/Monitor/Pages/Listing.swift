@@ -25,6 +25,10 @@ extension WorkerRow: ListedRow {
     package var rowID: String { String(id) }
 }
 
+extension NodeRow: ListedRow {
+    package var rowID: String { name }
+}
+
 extension ActionRow: ListedRow {
     package var rowID: String { id }
 }

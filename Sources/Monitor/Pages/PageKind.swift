@@ -1,8 +1,10 @@
 import Terminal
 
-/// The pages that there are, in the order of their numbers.
+/// The pages that there are, in the order of their keys.
 package enum PageKind: String, CaseIterable, Hashable, Sendable {
     case destinations, destination, queue, message, backoff, ages, workers, events, trace, actions
+    /// Only where several daemons share a spool.
+    case nodes
 
     /// In breadcrumbs and tabs.
     var title: Label {
@@ -17,10 +19,11 @@ package enum PageKind: String, CaseIterable, Hashable, Sendable {
         case .events: "Events"
         case .trace: "Trace"
         case .actions: "Actions"
+        case .nodes: "Nodes"
         }
     }
 
-    /// The digit that shows it.
+    /// The key that shows it.
     var key: Character {
         switch self {
         case .destinations: "1"
@@ -33,6 +36,7 @@ package enum PageKind: String, CaseIterable, Hashable, Sendable {
         case .events: "8"
         case .trace: "9"
         case .actions: "0"
+        case .nodes: "N"
         }
     }
 
@@ -40,7 +44,7 @@ package enum PageKind: String, CaseIterable, Hashable, Sendable {
     /// chosen. The others lie on the table of destinations.
     package var isAboutOne: Bool {
         switch self {
-        case .destinations, .queue, .backoff, .ages, .workers, .events, .actions: false
+        case .destinations, .queue, .backoff, .ages, .workers, .events, .actions, .nodes: false
         case .destination, .message, .trace: true
         }
     }

@@ -77,17 +77,24 @@ extension Model {
     /// page is about.
     var targets: [Target] { tags.isEmpty ? page.target.map { [$0] } ?? [] : tags }
 
-    /// Why a digit shows no page now; nil if it does.
+    /// The nodes that share the spool; empty where there is one daemon alone.
+    var nodes: [NodeRow] { status?.nodes ?? [] }
+
+    /// The pages that there are with this daemon.
+    var pageKinds: [PageKind] { PageKind.allCases.filter { $0 != .nodes || !nodes.isEmpty } }
+
+    /// Why a key shows no page now; nil if it does.
     func obstacle(to kind: PageKind) -> Label? {
         switch kind {
         case .destinations, .queue, .backoff, .ages, .workers, .events, .actions: nil
+        case .nodes: nodes.isEmpty ? "this daemon is the only one that uses its spool" : nil
         case .destination, .trace:
             page.destinationTarget == nil ? "choose a destination first" : nil
         case .message: page.message == nil ? "choose a message first" : nil
         }
     }
 
-    /// Shows the page of a digit.
+    /// Shows the page of a key.
     mutating func show(_ kind: PageKind) -> [Effect] {
         if page.kind == kind {
             say(.hint, "\(kind.title): this is the page")
@@ -101,6 +108,10 @@ extension Model {
         case .ages: pages.push(AgesPage())
         case .workers:
             var page = WorkersPage()
+            if let status { page.take(status, in: self) }
+            pages.push(page)
+        case .nodes:
+            var page = NodesPage()
             if let status { page.take(status, in: self) }
             pages.push(page)
         case .events: pages.push(EventsPage())

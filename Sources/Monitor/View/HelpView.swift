@@ -17,7 +17,7 @@ enum HelpText {
             if group == .act, let reason = model.mayNotOperate {
                 lines.append([Span("  \(reason)", .disabled)])
             }
-            for command in Command.all where command.group == group {
+            for command in Command.all where command.group == group && command.isOffered(model) {
                 if command.operates, model.mayNotOperate != nil { continue }
                 lines += self.lines(command, model)
                 if command.operates, let reason = command.availability(model).reason {

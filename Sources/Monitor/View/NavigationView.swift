@@ -16,28 +16,28 @@ extension PageKind {
     /// Which get a name first where not all can have one.
     fileprivate static let byUse: [PageKind] = [
         .destinations, .queue, .backoff, .workers, .events, .ages, .actions, .destination, .message,
-        .trace,
+        .trace, .nodes,
     ]
 }
 
 extension Painter {
-    /// Where the page lies, and all pages with their digits: by name as far as there is room, the
+    /// Where the page lies, and all pages with their keys: by name as far as there is room, the
     /// one that is shown stands out.
     mutating func drawNavigation() {
         guard let row = layout.navigationRow else { return }
         let width = grid.size.columns - 2
         // At the bottom of the stack the marked page says all.
-        let digits = PageKind.allCases.reduce(PageKind.allCases.count - 1) {
+        let digits = model.pageKinds.reduce(model.pageKinds.count - 1) {
             $0 + tab($1, nil).columns
         }
         let crumbs = model.pages.isAtRoot ? [] : self.crumbs(room: width - digits - 1)
         let names = tabNames(room: width - (crumbs.isEmpty ? 0 : crumbs.columns + 2))
-        let tabs = PageKind.allCases.map { tab($0, names[$0]) }
+        let tabs = model.pageKinds.map { tab($0, names[$0]) }
         let needed = tabs.reduce(tabs.count - 1) { $0 + $1.columns }
         let start = crumbs.isEmpty ? 1 : max(1, 1 + width - needed)
         put(crumbs, row: row, column: 1, width: start - 2)
         var x = start
-        for (kind, tab) in zip(PageKind.allCases, tabs) where x + tab.columns <= 1 + width {
+        for (kind, tab) in zip(model.pageKinds, tabs) where x + tab.columns <= 1 + width {
             put(tab, row: row, column: x, width: tab.columns)
             if kind == model.page.kind {
                 grid.tint(
@@ -64,13 +64,13 @@ extension Painter {
     /// All titles where they fit, else short ones, else those of the pages that are used most.
     private func tabNames(room: Int) -> [PageKind: Label] {
         func needed(_ names: [PageKind: Label]) -> Int {
-            PageKind.allCases.reduce(PageKind.allCases.count - 1) {
+            model.pageKinds.reduce(model.pageKinds.count - 1) {
                 $0 + tab($1, names[$1]).columns
             }
         }
         for title in [\PageKind.title, \PageKind.shortTitle] {
             let all = Dictionary(
-                uniqueKeysWithValues: PageKind.allCases.map { ($0, $0[keyPath: title]) })
+                uniqueKeysWithValues: model.pageKinds.map { ($0, $0[keyPath: title]) })
             if needed(all) <= room { return all }
         }
         var names: [PageKind: Label] = [:]
@@ -79,7 +79,7 @@ extension Painter {
         let order = PageKind.byUse.sorted { a, b in
             rank(a, here) < rank(b, here)
         }
-        for kind in order {
+        for kind in order where model.pageKinds.contains(kind) {
             var more = names
             more[kind] = kind.shortTitle
             if needed(more) <= room { names = more }

@@ -54,12 +54,14 @@ extension TableColumn {
 }
 
 extension Painter {
-    /// The columns that the operator chose, as many as fit, and how wide.
+    /// The columns that the operator chose, as many as fit, and how wide; without those that say
+    /// nothing now.
     func columns<Column: TableColumn & RawRepresentable<String>>(
-        _ type: Column.Type, of table: ChosenTable
+        _ type: Column.Type, of table: ChosenTable, without hidden: [Column] = []
     ) -> [(column: Column, width: Int)] {
         let chosen = model.kept.tables[table]?.columns?.compactMap(Column.init) ?? Column.standard
-        return Column.fitted(grid.size.columns - 2, of: chosen)
+        let shown = chosen.filter { !hidden.contains($0) }
+        return Column.fitted(grid.size.columns - 2, of: shown.isEmpty ? chosen : shown)
     }
 
     /// A heading and the rows of a list; `cell` says what stands in a cell of that width.

@@ -377,6 +377,44 @@ extension Integration {
             }
         }
 
+        /// In what monitors and scripts are told: the nodes, and of mail the one that has it.
+        @Test func mailAndStatusNameTheNodes() async throws {
+            try await withRig { rig in
+                let a = try await rig.node("a", lease: "10m")
+                for number in 0..<Rig.count {
+                    try await rig.scene.prepare(a, domain: "d\(number).test")
+                }
+                try await rig.send(1, "m", over: a)
+                let alone = try await a.control.messages().rows
+                #expect(alone.count == Rig.count && alone.allSatisfy { $0.node == "a" })
+                #expect(try await a.control.status().nodes?.map(\.name) == ["a"])
+                let b = try await rig.node("b", lease: "10m")
+                for node in [a, b] {
+                    try await waitUntil("each has its share") {
+                        let rows = try await node.control.status().nodes ?? []
+                        return rows.count == 2 && rows.allSatisfy { $0.has == $0.share }
+                    }
+                }
+                // Both nodes say the same, of the same mail.
+                let atA = try await a.control.messages().rows
+                let atB = try await b.control.messages().rows
+                #expect(Set(atA.map(\.node)) == ["a", "b"])
+                func owners(_ rows: [MessageRow]) -> [String: String?] {
+                    Dictionary(uniqueKeysWithValues: rows.map { ($0.id, $0.node) })
+                }
+                #expect(owners(atA) == owners(atB))
+                try await waitUntil("what is elsewhere is said to be there") {
+                    try await a.control.messages().rows.filter { $0.node == "b" }.allSatisfy {
+                        $0.waits.contains { $0.text.contains("node b has it") }
+                    }
+                }
+                let shown = try await Program.run(
+                    try Program.sluice,
+                    ["top", "--page", "nodes", "--once", "--socket", a.socket])
+                #expect(shown.status == 0 && shown.output.contains("a *"), "\(shown)")
+            }
+        }
+
         @Test func whoMayNotTakePart() async throws {
             try await withRig { rig in
                 let a = try await rig.node("a", lease: "10m")

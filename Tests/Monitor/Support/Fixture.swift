@@ -142,18 +142,45 @@ enum Fixture {
         return status
     }
 
+    /// A cluster in which much happens at a time.
+    static let nodes: [NodeRow] = [
+        NodeRow(
+            name: "mta1", state: .live, isSelf: true, workers: 2, has: 0.42, share: 0.5,
+            seenSeconds: 1, leaseSeconds: 10),
+        NodeRow(
+            name: "mta2", state: .live, isSelf: false, workers: 2, has: 0.5, share: 0.5,
+            seenSeconds: 2, leaseSeconds: 10),
+        NodeRow(
+            name: "mta3", state: .live, isSelf: false, workers: 1, has: 0, share: 0,
+            seenSeconds: 9, leaseSeconds: 10),
+        NodeRow(
+            name: "mta4", state: .draining, isSelf: false, workers: 1, has: 0.05, share: 0,
+            seenSeconds: 1, leaseSeconds: 10),
+        NodeRow(
+            name: "mta5", state: .draining, isSelf: false, workers: 1, has: 0, share: 0,
+            seenSeconds: 1, leaseSeconds: 10),
+        NodeRow(
+            name: "mta6", state: .gone, isSelf: false, workers: 4, has: 0.03, share: 0,
+            seenSeconds: 17, leaseSeconds: 10),
+    ]
+
     static func snapshot(
-        _ request: FetchRequest, rows: [DestinationRow] = rows, at: UnixTime = now
+        _ request: FetchRequest, rows: [DestinationRow] = rows, at: UnixTime = now,
+        nodes: [NodeRow]? = nil
     ) -> Snapshot {
-        Snapshot(
-            status: status(at: at),
+        var status = status(at: at)
+        status.nodes = nodes
+        return Snapshot(
+            status: status,
             answer: request.question.map { answer(to: $0, rows: rows, at: at) })
     }
 
     /// A minute of it, a moment a second.
     static let span = after(-60)...now
 
-    static func recollection(_ time: PastTime, _ request: FetchRequest) -> Recollection {
+    static func recollection(
+        _ time: PastTime, _ request: FetchRequest, nodes: [NodeRow]? = nil
+    ) -> Recollection {
         let wanted =
             switch time {
             case .at(let time): time
@@ -163,8 +190,10 @@ enum Fixture {
         let question = request.question.flatMap { question -> Question? in
             if case .body = question { nil } else { question }
         }
+        var status = status(at: at)
+        status.nodes = nodes
         return Recollection(
-            status: status(at: at),
+            status: status,
             answer: question.map { ($0, answer(to: $0, rows: rows, at: at)) }, span: span)
     }
 
@@ -213,6 +242,7 @@ enum Fixture {
         row.destination = "1"
         row.destinationName = "gmail.example"
         row.worker = 1
+        row.node = index % 2 == 0 ? "mta2" : "mta1"
         if row.state == .delayed {
             row.nextAttemptAt = after(Double(7 * index * index))
             row.lastReply = "450 4.2.0 <user\(index)@gmail.example>: Greylisted, try again later"
@@ -430,6 +460,8 @@ enum Fixture {
 struct Session {
     var model: Model
     var rows = Fixture.rows
+    /// nil: the daemon is no cluster's.
+    var nodes: [NodeRow]?
     var elapsed = Duration.zero
     /// What was asked for and not answered yet.
     var pending: [Effect] = []
@@ -443,9 +475,11 @@ struct Session {
 
     /// With the first data on the screen.
     static func ready(
-        columns: Int = 80, rows: Int = 24, options: Model.Options = Model.Options()
+        columns: Int = 80, rows: Int = 24, options: Model.Options = Model.Options(),
+        nodes: [NodeRow]? = nil
     ) -> Session {
         var session = Session(columns: columns, rows: rows, options: options)
+        session.nodes = nodes
         session.tick()
         session.answer()
         return session
@@ -479,13 +513,12 @@ struct Session {
             if let failure {
                 send(.fetched(request, .failure(failure)))
             } else if let past = request.past {
-                send(.fetched(request, .success(Snapshot(Fixture.recollection(past, request)))))
+                let recollection = Fixture.recollection(past, request, nodes: nodes)
+                send(.fetched(request, .success(Snapshot(recollection))))
             } else {
-                send(
-                    .fetched(
-                        request,
-                        .success(
-                            Fixture.snapshot(request, rows: rows, at: Fixture.now + elapsed))))
+                let snapshot = Fixture.snapshot(
+                    request, rows: rows, at: Fixture.now + elapsed, nodes: nodes)
+                send(.fetched(request, .success(snapshot)))
             }
         }
     }

@@ -6,10 +6,12 @@ import Terminal
 enum QueueColumn: String, TableColumn {
     case state
     case id = "delivery"
-    case age, size, sender, recipient, destination, attempts, next, worker, expires, priority, reply
+    case age, size, sender, recipient, destination, attempts, next, worker, node
+    case expires, priority, reply
 
     static let standard: [QueueColumn] = [
-        .state, .id, .age, .size, .sender, .recipient, .destination, .attempts, .next, .reply,
+        .state, .id, .age, .size, .sender, .recipient, .destination, .attempts, .next,
+        .node, .reply,
     ]
 
     var title: Label {
@@ -24,6 +26,7 @@ enum QueueColumn: String, TableColumn {
         case .attempts: "TRY"
         case .next: "NEXT"
         case .worker: "W"
+        case .node: "NODE"
         case .expires: "EXPIRES"
         case .priority: "PRIO"
         case .reply: "LAST REPLY OR WHY IT WAITS"
@@ -42,6 +45,7 @@ enum QueueColumn: String, TableColumn {
         case .attempts: "so far"
         case .next: "time to the next attempt"
         case .worker: "the worker in charge of it"
+        case .node: "the node that has it, where there are several"
         case .expires: "time until it is given up"
         case .priority: "-3 (bulk) to 4 (urgent)"
         case .reply: "the last reply, or why it waits"
@@ -63,7 +67,7 @@ enum QueueColumn: String, TableColumn {
         case .state: "state"
         case .id: "id"
         // The spool does not know it, and sorts.
-        case .worker: nil
+        case .worker, .node: nil
         case .expires, .priority: rawValue
         case .age: "age"
         case .size: "size"
@@ -85,10 +89,11 @@ enum QueueColumn: String, TableColumn {
 
     static let steps: [(column: QueueColumn, width: Int)] = [
         (.recipient, 12), (.state, 1), (.age, 4), (.next, 5), (.attempts, 3), (.reply, 10),
-        (.recipient, 22), (.sender, 12), (.id, 7), (.size, 6), (.worker, 2), (.expires, 5),
+        (.recipient, 22), (.sender, 12), (.id, 7), (.size, 6), (.worker, 2), (.node, 6),
+        (.expires, 5),
         (.priority, 4), (.sender, 18), (.size, 7), (.reply, 16),
         (.state, 12), (.recipient, 28), (.sender, 26), (.reply, 40), (.id, 10),
-        (.destination, 18), (.reply, 60), (.destination, 26),
+        (.destination, 18), (.node, 12), (.reply, 60), (.destination, 26),
     ]
 
     static let elastic: [QueueColumn] = [.reply, .recipient]
@@ -97,8 +102,11 @@ enum QueueColumn: String, TableColumn {
 extension QueuePage {
     func draw(on painter: inout Painter) {
         let text = QueueText(model: painter.model, glyphs: painter.glyphs)
+        // One daemon alone has no name.
+        let hidden: [QueueColumn] = painter.model.nodes.count > 1 ? [] : [.node]
         painter.drawTable(
-            list, painter.columns(QueueColumn.self, of: .queue), empty: "the queue is empty"
+            list, painter.columns(QueueColumn.self, of: .queue, without: hidden),
+            empty: "the queue is empty"
         ) { column, row, width in
             text.line(column, row, width: width)
         }
@@ -131,6 +139,7 @@ struct QueueText {
             return [row.attempts == 0 ? Span("0", .dim) : Span(Format.count(row.attempts))]
         case .next: return next(row)
         case .worker: return row.worker.map { [Span(Label($0))] } ?? [Span(glyphs.dash, .dim)]
+        case .node: return row.node.map { [Span(safe($0))] } ?? [Span(glyphs.dash, .dim)]
         case .expires:
             return [Span(model.secondsUntil(row.expiresAt).map(Format.countdown) ?? "now")]
         case .priority: return [Span(Label(row.priority ?? 0), row.priority ?? 0 == 0 ? .dim : nil)]
