@@ -213,7 +213,7 @@ import Testing
                 }
             }
             rig.spool.beforeBody(nil)
-            try await rig.drain(rounds: 5)
+            try await rig.drain(rounds: 5, held: 1)
             try await rig.on { #expect($0.held(destination, by: 2).isEmpty) }
             gate.signal()
             try await rig.drain()

@@ -8,6 +8,7 @@ import NIOEmbedded
 import NIOPosix
 import Scheduler
 import Settings
+import Synchronization
 import Testing
 
 @testable import Manager
@@ -148,6 +149,30 @@ final class Stage {
     }
 }
 
+/// Threads that wait for each other.
+private final class Meeting: Sendable {
+    private let count: Int
+    private let missing: Mutex<Int>
+    private let all = DispatchSemaphore(value: 0)
+
+    init(of count: Int) {
+        self.count = count
+        missing = Mutex(count)
+    }
+
+    func attend() {
+        let isLast = missing.withLock { missing in
+            missing -= 1
+            return missing == 0
+        }
+        if isLast {
+            for _ in 1..<count { all.signal() }
+        } else {
+            all.wait()
+        }
+    }
+}
+
 /// A dispatcher with a real spool on a real event loop, and workers that only listen.
 final class Rig: Sendable {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -174,7 +199,7 @@ final class Rig: Sendable {
         let spool = HookedSpool(real)
         self.spool = spool
         let writer = SpoolWriter(spool: spool)
-        let reader = SpoolReader(spool: spool, threads: 2)
+        let reader = SpoolReader(spool: spool, threads: Self.readers)
         (self.writer, self.reader) = (writer, reader)
         let loop = group.next()
         self.loop = loop
@@ -198,13 +223,28 @@ final class Rig: Sendable {
 
     /// Waits for the writer, the reader and the loop to come to rest: each round completes what was
     /// submitted before it.
-    func drain(rounds: Int = 10) async throws {
+    ///
+    /// - Parameter held: readers that the test keeps in a read.
+    func drain(rounds: Int = 10, held: Int = 0) async throws {
         for _ in 0..<rounds {
             let promise = loop.makePromise(of: Void.self)
             writer.submit([], on: loop) { _ in promise.succeed() }
             try await promise.futureResult.get()
-            for _ in 0..<2 { try await reader.read { _ throws(SpoolError) in } }
+            try await passReaders(Self.readers - held)
             try await loop.submit {}.get()
+        }
+    }
+
+    private static let readers = 2
+
+    /// All of them at once, so that each has ended what it was at.
+    private func passReaders(_ count: Int) async throws {
+        let meeting = Meeting(of: count)
+        try await withThrowingTaskGroup(of: Void.self) { [reader] group in
+            for _ in 0..<count {
+                group.addTask { try await reader.read { _ throws(SpoolError) in meeting.attend() } }
+            }
+            try await group.waitForAll()
         }
     }
 
