@@ -394,17 +394,18 @@ extension Integration {
                 for node in [a, b] {
                     try await waitUntil("each has its share") {
                         let rows = try await node.control.status().nodes ?? []
-                        return rows.count == 2 && rows.allSatisfy { $0.has == $0.share }
+                        return rows.count == 2
+                            && rows.allSatisfy { $0.has == $0.share && $0.share > 0 }
                     }
                 }
-                // Both nodes say the same, of the same mail.
-                let atA = try await a.control.messages().rows
-                let atB = try await b.control.messages().rows
-                #expect(Set(atA.map(\.node)) == ["a", "b"])
                 func owners(_ rows: [MessageRow]) -> [String: String?] {
                     Dictionary(uniqueKeysWithValues: rows.map { ($0.id, $0.node) })
                 }
-                #expect(owners(atA) == owners(atB))
+                try await waitUntil("both say the same, of the same mail") {
+                    let atA = try await a.control.messages().rows
+                    let atB = try await b.control.messages().rows
+                    return Set(atA.map(\.node)) == ["a", "b"] && owners(atA) == owners(atB)
+                }
                 try await waitUntil("what is elsewhere is said to be there") {
                     try await a.control.messages().rows.filter { $0.node == "b" }.allSatisfy {
                         $0.waits.contains { $0.text.contains("node b has it") }
