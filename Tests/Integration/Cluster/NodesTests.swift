@@ -352,7 +352,8 @@ extension Integration {
                 for node in [a, b] {
                     try await waitUntil("each has its share") {
                         let rows = try await node.control.nodes().rows
-                        return rows.count == 2 && rows.allSatisfy { $0.has == $0.share }
+                        return rows.count == 2
+                            && rows.allSatisfy { $0.has == $0.share && $0.share > 0 }
                     }
                 }
                 let rows = try await a.control.nodes().rows
@@ -369,9 +370,9 @@ extension Integration {
                 let ending = try await eventually("it ends") { b.ending }
                 #expect(ending == .exit(0))
                 try await waitUntil("the other one has everything") {
-                    try await a.control.nodes().rows.map(\.has) == [1, 0]
+                    let rows = try await a.control.nodes().rows
+                    return rows.map(\.has) == [1, 0] && rows.map(\.state) == [.live, .gone]
                 }
-                #expect(try await a.control.nodes().rows.map(\.state) == [.live, .gone])
                 try await rig.takes([(3, "m")])
                 try await rig.send(3, "after", over: a)
                 try await rig.takes([(3, "after")])
