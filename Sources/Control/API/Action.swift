@@ -64,6 +64,12 @@ package struct PlanRequest: Codable, Sendable {
     /// For `reassign`: the worker to pin to, nil to unpin. For `workers`: how many. For `drain`
     /// and `undrain`: which.
     package var worker: Int?
+    /// For `workers`, `drain`, `undrain` and `reassign`: the node whose workers are meant; nil: the
+    /// one that is asked, or, to reassign, the destination's.
+    package var node: String?
+    /// The one of several hosts that it is for; nil: those of the ids in the selector, and all for
+    /// a filter. Who asks several sees to it; a daemon does not.
+    package var host: String?
     /// For `pause`: how long, in seconds; nil until resumed.
     package var seconds: Double?
     /// What `Status.running` calls the making of this plan; nil: it is not told there.
@@ -88,6 +94,7 @@ package struct PlanRequest: Codable, Sendable {
             try container.decodeIfPresent(Selector.self, forKey: .selector) ?? Selector()
         reason = try container.decodeIfPresent(String.self, forKey: .reason) ?? ""
         worker = try container.decodeIfPresent(Int.self, forKey: .worker)
+        node = try container.decodeIfPresent(String.self, forKey: .node)
         seconds = try container.decodeIfPresent(Double.self, forKey: .seconds)
         progress = try container.decodeIfPresent(String.self, forKey: .progress)
     }
@@ -194,6 +201,10 @@ package struct ActionRow: Codable, Sendable, Identifiable {
     package var undoUntil: UnixTime?
     /// One line: what was done. "1,240 deliveries made due; 3 had left the queue."
     package var result: String
+    /// Which of several hosts has it; nil where one is asked alone.
+    package var host: String?
+    /// Which node of a cluster did it; nil where there is one daemon alone, or several did.
+    package var node: String?
 
     package init(
         id: String, action: ActionKind, at: UnixTime, by: String, reason: String, target: String,

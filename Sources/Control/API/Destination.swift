@@ -90,6 +90,12 @@ package struct DestinationRow: Codable, Sendable, Identifiable {
     package var lastReplyAt: UnixTime?
     /// The rule that said what to make of the last reply.
     package var lastRule: String?
+    /// Which of several hosts has it; nil where one is asked alone.
+    package var host: String?
+    /// Which node of a cluster has it; nil where there is one daemon alone.
+    package var node: String?
+    /// How long ago this was so, in seconds, where its node or host cannot be reached now; nil: now.
+    package var staleSeconds: Double?
 
     package init(id: String, key: UInt32, name: String) {
         self.id = id

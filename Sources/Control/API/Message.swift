@@ -43,6 +43,8 @@ package struct MessageRow: Codable, Sendable, Identifiable {
     package var worker: Int?
     /// The node that has the destination; nil where there is one daemon alone, or nobody has it.
     package var node: String?
+    /// Which of several hosts has it; nil where one is asked alone.
+    package var host: String?
     package var size: Int
     package var receivedAt: UnixTime
     package var expiresAt: UnixTime

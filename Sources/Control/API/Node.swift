@@ -21,6 +21,8 @@ package struct NodeRow: Codable, Hashable, Sendable {
     /// counts.
     package var seenSeconds: Double
     package var leaseSeconds: Double
+    /// Which of several hosts has it; nil where one is asked alone.
+    package var host: String?
 
     package init(
         name: String, state: State, isSelf: Bool, workers: Int, has: Double, share: Double,

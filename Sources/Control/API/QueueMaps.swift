@@ -41,6 +41,8 @@ package struct AgeRow: Codable, Hashable, Sendable, Identifiable {
     package var name: String
     package var state: DestinationState
     package var counts: [Int]
+    /// Which of several hosts has it; nil where one is asked alone.
+    package var host: String?
 
     package init(id: String, name: String, state: DestinationState, counts: [Int]) {
         self.id = id
@@ -112,6 +114,8 @@ package struct ProbeRow: Codable, Hashable, Sendable, Identifiable {
     package var queued: Int
     package var failures: Int
     package var lastReply: String?
+    /// Which of several hosts has it; nil where one is asked alone.
+    package var host: String?
 
     package init(
         id: String, name: String, at: UnixTime, queued: Int, failures: Int, lastReply: String?
@@ -132,6 +136,8 @@ package struct ExpiringRow: Codable, Hashable, Sendable, Identifiable {
     package var inHour: Int
     package var inDay: Int
     package var firstAt: UnixTime
+    /// Which of several hosts has it; nil where one is asked alone.
+    package var host: String?
 
     package init(id: String, name: String, inHour: Int, inDay: Int, firstAt: UnixTime) {
         self.id = id

@@ -71,6 +71,12 @@ package struct WorkerRow: Codable, Sendable, Identifiable {
     package var cpu: Double
     /// Resident bytes.
     package var memory: Int
+    /// Which of several hosts has it; nil where one is asked alone.
+    package var host: String?
+    /// Which node of a cluster has it; nil where there is one daemon alone.
+    package var node: String?
+    /// How long ago this was so, in seconds, where its node or host cannot be reached now; nil: now.
+    package var staleSeconds: Double?
 
     package init(id: Int, state: WorkerState) {
         self.id = id
@@ -111,6 +117,10 @@ package struct RunningAction: Codable, Hashable, Sendable {
     /// Deliveries of this phase, and of the action.
     package var done: Int
     package var total: Int
+    /// Which of several hosts has it; nil where one is asked alone.
+    package var host: String?
+    /// Which node of a cluster has it; nil where there is one daemon alone.
+    package var node: String?
 
     package init(
         id: String, action: ActionKind, by: String, since: UnixTime, phase: Phase = .reading,
@@ -163,6 +173,9 @@ package struct Status: Codable, Sendable {
     /// Whether the peer that asks may act, and if not, why not.
     package var mayOperate: Bool
     package var mayNotOperateBecause: String?
+    /// The hosts or nodes of which this is made, and which of them cannot be reached; nil where one
+    /// daemon speaks for itself.
+    package var parts: [StatusPart]?
 
     package init(
         at: UnixTime, hostname: String, pid: Int, startedAt: UnixTime, totals: Totals,
@@ -222,6 +235,10 @@ package struct Event: Codable, Sendable {
     package var message: String?
     package var destination: String?
     package var worker: Int?
+    /// Which of several hosts has it; nil where one is asked alone.
+    package var host: String?
+    /// Which node of a cluster has it; nil where there is one daemon alone.
+    package var node: String?
 
     package init(
         at: UnixTime, kind: String, text: String, message: String? = nil,

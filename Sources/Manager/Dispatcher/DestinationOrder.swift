@@ -1,3 +1,4 @@
+import Control
 import Filter
 import Mail
 import Scheduler
@@ -123,10 +124,7 @@ struct DestinationOrder {
             key: matches ? SortKey(value(query.field, destination, now)) : .missing, isIn: matches)
     }
 
-    /// By key, then by id; what has no key comes last, whatever the direction.
     private static func precedes(_ a: Entry, _ b: Entry, descending: Bool) -> Bool {
-        if a.key == b.key { return a.id < b.id }
-        if a.key == .missing || b.key == .missing { return b.key == .missing }
-        return descending ? b.key < a.key : a.key < b.key
+        SortKey.precedes(a.key, a.id, b.key, b.id, descending: descending)
     }
 }
