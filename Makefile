@@ -45,7 +45,7 @@ model: ## Explore the protocol of the cluster with wider bounds than the tests d
 	$(SWIFT) build -c release --product cluster-model
 	@.build/release/cluster-model
 
-bench: release ## Measure Sluice beside Postfix; BENCH=--quick for a short run, BENCH=PART for a part, BENCH=monitor for the monitor, BENCH=scale for large clusters
+bench: release ## Measure Sluice beside Postfix; BENCH=--quick for a short run, BENCH=PART for a part, BENCH=monitor for the monitor, BENCH=nodes for clusters, BENCH=scale for large ones
 	@scripts/install-packages bench
 	@echo "==> Measuring beside Postfix (about ten minutes; nothing else should be running)"
 	@python3 Benchmarks/bench.py $(BENCH)

@@ -346,6 +346,9 @@ def main():
     if "scale" in sys.argv[1:]:
         import scale
         return scale.main([each for each in sys.argv[1:] if each != "scale"])
+    if "nodes" in sys.argv[1:]:
+        import nodes
+        return nodes.main([each for each in sys.argv[1:] if each != "nodes"])
     # The monitor has peers of its own, and no server beside it.
     if "monitor" in sys.argv[1:]:
         import monitor

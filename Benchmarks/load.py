@@ -19,10 +19,10 @@ class Stalled(Exception):
     """Not every message came out at the other end in time."""
 
 
-def source(port, messages, sessions, size, keep):
+def source(port, messages, sessions, size, keep, recipient=RECIPIENT):
     """smtp-source as a process."""
     command = ["smtp-source", "-s", str(sessions), "-l", str(size), "-m", str(messages),
-               "-f", SENDER, "-t", RECIPIENT] + (["-d"] if keep else [])
+               "-f", SENDER, "-t", recipient] + (["-d"] if keep else [])
     return subprocess.Popen(command + [f"127.0.0.1:{port}"], stdin=subprocess.DEVNULL)
 
 
@@ -113,6 +113,49 @@ def latencies(server, sink, rate, messages, limit):
         raise Stalled(f"{server.name}: not all of {messages} messages within {limit} s")
     settle(server)
     return sorted(times), memory
+
+
+def send(ports, envelopes, sessions=SESSIONS, rate=None):
+    """Sends a message to each of the envelopes, which are lists of recipients, over kept connections
+    to the ports in turn; at most `rate` a second. Returns each envelope with the time of its 250."""
+    return asyncio.run(_send(ports, envelopes, sessions, rate))
+
+
+async def _send(ports, envelopes, sessions, rate):
+    turns = enumerate(envelopes)
+    start = time.monotonic()
+    sent = []
+
+    async def session(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+        async def expect(code, count=1):
+            while count:
+                line = await reader.readline()
+                if not line.startswith(code):
+                    raise Stalled(f"port {port}: {line!r} instead of {code!r}")
+                count -= line[3:4] == b" "
+
+        await expect(b"220")
+        writer.write(b"EHLO bench.test\r\n")
+        await expect(b"250")
+        for turn, recipients in turns:
+            if rate:
+                await asyncio.sleep(start + turn / rate - time.monotonic())
+            writer.write("".join(
+                [f"MAIL FROM:<{SENDER}>\r\n"] + [f"RCPT TO:<{each}>\r\n" for each in recipients]
+                + ["DATA\r\n"]).encode())
+            await expect(b"250", 1 + len(recipients))
+            await expect(b"354")
+            writer.write(_message() + b".\r\n")
+            await expect(b"250")
+            sent.append((recipients, time.monotonic()))
+        writer.write(b"QUIT\r\n")
+        await expect(b"221")
+        writer.close()
+
+    await asyncio.gather(*(session(ports[number % len(ports)]) for number in range(sessions)))
+    return sent
 
 
 def _message():

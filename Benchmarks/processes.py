@@ -81,8 +81,17 @@ def stop(process, grace=10):
         if not left:
             return
         time.sleep(0.02)
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
+    kill(left)
+
+
+def kill(those):
+    """Kills what is left of a tree."""
+    for pid, was in those.items():
+        if _runs(pid, was):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
 
 
 def _runs(pid, was):

@@ -62,14 +62,6 @@ class Measure:
         self.sink.stop()
         self.database.stop()
 
-    def query(self, name, sql):
-        return subprocess.check_output(
-            [f"{self.database.programs}/psql", "-X", "-A", "-t", self.url(name), "-c", sql],
-            text=True).strip()
-
-    def url(self, name):
-        return self.database.url.replace("/postgres?", f"/{name}?")
-
     def spool(self, label):
         """Bytes of memory and of the database, and seconds, of a daemon with that spool."""
         deliveries, destinations = SPOOLS[label]
@@ -79,15 +71,15 @@ class Measure:
         subprocess.run([self.tool, "fill", "--data-dir", data, "--count", str(deliveries),
                         "--destinations", str(destinations)], check=True,
                        stdout=subprocess.DEVNULL)
-        self.query("postgres", f"CREATE DATABASE {name}")
+        url = self.database.create(name)
         start = time.monotonic()
-        subprocess.run([self.sluice, "spool", "move", "--from", data, "--to", self.url(name)],
+        subprocess.run([self.sluice, "spool", "move", "--from", data, "--to", url],
                        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         moved = time.monotonic() - start
         shutil.rmtree(data)
         result = {"deliveries": deliveries, "destinations": destinations, "move": moved,
                   "rows": self.tables(name)}
-        self.server = Server(self.options.sluiced, self.url(name))
+        self.server = Server(self.options.sluiced, url)
         result["start"], _ = backlog.first_delivery(self.server, self.directory, self.sink)
         begin = time.monotonic()
         self.server.await_loaded(deliveries)
@@ -104,7 +96,7 @@ class Measure:
         return result
 
     def tables(self, name):
-        return int(self.query(name, """
+        return int(self.database.query(name, """
             SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c
             JOIN pg_namespace n ON n.oid = relnamespace
             WHERE nspname = 'sluice' AND relkind = 'r'"""))
@@ -113,11 +105,11 @@ class Measure:
         """Shares of a processor of the server while all nodes renew their leases at their pace, and
         look who is there and who has what, as they do then; and milliseconds of each."""
         nodes, seconds = self.options.nodes, 20
-        self.query(name, f"""
+        self.database.query(name, f"""
             SET search_path = sluice_cluster;
             SELECT count(*) FROM generate_series(1, {nodes}) AS node,
                 LATERAL join_cluster('n' || node, node, '1 1 1 1')""")
-        first = int(self.query(name, "SELECT min(id) FROM sluice_cluster.nodes WHERE name <> 'bench'"))
+        first = int(self.database.query(name, "SELECT min(id) FROM sluice_cluster.nodes WHERE name <> 'bench'"))
         script = os.path.join(self.directory, "renew.sql")
         with open(script, "w") as file:
             file.write(f"""\\set who random({first}, {first + nodes - 1})
@@ -134,7 +126,7 @@ SELECT destination, owner, life, number FROM tenures;
         start = time.monotonic()
         text = subprocess.check_output(
             [f"{self.database.programs}/pgbench", "-n", "-c", "20", "-R", f"{rate}", "-T",
-             str(seconds), "-f", script, self.url(name)], text=True, stderr=subprocess.DEVNULL,
+             str(seconds), "-f", script, self.database.url_of(name)], text=True, stderr=subprocess.DEVNULL,
             env=os.environ | {"PGOPTIONS": "-c search_path=sluice_cluster"})
         share = ((processes.cpu_seconds(self.database.process.pid) - before)
                  / (time.monotonic() - start))

@@ -143,6 +143,9 @@ class Sluice(Server):
     extra = ""
     routes = ""
     group_by = "mx-address"
+    hostname = "bench.test"
+    # Connections to a destination at once.
+    concurrency = 20
     # Where it has its files, below the temporary directory.
     folder = "sluice"
     # A data directory that exists already.
@@ -161,7 +164,7 @@ class Sluice(Server):
         routes = self.routes + "".join(
             f'"{domain}" = "127.0.0.1:{port}", ' for domain, port in self.domains.items())
         configuration = self.write(f"{self.folder}/sluice.toml", f"""\
-hostname = "bench.test"
+hostname = "{self.hostname}"
 data_dir = "{data}"
 control_socket = "{self.socket}"
 
@@ -170,7 +173,7 @@ listen = ["127.0.0.1:{self.port}"]
 allow = ["127.0.0.0/8"]
 
 [limits]
-concurrency = 20
+concurrency = {self.concurrency}
 
 [routing]
 group_by = "{self.group_by}"
