@@ -54,12 +54,26 @@ class Database:
         return subprocess.check_output([f"{self.programs}/postgres", "--version"],
                                        text=True).split()[2]
 
-    def transactions(self):
-        """Committed so far; sessions report theirs when they have been idle for a second."""
-        time.sleep(1.5)
-        return int(subprocess.check_output(
-            [f"{self.programs}/psql", "-X", "-A", "-t", self.url, "-c",
-             "SELECT xact_commit FROM pg_stat_database WHERE datname = 'postgres'"], text=True))
+    def url_of(self, name):
+        """That of another database of the server."""
+        return self.url.replace("/postgres?", f"/{name}?")
+
+    def create(self, name):
+        self.query("postgres", f"CREATE DATABASE {name}")
+        return self.url_of(name)
+
+    def query(self, name, sql):
+        """What psql prints, columns separated by "|"."""
+        return subprocess.check_output(
+            [f"{self.programs}/psql", "-X", "-A", "-t", self.url_of(name), "-c", sql],
+            text=True).strip()
+
+    def transactions(self, name="postgres", wait=1.5):
+        """Committed so far. Sessions report theirs at most once a second, and what they made since
+        ten seconds after the last one."""
+        time.sleep(wait)
+        return int(self.query(name, "SELECT xact_commit FROM pg_stat_database"
+                                    " WHERE datname = current_database()"))
 
     def stop(self):
         if self.process and self.process.poll() is None:
