@@ -10,11 +10,12 @@ BENCH ?=
 SECONDS ?= 60
 STORM ?= 60
 SEED ?= 1
+ROUNDS ?= 20
 # Tests at once. All of them at once starve each other, so that one that waits for a process or a
 # terminal waits for a thousand others.
 WIDTH ?= 8
 
-.PHONY: help demo test crash fuzz model bench simulate build release install man lint format imports clean
+.PHONY: help demo test crash partitions fuzz model bench simulate build release install man lint format imports clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +35,11 @@ crash: ## Kill it at every point of a message's way; STORM=300 SEED=7 for a long
 	SLUICE_CRASH=1 SLUICE_CRASH_TABLE=$(CURDIR)/docs/crash-matrix.md SLUICE_STORM=$(STORM) \
 	SLUICE_STORM_SEED=$(SEED) $(SWIFT) test --filter 'CrashMatrixTests|StormTests'
 	@cat docs/crash-matrix.md
+
+partitions: ## Cut off, kill, drain and fail over three nodes and their database; SEED=7 ROUNDS=50 for a longer run
+	@scripts/install-packages build test
+	@echo "==> Three nodes in network namespaces (half a minute a round)"
+	SLUICE_PARTITIONS=$(ROUNDS) SLUICE_PARTITIONS_SEED=$(SEED) $(SWIFT) test --filter NamespaceTests
 
 fuzz: ## Fuzz every parser for SECONDS (default 60) each
 	@scripts/install-packages build

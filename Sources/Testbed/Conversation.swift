@@ -27,13 +27,32 @@ package struct Conversation {
     ) async throws -> Result {
         let channel = try await ClientBootstrap(group: group)
             .connectTimeout(.seconds(10))
-            .connect(host: host, port: port) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
-                        wrappingChannelSynchronously: channel)
-                }
-            }
-        return try await channel.executeThenClose { inbound, outbound in
+            .connect(host: host, port: port, channelInitializer: wrap)
+        return try await with(channel, body)
+    }
+
+    /// The same over a socket that is connected already; it is closed here.
+    package static func with<Result>(
+        socket: CInt, group: any EventLoopGroup,
+        _ body: (inout Conversation) async throws -> Result
+    ) async throws -> Result {
+        let channel = try await ClientBootstrap(group: group)
+            .withConnectedSocket(socket, channelInitializer: wrap)
+        return try await with(channel, body)
+    }
+
+    private typealias Wrapped = NIOAsyncChannel<ByteBuffer, ByteBuffer>
+
+    private static func wrap(_ channel: any Channel) -> EventLoopFuture<Wrapped> {
+        channel.eventLoop.makeCompletedFuture {
+            try Wrapped(wrappingChannelSynchronously: channel)
+        }
+    }
+
+    private static func with<Result>(
+        _ channel: Wrapped, _ body: (inout Conversation) async throws -> Result
+    ) async throws -> Result {
+        try await channel.executeThenClose { inbound, outbound in
             var conversation = Conversation(
                 channel: channel.channel, inbound: inbound.makeAsyncIterator(),
                 outbound: outbound)

@@ -26,7 +26,23 @@ package final class DatabaseServer: Sendable {
 
     package static let user = "sluice"
 
+    /// Where a server is that others reach over TCP, at port 5432 of an address.
+    package struct Place: Sendable {
+        /// What its programs are started with: a path and arguments.
+        package var launcher: [String]
+        package var host: String
+        /// From where anybody is trusted, as in 10.0.0.0/8.
+        package var network: String
+
+        package init(launcher: [String], host: String, network: String) {
+            self.launcher = launcher
+            self.host = host
+            self.network = network
+        }
+    }
+
     private let directory: String
+    private let place: Place?
     private let process: Process
     private let orders: FileHandle
     private let databases = Atomic<Int>(0)
@@ -34,7 +50,11 @@ package final class DatabaseServer: Sendable {
     /// - Parameters:
     ///   - isDurable: commits wait for the disk.
     ///   - primary: what this one is to be a standby of, by streaming replication.
-    package init(isDurable: Bool = false, standbyOf primary: DatabaseServer? = nil) throws {
+    ///   - place: nil: it is reached through its Unix socket only.
+    package init(
+        isDurable: Bool = false, standbyOf primary: DatabaseServer? = nil, at place: Place? = nil
+    ) throws {
+        self.place = place
         let template = FileManager.default.temporaryDirectory
             .appendingPathComponent("sluice-db-XXXXXX").path
         var bytes = Array(template.utf8CString)
@@ -52,16 +72,18 @@ package final class DatabaseServer: Sendable {
                 "--clear-groups",
             ]
         }
+        asUser = (place?.launcher ?? []) + asUser
         let data = directory + "/data"
         if let primary {
             try Self.run(
                 asUser + [
-                    "\(programs)/pg_basebackup", "--pgdata=\(data)", "--host=\(primary.directory)",
+                    "\(programs)/pg_basebackup", "--pgdata=\(data)",
+                    "--host=\(primary.place?.host ?? primary.directory)",
                     "--username=\(Self.user)", "--write-recovery-conf", "--checkpoint=fast",
                     "--no-sync",
                 ], in: directory)
         } else {
-            try Self.initialize(data, asUser + ["\(programs)/initdb"], in: directory)
+            try Self.initialize(data, asUser + ["\(programs)/initdb"], in: directory, place)
         }
 
         process = Process()
@@ -69,9 +91,13 @@ package final class DatabaseServer: Sendable {
         process.currentDirectoryURL = URL(fileURLWithPath: directory)
         process.arguments =
             ["-c", Self.guardian, "sh", directory] + asUser + [
-                "\(programs)/postgres", "-D", data, "-k", directory, "-c", "listen_addresses=",
+                "\(programs)/postgres", "-D", data, "-k", directory,
+                "-c", "listen_addresses=\(place?.host ?? "")",
                 "-c", "fsync=\(isDurable ? "on" : "off")", "-c", "shared_buffers=64MB",
                 "-c", "max_connections=200",
+                // A partition is over soon: the two are to meet again soon after it.
+                "-c", "wal_sender_timeout=5s", "-c", "wal_receiver_timeout=5s",
+                "-c", "wal_retrieve_retry_interval=500ms",
             ]
         let pipe = Pipe()
         process.standardInput = pipe
@@ -83,7 +109,7 @@ package final class DatabaseServer: Sendable {
     }
 
     private static func initialize(
-        _ data: String, _ initdb: [String], in directory: String
+        _ data: String, _ initdb: [String], in directory: String, _ place: Place?
     ) throws {
         try run(
             initdb + [
@@ -92,8 +118,11 @@ package final class DatabaseServer: Sendable {
             ], in: directory)
         // The first rule that fits decides.
         let rules = data + "/pg_hba.conf"
+        let network = place.map {
+            "host all all \($0.network) trust\nhost replication all \($0.network) trust\n"
+        }
         try
-            ("local all \(lockedUser) scram-sha-256\n"
+            ("local all \(lockedUser) scram-sha-256\n" + (network ?? "")
             + String(contentsOfFile: rules, encoding: .utf8))
             .write(toFile: rules, atomically: false, encoding: .utf8)
     }
@@ -149,8 +178,29 @@ package final class DatabaseServer: Sendable {
     /// Makes a standby the primary.
     package func promote() throws { try execute("SELECT pg_promote()", in: readable) }
 
+    /// The server and its sessions stand still, or go on.
+    package func freeze() { signal(SIGSTOP) }
+    package func thaw() { signal(SIGCONT) }
+
+    /// Kills all of it at once, for good.
+    package func kill() { signal(SIGKILL) }
+
+    /// The server first, so that it starts no more of them.
+    private func signal(_ number: Int32) {
+        let file = directory + "/data/postmaster.pid"
+        let lines = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
+        guard let server = lines.split(separator: "\n").first.flatMap({ Int32($0) }) else { return }
+        Glibc.kill(server, number)
+        let task = "/proc/\(server)/task/\(server)/children"
+        let children = (try? String(contentsOfFile: task, encoding: .utf8)) ?? ""
+        for child in children.split(separator: " ").compactMap({ Int32($0) }) {
+            Glibc.kill(child, number)
+        }
+    }
+
     /// Ends it for good.
     package func end() {
+        thaw()
         try? orders.close()
         process.waitUntilExit()
     }
@@ -180,6 +230,17 @@ package final class DatabaseServer: Sendable {
         DatabaseAddress(url: "postgresql://\(user)@/\(database)?host=\(directory)")
     }
 
+    /// Over TCP, of several servers whichever accepts writes.
+    package static func address(of database: DatabaseAddress, at places: [Place]) -> DatabaseAddress
+    {
+        let hosts = places.map(\.host).joined(separator: ",")
+        return DatabaseAddress(url: "postgresql://\(user)@\(hosts)/\(name(of: database))")
+    }
+
+    private static func name(of database: DatabaseAddress) -> Substring {
+        database.description.split(separator: "/").last ?? ""
+    }
+
     /// This one or another, whichever accepts writes.
     package func address(of database: String, or other: DatabaseServer) -> DatabaseAddress {
         DatabaseAddress(url: address(of: database).url + ",\(other.directory)")
@@ -192,8 +253,7 @@ package final class DatabaseServer: Sendable {
     }
 
     package func drop(_ address: DatabaseAddress) throws {
-        let name = address.description.split(separator: "/").last ?? ""
-        try execute("DROP DATABASE IF EXISTS \(name) WITH (FORCE)")
+        try execute("DROP DATABASE IF EXISTS \(Self.name(of: address)) WITH (FORCE)")
     }
 
     @discardableResult

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,3 +175,5 @@ int64_t faulty_limit_files(int32_t process, int64_t limit) {
     new.rlim_max = old.rlim_max;
     return prlimit(process, RLIMIT_NOFILE, &new, NULL) != 0 ? -1 : (int64_t)old.rlim_cur;
 }
+
+int32_t faulty_enter_network(int32_t file) { return setns(file, CLONE_NEWNET); }

@@ -5,8 +5,9 @@ import Testing
 /// and two of them at once would only measure each other.
 @Suite(.serialized, .timeLimit(.minutes(minutes))) enum Integration {}
 
-/// Of each test. `make crash` runs storms whose length the caller chooses; they have limits of
-/// their own.
+/// Of each test. `make crash` and `make partitions` run storms whose length the caller chooses; they
+/// have limits of their own.
 private let minutes =
-    ["SLUICE_CRASH", "SLUICE_STORM"].allSatisfy { ProcessInfo.processInfo.environment[$0] == nil }
-    ? 15 : 24 * 60
+    ["SLUICE_CRASH", "SLUICE_STORM", "SLUICE_PARTITIONS"].allSatisfy {
+        ProcessInfo.processInfo.environment[$0] == nil
+    } ? 15 : 24 * 60

@@ -30,4 +30,8 @@ enum {
 /// (prlimit(2), which the C library's headers hide from Swift.)
 int64_t faulty_limit_files(int32_t process, int64_t limit);
 
+/// Moves the calling thread into a network namespace, which sockets that it makes from then on stay
+/// in; 0, or -1 with errno. (setns(2), which is hidden likewise.)
+int32_t faulty_enter_network(int32_t file);
+
 #endif

@@ -22,7 +22,7 @@ extension Integration {
                 var settings = DaemonSettings()
                 settings.routes = ["a.test": receiver.route, "grey.test": grey.route]
                 daemon = try scene.idleDaemon(settings)
-                faults = try FaultySystemControl(for: daemon, in: scene.directory)
+                faults = try FaultySystemControl(for: daemon)
                 try await daemon.start()
             }
 

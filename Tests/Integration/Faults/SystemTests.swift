@@ -83,7 +83,7 @@ extension Integration {
                 // The longest of all waits is what a due time from a wrong clock is cut to.
                 settings.retry += ["full_first = \"300ms\"", "full_cap = \"2s\""]
                 let daemon = try scene.idleDaemon(settings)
-                let system = try FaultySystemControl(for: daemon, in: scene.directory)
+                let system = try FaultySystemControl(for: daemon)
                 try await daemon.start()
                 func send(_ name: String) async throws {
                     try await scene.send(

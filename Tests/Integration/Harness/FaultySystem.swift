@@ -21,8 +21,8 @@ final class FaultySystemControl: Sendable {
     private let path: String
 
     /// For daemons that are started after it.
-    init(for daemon: Daemon, in directory: TemporaryDirectory) throws {
-        path = directory.file("faulty")
+    init(for daemon: Daemon) throws {
+        path = daemon.dataDirectory + ".faulty"
         try write(Fault.none, clockOffset: .zero)
         daemon.environment.merge([
             "LD_PRELOAD": try Program.library("FaultySystem"),
