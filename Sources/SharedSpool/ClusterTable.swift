@@ -230,6 +230,25 @@ package final class ClusterTable: Sendable {
         ])
     }
 
+    /// Tells those that have these districts that there is mail for them.
+    ///
+    /// Not with the mail: a transaction that notifies holds a lock of the whole server until it is
+    /// synced, and each wakes all that listen, whatever they listen to. What is not told of is
+    /// found with the next renewal.
+    package func wakeOwners(of districts: Set<Int>) throws {
+        var column = ArrayColumn(.int8)
+        for district in districts { column.append(district) }
+        _ = try run([
+            Command("SELECT set_config('synchronous_commit', 'off', true)", name: "no_sync"),
+            Command(
+                """
+                SELECT pg_notify('\(ClusterSchema.arrivalChannel)' || owner, '') FROM (
+                    SELECT DISTINCT owner FROM tenures
+                    WHERE destination = ANY ($1) AND owner IS NOT NULL) AS owners
+                """, name: "wake_owners", column),
+        ])
+    }
+
     /// Mail that others have taken in for these districts, and where it goes, as far as that is
     /// known.
     package func arrivals(

@@ -11,13 +11,36 @@ extension PostgreSQLSpool {
     }
 
     package func bodies(of messages: [MessageID]) throws(SpoolError) -> SpoolBodies {
+        bodies(try read("bodies", Self.bodies(of: messages, upTo: .max)))
+    }
+
+    /// Both in one exchange, and one transaction.
+    package func letters(
+        _ ids: [DeliveryID], upTo bytes: Int
+    ) throws(SpoolError) -> SpoolLetters {
+        let answers = try read(
+            "letters",
+            [
+                Self.deliveries(ids),
+                Self.bodies(of: Array(Set(ids.map(\.message))), upTo: bytes),
+            ])
+        return SpoolLetters(
+            deliveries: answers[0].compactMap(decode), bodies: bodies(answers[1]))
+    }
+
+    private static func bodies(of messages: [MessageID], upTo bytes: Int) -> Command {
         var ids = ArrayColumn(.int8)
         for message in messages { ids.append(message.rawValue) }
-        let rows = try read(
-            "bodies",
-            Command(
-                "SELECT message, data, checksum FROM bodies WHERE message = ANY ($1)",
-                name: "bodies", ids))
+        var command = Command(
+            """
+            SELECT message, data, checksum FROM bodies
+            WHERE message = ANY ($1) AND octet_length(data) <= $2
+            """, name: "bodies", ids)
+        command.bind(bytes)
+        return command
+    }
+
+    private func bodies(_ rows: Rows) -> SpoolBodies {
         var bodies = SpoolBodies()
         for row in rows {
             let message = MessageID(rawValue: row.int(0))
@@ -97,15 +120,16 @@ extension PostgreSQLSpool {
     private static let pageRows = 10_000
 
     package func deliveries(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredDelivery] {
-        try read(
-            "deliveries",
-            Command(
-                """
-                SELECT \(DeliveryRow.columns)
-                FROM unnest($1) WITH ORDINALITY AS wanted (id, place)
-                JOIN deliveries USING (id) ORDER BY place
-                """, Self.column(ids))
-        ).compactMap(decode)
+        try read("deliveries", Self.deliveries(ids)).compactMap(decode)
+    }
+
+    private static func deliveries(_ ids: [DeliveryID]) -> Command {
+        Command(
+            """
+            SELECT \(DeliveryRow.columns)
+            FROM unnest($1) WITH ORDINALITY AS wanted (id, place)
+            JOIN deliveries USING (id) ORDER BY place
+            """, column(ids))
     }
 
     package func states(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredState?] {

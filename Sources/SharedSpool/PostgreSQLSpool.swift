@@ -34,8 +34,8 @@ package final class PostgreSQLSpool: Spool {
     let place: String
     let readers: ReaderPool
     let node: SpoolNode?
-    /// The number of messages, and when it was counted.
-    private let counted = Mutex<(messages: Int, at: ContinuousClock.Instant)?>(nil)
+    /// The number of messages, and until when it is not counted anew.
+    private let counted = Mutex<(messages: Int, until: ContinuousClock.Instant)?>(nil)
     private let owner: Mutex<Owner>
     private let messages = Atomic<Int>(0)
     private let report: @Sendable (SpoolError) -> Void
@@ -80,6 +80,7 @@ package final class PostgreSQLSpool: Spool {
             try owner.commit(writes)
             FaultPoint.synced.reached()
         }
+        node?.committed(writes)
     }
 
     package func reserveMessageIDs(_ count: Int) throws(SpoolError) -> Range<Int64> {
@@ -90,17 +91,17 @@ package final class PostgreSQLSpool: Spool {
     package func messageCount() throws(SpoolError) -> Int {
         guard node != nil else { return messages.load(ordering: .relaxed) }
         // Others bring and take them too.
-        let now = ContinuousClock.now
-        if let last = counted.withLock({ $0 }), now - last.at < Self.countLife {
-            return last.messages
-        }
+        let start = ContinuousClock.now
+        if let last = counted.withLock({ $0 }), start < last.until { return last.messages }
         let count = try read("count of messages", Command("SELECT count(*) FROM bodies"))
         let messages = Int(count[0].int(0))
-        counted.withLock { $0 = (messages, now) }
+        let end = ContinuousClock.now
+        counted.withLock { $0 = (messages, end + max(Self.countLife, (end - start) * 50)) }
         return messages
     }
 
-    /// For how long a count of the messages is not made anew.
+    /// For how long a count of the messages is not made anew, where it takes the server no longer
+    /// than a fiftieth of that: it goes through all of them, and each node wants it.
     private static let countLife = Duration.seconds(5)
 
     package func copyForBackup() throws(SpoolError) -> SpoolCopy {

@@ -46,11 +46,7 @@ struct WriteRound {
         arrivals.columns[0].append(delivery.id.rawValue)
         arrivals.columns[1].append(district)
         arrivals.columns[2].append(delivery.isElsewhere ? 1 : 0)
-        if delivery.isElsewhere { notified.append(district) }
     }
-
-    /// Districts whose owners are to be told.
-    private var notified = ArrayColumn(.int8)
 
     /// Parameters of one statement, all of one length.
     private struct Columns {
@@ -315,7 +311,6 @@ struct WriteRound {
         if !kept.isEmpty { add(kept.command(Self.replace, "replace")) }
         if left.count > 0 { add(Command(Self.remove, name: "remove", left)) }
         if !arrivals.isEmpty { add(arrivals.command(Self.tellArrivals, "tell_arrivals")) }
-        if notified.count > 0 { add(Command(Self.wakeOwners, name: "wake_owners", notified)) }
         if !updates.isEmpty {
             add(
                 node == nil
@@ -415,12 +410,6 @@ struct WriteRound {
                 = coalesce(deliveries.destination, deliveries.id >> 16) % \(District.count)
                 AND owner = $2 AND current_setting('\(ClusterSchema.isLive)') = '1')
         ON CONFLICT DO NOTHING
-        """
-
-    private static let wakeOwners = """
-        SELECT pg_notify('\(ClusterSchema.arrivalChannel)' || owner, '') FROM (
-            SELECT DISTINCT owner FROM \(ClusterSchema.name).tenures
-            WHERE destination = ANY ($1) AND owner IS NOT NULL) AS owners
         """
 
     /// Two nodes that remove the last two deliveries of a message at the same time would each see

@@ -40,6 +40,10 @@ package protocol Spool: Sendable {
     /// In the order of `ids`; those that have left are left out.
     func deliveries(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredDelivery]
 
+    /// What is needed to send them: as `deliveries`, and the bodies of those messages that have at
+    /// most so many bytes.
+    func letters(_ ids: [DeliveryID], upTo bytes: Int) throws(SpoolError) -> SpoolLetters
+
     /// One for each of `ids`; nil for those that have left.
     func states(_ ids: [DeliveryID]) throws(SpoolError) -> [StoredState?]
 
@@ -141,7 +145,15 @@ extension Spool {
     /// For a spool that is not moved.
     package func moveInProgress() throws(SpoolError) -> Int64? { nil }
 
-    /// For a spool to which one question after the other costs no more.
+    /// For a spool to which one question after the other costs no more; as the next.
+    package func letters(
+        _ ids: [DeliveryID], upTo bytes: Int
+    ) throws(SpoolError) -> SpoolLetters {
+        let deliveries = try deliveries(ids)
+        let wanted = Set(deliveries.filter { $0.message.size <= bytes }.map(\.id.message))
+        return SpoolLetters(deliveries: deliveries, bodies: try bodies(of: Array(wanted)))
+    }
+
     package func bodies(of messages: [MessageID]) throws(SpoolError) -> SpoolBodies {
         var bodies = SpoolBodies()
         for message in messages {
@@ -160,6 +172,17 @@ package struct SpoolBodies: Sendable {
     package var damage: [MessageID: SpoolError] = [:]
 
     package init() {}
+}
+
+/// Deliveries, and the bodies of their messages as far as they were asked for.
+package struct SpoolLetters: Sendable {
+    package var deliveries: [StoredDelivery]
+    package var bodies: SpoolBodies
+
+    package init(deliveries: [StoredDelivery], bodies: SpoolBodies) {
+        self.deliveries = deliveries
+        self.bodies = bodies
+    }
 }
 
 /// Something went wrong with the spool. `code` is stable, `cause` is the engine's own words,

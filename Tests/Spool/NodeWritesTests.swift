@@ -10,6 +10,12 @@ import Testing
 
 /// What several nodes write into one spool, and what of it is refused.
 @Suite struct NodeWritesTests {
+    private final class Counter: Sendable {
+        private let count = Mutex(0)
+        var value: Int { count.withLock { $0 } }
+        func add() { count.withLock { $0 += 1 } }
+    }
+
     /// Two nodes on one database; destination 1 is in the first one's district.
     private final class Rig {
         let database: DatabaseAddress
@@ -18,22 +24,26 @@ import Testing
         let b: Members.Request
         let first: PostgreSQLSpool
         let second: PostgreSQLSpool
+        /// That of the second one, and how often it was called.
+        let node: SpoolNode
+        let calls = Counter()
 
         init() throws {
             database = try DatabaseServer.shared.get().createDatabase()
             table = try ClusterTable(database, answer: .seconds(30))
             a = try table.join(name: "a", home: 1).request
             b = try table.join(name: "b", home: 2).request
-            first = try Self.open(database, a)
-            second = try Self.open(database, b)
+            let calls = calls
+            node = SpoolNode(id: b.node.rawValue, life: b.life, onNews: { calls.add() })
+            first = try Self.open(database, SpoolNode(id: a.node.rawValue, life: a.life))
+            second = try Self.open(database, node)
             #expect(try table.claim(1, seen: 0, by: a) == 1)
         }
 
         static func open(
-            _ database: DatabaseAddress, _ request: Members.Request
+            _ database: DatabaseAddress, _ node: SpoolNode
         ) throws -> PostgreSQLSpool {
-            let node = SpoolNode(id: request.node.rawValue, life: request.life)
-            return try PostgreSQLSpool(database, options: PostgreSQLSpool.Options(node: node))
+            try PostgreSQLSpool(database, options: PostgreSQLSpool.Options(node: node))
         }
 
         /// The second one declares the first one dead.
@@ -86,6 +96,36 @@ import Testing
         try rig.second.commit([.accept(elsewhere(message(3, destinations: [nil])))])
         #expect(try rig.first.unrouted().isEmpty)
         #expect(try rig.table.arrivals(in: [3], limit: 10).map(\.delivery) == [id(3, 0).rawValue])
+    }
+
+    @Test func whoBringsMailForOthersTellsThem() throws {
+        let rig = try Rig()
+        let node = rig.node
+        try rig.second.commit([.accept(message(1, destinations: [2]))])
+        #expect(!node.hasNews && rig.calls.value == 0)
+        // Not with a commit that fails.
+        #expect(throws: SpoolError.self) {
+            try rig.second.commit([.accept(elsewhere(message(1, destinations: [2])))])
+        }
+        #expect(!node.hasNews)
+        try rig.second.commit([.accept(elsewhere(message(2))), .accept(elsewhere(message(3)))])
+        try rig.second.commit([
+            .accept(message(4, destinations: [nil])),
+            .route(id(4), into: elsewhere(message(4, destinations: [5])).deliveries),
+        ])
+        #expect(node.hasNews && rig.calls.value == 1)
+        #expect(node.takeNews() == [1, 5])
+        #expect(!node.hasNews && node.takeNews().isEmpty)
+        // Who has the district hears of it, and nobody else.
+        let owner = try ClusterTable(rig.database, answer: .seconds(30))
+        try owner.listen(as: rig.a.node)
+        let other = try ClusterTable(rig.database, answer: .seconds(30))
+        try other.listen(as: rig.b.node)
+        try rig.table.wakeOwners(of: [2, 3])
+        try rig.table.wakeOwners(of: [1, 5])
+        #expect(try owner.changes(within: .seconds(300), or: nil) == [.arrivals])
+        #expect(try owner.changes(within: .zero, or: nil).isEmpty)
+        #expect(try other.changes(within: .zero, or: nil).isEmpty)
     }
 
     @Test func aLifeThatIsOverRecordsWhatHappenedAndNothingElse() throws {

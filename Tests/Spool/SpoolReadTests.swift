@@ -29,6 +29,32 @@ struct SpoolReadTests {
             try spool.deliveries([id(4), id(99), id(2, 1)]).map(\.id) == [id(4), id(2, 1)])
     }
 
+    @Test(arguments: Engine.allCases) func lettersWithTheBodiesThatAreSmall(
+        _ engine: Engine
+    ) throws {
+        let place = try engine.place()
+        defer { place.remove() }
+        let spool = try place.open()
+        var (small, large) = (
+            message(1, destinations: [1, 2], body: "small"),
+            message(2, body: String(repeating: "x", count: 100))
+        )
+        (small.record.size, large.record.size) = (5, 100)
+        try spool.commit([.accept(small), .accept(large)])
+        func texts(upTo bytes: Int) throws -> [MessageID: Int] {
+            let ids = [id(2), id(9), id(1, 1), id(1)]
+            let letters = try spool.letters(ids, upTo: bytes)
+            #expect(letters.deliveries.map(\.id) == [id(2), id(1, 1), id(1)])
+            #expect(letters.bodies.damage.isEmpty)
+            return letters.bodies.texts.mapValues(\.readableBytes)
+        }
+        let (first, second) = (MessageID(rawValue: 1), MessageID(rawValue: 2))
+        #expect(try texts(upTo: 99) == [first: 5])
+        #expect(try texts(upTo: 100) == [first: 5, second: 100])
+        #expect(try texts(upTo: 4).isEmpty)
+        #expect(try spool.letters([], upTo: .max).deliveries.isEmpty)
+    }
+
     @Test(arguments: Engine.allCases) func statesInTheOrderAskedFor(_ engine: Engine) throws {
         let place = try engine.place()
         defer { place.remove() }

@@ -72,7 +72,8 @@ final class ClusterNode: Sendable {
             var membership = Membership(node: request.node, times: times)
             membership.joined(life: request.life, in: members, at: clocks.monotonic())
             id = request.node
-            spool = SpoolNode(id: request.node.rawValue, life: request.life)
+            spool = SpoolNode(
+                id: request.node.rawValue, life: request.life, onNews: { [wake] in wake.call() })
             first = Mutex(Round(membership: membership, table: table, members: members))
         } catch is Members.NameInUse {
             throw Failure(
@@ -154,6 +155,10 @@ final class ClusterNode: Sendable {
         var renewedAt: Instant?
         var mustLook = true
         var mayHaveMail = true
+        /// It is not looked for before.
+        var mailDue = Instant(nanoseconds: .min)
+        /// Others are not told of theirs before.
+        var newsDue = Instant(nanoseconds: .min)
         var opens = 0
         var isReady = false
         /// Announced, and not known to be removed from the table.
@@ -221,12 +226,19 @@ final class ClusterNode: Sendable {
 
     private func wait(_ round: inout Round) {
         let now = clocks.monotonic()
-        let due = round.renewedAt.map { max($0 + times.pace - now, .zero) } ?? .zero
+        var due = round.renewedAt.map { max($0 + times.pace - now, .zero) } ?? .zero
         guard let table = round.table, !round.hasFailed else {
-            var descriptor = pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0)
-            poll(&descriptor, 1, 250)
+            pause(for: .milliseconds(250))
             round.mustLook = true
             return
+        }
+        if spool.hasNews, round.membership.request != nil {
+            due = min(due, max(round.newsDue - now, .zero))
+        }
+        if round.mayHaveMail, round.mailDue > now {
+            // News of more is not waited for, but read when the time has come.
+            pause(for: min(due, round.mailDue - now))
+            due = .zero
         }
         let changes = (try? table.changes(within: due, or: wake.descriptor)) ?? [.nodes]
         if changes.contains(.nodes) {
@@ -236,6 +248,12 @@ final class ClusterNode: Sendable {
         }
         if changes.contains(.tenures) { round.mustLook = true }
         if changes.contains(.arrivals) { round.mayHaveMail = true }
+    }
+
+    /// Until there are orders, or a while.
+    private func pause(for time: Duration) {
+        var descriptor = pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0)
+        poll(&descriptor, 1, Int32((time / .milliseconds(1)).rounded(.up)))
     }
 
     private func step(
@@ -270,7 +288,13 @@ final class ClusterNode: Sendable {
         if round.mustLook {
             try look(&round, table, request, orders, dispatcher)
         }
-        if orders.isReady, round.mayHaveMail || !round.announced.isEmpty {
+        let now = clocks.monotonic()
+        if spool.hasNews, round.newsDue <= now {
+            round.newsDue = now + Self.newsPace
+            try table.wakeOwners(of: spool.takeNews())
+        }
+        if orders.isReady, round.mayHaveMail && round.mailDue <= now || !round.announced.isEmpty {
+            round.mailDue = now + Self.mailPace
             try fetchMail(&round, table, orders, dispatcher)
         }
     }
@@ -412,6 +436,15 @@ final class ClusterNode: Sendable {
     /// Deliveries that are told of at once.
     private static let mailTogether = 500
 
+    /// Mail that comes alone is looked for at once; where more follows it is let come together, as
+    /// each look is transactions of the database, which has those of all nodes. As long as there is
+    /// some it is looked for without being told.
+    private static let mailPace = Duration.milliseconds(100)
+
+    /// So others need to be told seldom. (It is at most that late, where they have just ceased to
+    /// look.)
+    private static let newsPace = Duration.milliseconds(250)
+
     /// Brings what others have taken in for this node. The dispatcher knows of it before it is
     /// removed from the list, and has it read after that: a load of the queue sees it in one of the
     /// two places, and never in both.
@@ -437,7 +470,10 @@ final class ClusterNode: Sendable {
             let (ids, era) = (round.announced, round.announcedIn)
             round.announced = []
             dispatcher.execute { $0.fetched(ids, era: era) }
-            if isLast { return }
+            if isLast {
+                round.mayHaveMail = true
+                return
+            }
             try renew(&round, table, dispatcher)
         }
     }

@@ -327,26 +327,50 @@ extension Dispatcher {
     func fetched(_ ids: [Int64], era: Int) {
         let ids = ids.map { DeliveryID(rawValue: $0) }
         reader.read(on: loop) { spool throws(SpoolError) in
-            let found = try spool.deliveries(ids)
-            let destinations = try spool.destinations(Set(found.compactMap(\.destination)))
-            return (found, destinations)
+            try spool.letters(ids, upTo: Self.smallBody)
         } completion: { [handle = handle] result in
             let dispatcher = handle.value
             guard let districts = dispatcher.districts, districts.era == era else { return }
             switch result {
             case .failure(let error):
                 dispatcher.readFailed(error) { $0.fetched(ids.map(\.rawValue), era: era) }
-            case .success(let (found, destinations)):
-                let now = dispatcher.clocks.wall()
-                for record in destinations where dispatcher.table[record.id] == nil {
-                    dispatcher.enroll(record, at: now)
-                }
-                for stored in found { dispatcher.arrived(stored, districts) }
+            case .success(let letters):
+                dispatcher.introduce(letters, era: era)
             }
         }
     }
 
-    private func arrived(_ stored: StoredDelivery, _ districts: Districts) {
+    /// Those whose destinations are not known here wait until they are.
+    private func introduce(_ letters: SpoolLetters, era: Int) {
+        let unknown = Set(letters.deliveries.compactMap(\.destination).filter { table[$0] == nil })
+        guard !unknown.isEmpty else { return arrived(letters) }
+        reader.read(on: loop) { spool throws(SpoolError) in
+            try spool.destinations(unknown)
+        } completion: { [handle = handle] result in
+            let dispatcher = handle.value
+            guard let districts = dispatcher.districts, districts.era == era else { return }
+            switch result {
+            case .failure(let error):
+                dispatcher.readFailed(error) { $0.introduce(letters, era: era) }
+            case .success(let destinations):
+                let now = dispatcher.clocks.wall()
+                for record in destinations where dispatcher.table[record.id] == nil {
+                    dispatcher.enroll(record, at: now)
+                }
+                dispatcher.arrived(letters)
+            }
+        }
+    }
+
+    private func arrived(_ letters: SpoolLetters) {
+        guard let districts else { return }
+        for stored in letters.deliveries {
+            arrived(stored, body: letters.bodies.texts[stored.id.message], districts)
+        }
+    }
+
+    /// - Parameter body: nil: it is large, or is not what was written.
+    private func arrived(_ stored: StoredDelivery, body: ByteBuffer?, _ districts: Districts) {
         if let destination = stored.destination {
             districts.forgetAnnouncement(stored.id, of: destination)
         }
@@ -361,7 +385,7 @@ extension Dispatcher {
         learn(domain: stored.domain, of: destination)
         switch stored.state {
         case .queued:
-            queue(QueuedDelivery(stored, destination: id))
+            queue(stored, destination: id, body: body)
         case .held: destination.held += 1
         case .purging, .bouncing: destination.purging += 1
         case .routing: break

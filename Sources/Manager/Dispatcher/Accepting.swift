@@ -177,9 +177,17 @@ extension Dispatcher {
     }
 
     /// Mail that another node has taken in.
-    func queue(_ entry: QueuedDelivery) {
-        guard let (_, link) = takeIn(entry) else { return }
-        link.send(.enqueue([entry]))
+    func queue(_ stored: StoredDelivery, destination id: Int64, body: ByteBuffer?) {
+        let entry = QueuedDelivery(stored, destination: id)
+        guard let (destination, link) = takeIn(entry) else { return }
+        // What has changed since it was written is found, and kept back, when its turn comes.
+        if let body, stored.isAsWritten,
+            Self.isEager(body.readableBytes, behind: destination.queued)
+        {
+            link.send(.deliver(entry, Job(stored, body: body)))
+        } else {
+            link.send(.enqueue([entry]))
+        }
         FaultPoint.handed.reached()
     }
 
@@ -219,7 +227,7 @@ extension Dispatcher {
     /// Deliveries of one destination whose bodies may lie in the worker's memory, and how many
     /// where they are small: reading one back costs more than delivering it.
     private static let (eagerDeliveries, eagerSmall) = (200, 2000)
-    private static let smallBody = 16 << 10
+    static let smallBody = 16 << 10
 
     private static func isEager(_ size: Int, behind queued: Int) -> Bool {
         queued <= (size <= smallBody ? eagerSmall : eagerDeliveries)

@@ -40,6 +40,7 @@ final class Dispatcher {
     private(set) var shares: [Int: Double] = [:]
     var links: [Int: WorkerLink] = [:]
     var loads = LoadQueue()
+    var letterRequests = LetterRequests<WorkerLink>()
     /// What `status` shows of workers that are not running; kept by the supervisor.
     var workerRows: [Int: WorkerRow] = [:]
     var ids: MessageIDs

@@ -13,21 +13,13 @@ struct Withdrawal {
     var done: ([DeliveryID]) -> Void
 }
 
-/// A delivery whose turn has come: with its job, with neither if its text is gone, or with what is
-/// wrong with it.
-private struct Fetched {
-    var stored: StoredDelivery
-    var job: Job?
-    var damage: SpoolError?
-}
-
 extension Dispatcher {
     func received(_ frame: Frame, from link: WorkerLink) {
         switch frame {
         case .results(let reports):
             settle(reports, from: link)
         case .fetch(let destination, let ids):
-            fetch(ids, destination: destination, for: link)
+            fetch(LetterRequest(ids: ids, destination: destination, link: link))
         case .status(let reports):
             reported(reports, by: link.worker)
         case .resolved(let request, let result):
@@ -58,44 +50,6 @@ extension Dispatcher {
             link.send(.configure(worker: link.worker, configuration: ByteBuffer(bytes: bytes)))
         } catch {
             logger.critical("the configuration cannot be sent", metadata: ["error": "\(error)"])
-        }
-    }
-
-    /// Sends envelope and body of deliveries whose turn has come.
-    private func fetch(_ ids: [DeliveryID], destination: Int64, for link: WorkerLink) {
-        let bound = NIOLoopBound(link, eventLoop: loop)
-        reader.read(on: loop) { spool throws(SpoolError) in
-            let found = try spool.deliveries(ids)
-            let bodies = try spool.bodies(of: found.map(\.id.message))
-            return found.map { stored in
-                let message = stored.id.message
-                guard stored.isAsWritten else {
-                    return Fetched(stored: stored, damage: Self.changedEnvelope)
-                }
-                if let damage = bodies.damage[message] {
-                    return Fetched(stored: stored, damage: damage)
-                }
-                let job = bodies.texts[message].map { Job(stored, body: $0) }
-                return Fetched(stored: stored, job: job)
-            }
-        } completion: { [handle = handle] result in
-            switch result {
-            case .failure(let error):
-                handle.value.readFailed(error) {
-                    $0.fetch(ids, destination: destination, for: bound.value)
-                }
-            case .success(let fetched):
-                var missing = Set(ids)
-                for item in fetched {
-                    missing.remove(item.stored.id)
-                    if let damage = item.damage {
-                        handle.value.setAside(item.stored, because: damage)
-                    }
-                    bound.value.send(
-                        .job(item.stored.id, destination: destination, item.job))
-                }
-                for id in missing { bound.value.send(.job(id, destination: destination, nil)) }
-            }
         }
     }
 
