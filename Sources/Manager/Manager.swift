@@ -65,17 +65,22 @@ package struct Manager: Sendable {
         // Before the first worker starts: what it sends in the first second counts too.
         lock.renew(at: clocks.wall())
         try await mail.handle.run { $0.takePart() }
+        let peers = try openPeers(node, controlLoops.next())
+        peers?.start(mail.handle)
+        defer { peers?.stop() }
+        let api = NodeAPI(
+            dispatcher: mail.handle, reader: reader, census: Census(reader: reader, clocks: clocks))
         let control = ControlServer(
-            dispatcher: mail.handle, reader: reader, events: events,
+            api: ClusterAPI(node: api, peers: peers), events: events,
             path: configuration.controlSocket, group: configuration.control.group,
-            loops: controlLoops, logger: logger, reload: { try await reload(mail) },
-            census: Census(reader: reader, clocks: clocks), log: log)
+            loops: controlLoops, logger: logger, reload: { try await reload(mail) }, log: log)
         let services = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
                     // Ended in reverse order: mail first, so that the control socket shows it.
-                    .init(service: control),
-                    .init(service: MailService(mail: mail, events: events)),
+                    .init(service: control)
+                ] + (peers.map { [.init(service: PeerService(api: api, peers: $0))] } ?? []) + [
+                    .init(service: MailService(mail: mail, events: events))
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet))
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -89,6 +94,7 @@ package struct Manager: Sendable {
             $0.unrecorded.isEmpty && $0.spoolError == nil
         }
         let isClean = isRecorded && (try? journals.read().isEmpty) ?? false
+        peers?.stop()
         writer.close()
         reader.close()
         spool.close()
@@ -135,6 +141,14 @@ package struct Manager: Sendable {
             logger: logger)
         logger.notice("joined the cluster", metadata: ["node": "\(name)"])
         return node
+    }
+
+    /// nil: there are no other nodes.
+    private func openPeers(_ node: ClusterNode?, _ loop: any EventLoop) throws -> Peers? {
+        guard let node, let address = configuration.spool.address else { return nil }
+        return try Peers(
+            node: node.id, address: address, answer: .seconds(5), loop: loop, clocks: clocks,
+            logger: logger)
     }
 
     private var quiet: Logger {

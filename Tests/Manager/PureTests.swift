@@ -180,7 +180,7 @@ private func instant(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds
     @Test func whatIsDoomedIsTakenWhenDueUnlessSpared() {
         var table = ActionTable()
         table.restore(lastAction: 7)
-        #expect(table.newActionID() == 8)
+        #expect(table.newActionID(in: nil) == 8)
         func doomed(_ at: Int64) -> ActionTable.Doomed {
             ActionTable.Doomed(
                 at: second(at), due: instant(at), kind: .purge, deliveries: [], reason: "")

@@ -23,6 +23,17 @@ package struct NodeRow: Codable, Hashable, Sendable {
     package var leaseSeconds: Double
     /// Which of several hosts has it; nil where one is asked alone.
     package var host: String?
+    /// Its load, as it last told it; nil where it never did: deliveries that it has, transactions and
+    /// connections that run, recipients delivered per second, and of its workers the share of a
+    /// core and the resident bytes.
+    package var queued: Int?
+    package var delivering: Int?
+    package var connections: Int?
+    package var deliveredPerSecond: Double?
+    package var cpu: Double?
+    package var memory: Int?
+    /// How long ago that was, in seconds, where it cannot be asked now; nil: now.
+    package var staleSeconds: Double?
 
     package init(
         name: String, state: State, isSelf: Bool, workers: Int, has: Double, share: Double,

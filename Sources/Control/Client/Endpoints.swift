@@ -5,6 +5,11 @@ import NIOHTTP1
 extension ControlClient {
     package func status() async throws -> Status { try await get(RequestTarget("v1", "status")) }
 
+    /// Of the node alone that is asked, where it is one of several.
+    package func nodeStatus() async throws -> Status {
+        try await get(RequestTarget("v1", "status").adding("scope", "node"))
+    }
+
     /// - Parameters:
     ///   - filter: in the filter language; nil for all.
     ///   - sort: the name of a field; nil for the daemon's own order.

@@ -12,9 +12,16 @@ struct ActionDetails: Codable {
     var routing = DeliverySet()
     var destinations: [PreviousDestination] = []
     var workers: Int?
+    var origin = Origin()
     /// The worker that was drained or is no longer, and who had drained it.
     var drainedWorker: Int?
     var drainedBy: String?
+
+    /// Of several nodes: which did it, and with which actions of others it belongs together.
+    struct Origin: Codable, Hashable, Sendable {
+        var node: Int64?
+        var group: String?
+    }
 
     struct PreviousDestination: Codable, Hashable {
         var id: Int64
@@ -24,7 +31,10 @@ struct ActionDetails: Codable {
         var pauseReason: String
     }
 
-    init(counts: Counts = Counts()) { self.counts = counts }
+    init(counts: Counts = Counts(), origin: Origin = Origin()) {
+        self.counts = counts
+        self.origin = origin
+    }
 
     var deliveries: DeliverySet { queued.union(held).union(routing) }
 
@@ -53,6 +63,7 @@ struct ActionDetails: Codable {
         workers = try container.decodeIfPresent(Int.self, forKey: .workers)
         drainedWorker = try container.decodeIfPresent(Int.self, forKey: .drainedWorker)
         drainedBy = try container.decodeIfPresent(String.self, forKey: .drainedBy)
+        origin = try container.decodeIfPresent(Origin.self, forKey: .origin) ?? Origin()
     }
 
     func encode(to encoder: any Encoder) throws {
@@ -66,10 +77,12 @@ struct ActionDetails: Codable {
         try container.encodeIfPresent(workers, forKey: .workers)
         try container.encodeIfPresent(drainedWorker, forKey: .drainedWorker)
         try container.encodeIfPresent(drainedBy, forKey: .drainedBy)
+        if origin != Origin() { try container.encode(origin, forKey: .origin) }
     }
 
     private enum CodingKeys: String, CodingKey {
         case counts, queued, held, routing, destinations, workers, drainedWorker, drainedBy
+        case origin
     }
 
     /// Earlier versions wrote the numbers one by one.
@@ -97,6 +110,11 @@ struct ActionDetails: Codable {
 
     var encoded: [UInt8] {
         (try? JSONEncoder().encode(self)).map { [UInt8]($0) } ?? []
+    }
+
+    static func origin(in bytes: [UInt8]) -> Origin {
+        struct Part: Decodable { var origin: Origin? }
+        return (try? JSONDecoder().decode(Part.self, from: Data(bytes)))?.origin ?? Origin()
     }
 
     /// For rows, which show no more than these.

@@ -1,3 +1,4 @@
+import Cluster
 import Control
 import Faults
 import Mail
@@ -17,7 +18,10 @@ struct ActionRunner {
     /// Deliveries of a part: some ten milliseconds of the writer's time.
     static let part = 2000
 
-    func apply(_ id: String, _ request: ApplyRequest, by peer: String) async throws -> ActionRow {
+    /// - Parameter group: what it has in common with what other nodes do.
+    func apply(
+        _ id: String, _ request: ApplyRequest, by peer: String, group: String? = nil
+    ) async throws -> ActionRow {
         let taken = try await dispatcher.run { dispatcher throws -> (BoundPlan, Int64) in
             let now = dispatcher.clocks.wall()
             guard let known = dispatcher.actions.plan(id) else {
@@ -33,10 +37,12 @@ struct ActionRunner {
                     message: "this plan touches \(known.plan.counts.deliveries) deliveries; "
                         + "apply it with that count to confirm")
             }
-            guard let bound = dispatcher.actions.take(id, at: now) else {
+            guard var bound = dispatcher.actions.take(id, at: now) else {
                 throw APIError(code: "plan-expired", message: "the plan is too old; make a new one")
             }
-            return (bound, dispatcher.actions.newActionID())
+            let node = dispatcher.districts?.node.id.rawValue
+            bound.origin = ActionDetails.Origin(node: node, group: group)
+            return (bound, try dispatcher.newActionID())
         }
         var bound = taken.0
         let number = taken.1
@@ -126,7 +132,7 @@ struct ActionRunner {
     ) async throws -> ActionDetails {
         try await mustBeAsShown(bound)
         let action = bound.plan.request.action
-        var before = ActionDetails(counts: bound.plan.counts)
+        var before = ActionDetails(counts: bound.plan.counts, origin: bound.origin)
         if action.marksDeliveries {
             // Known in full before the first is marked: what a crash leaves half done can be undone.
             var rest = bound.deliveries.makeIterator()
@@ -141,7 +147,7 @@ struct ActionRunner {
             dispatcher.begin(bound, number: number, by: peer, deliveries)
         }
         var head = [SpoolWrite.action(row.record(before))]
-        var changed = ActionDetails()
+        var changed = ActionDetails(origin: bound.origin)
         var hastened: [Int64: [DeliveryID]] = [:]
         var rest = bound.deliveries.makeIterator()
         while case let ids = rest.next(Self.part), !ids.isEmpty || !head.isEmpty {
@@ -207,7 +213,7 @@ struct ActionRunner {
         let row = try await dispatcher.run { [tally] dispatcher in
             dispatcher.concluded(bound, tally, running: running, number: number, by: peer)
         }
-        var details = action.marksDeliveries ? changed : ActionDetails()
+        var details = action.marksDeliveries ? changed : ActionDetails(origin: bound.origin)
         details.counts = row.counts
         return try await finish(row, details)
     }
@@ -230,12 +236,29 @@ struct ActionRunner {
         }
         try record.mustBeUndoable()
         guard ActionKind(rawValue: record.kind)?.actsOnDeliveries == true else {
+            try await dispatcher.run { dispatcher in
+                guard record.isAboutWorkers || dispatcher.holds(action: id) else {
+                    throw APIError(
+                        code: "other-node", message: "another node has that: undo it there")
+                }
+            }
             let details = try record.decodedDetails()
             return try await dispatcher.run { dispatcher, promise in
                 dispatcher.undoDestinations(record, details, by: peer, promise)
             }
         }
         return try await inTurn { try await undoMarks(of: id, by: peer) }
+    }
+
+    /// Of an action on destinations that another node has undone; how many of them this one has.
+    func undoPart(of text: String) async throws -> Int {
+        guard let id = Int64(text), let record = try await action(id) else {
+            throw APIError(code: "not-found", message: "there is no such action")
+        }
+        let details = try record.decodedDetails()
+        return try await dispatcher.run { dispatcher, promise in
+            dispatcher.undoPart(of: record, details, promise)
+        }
     }
 
     private func action(_ id: Int64) async throws -> ActionRecord? {
@@ -252,9 +275,9 @@ struct ActionRunner {
         let all = details.deliveries.count
         defer { Memory.handBack(after: all) }
         let doomed = try await dispatcher.run { dispatcher in
-            guard dispatcher.actions.areOwn(id) else {
+            guard dispatcher.holds(action: id) else {
                 throw APIError(
-                    code: "other-node", message: "another node has done that: undo it there")
+                    code: "other-node", message: "another node has that: undo it there")
             }
             return try dispatcher.beginUndo(of: record)
         }
@@ -288,6 +311,7 @@ struct ActionRunner {
             try await dispatcher.run { $0.undoFailed(of: id, doomed) }
             throw error
         }
+        try await dispatcher.run { _ = $0.actions.undoing.remove(id) }
         let row = try await dispatcher.run { [counts] dispatcher in
             dispatcher.undone(record, counts, gone: all - counts.deliveries, by: peer)
         }
@@ -395,6 +419,8 @@ extension ActionRow {
 }
 
 extension ActionRecord {
+    var isAboutWorkers: Bool { ActionKind(rawValue: kind)?.isAboutWorkers ?? false }
+
     /// The states that the action puts deliveries into.
     var marks: Set<StoredState> {
         kind == ActionKind.hold.rawValue ? [.held] : [.purging, .bouncing]

@@ -15,6 +15,8 @@ struct BoundPlan {
     var held = DeliverySet()
     /// For an action on destinations.
     var destinations: [Int64] = []
+    /// What it has in common with what other nodes do, and this node.
+    var origin = ActionDetails.Origin()
     /// How the destinations were when they were shown.
     var shown: [Int64: ActionDetails.PreviousDestination] = [:]
     /// For an action on workers: how many there were, and which were drained.
@@ -32,8 +34,6 @@ struct ActionTable {
     private var plans: [String: BoundPlan] = [:]
     private var nextPlan = 1
     private var nextAction: Int64 = 1
-    /// Between two numbers.
-    private var step: Int64 = 1
     /// Deliveries of an action that are destroyed at a time, unless it is undone before.
     private(set) var doomed: [Int64: Doomed] = [:]
 
@@ -97,23 +97,39 @@ struct ActionTable {
         marks.filter { $0.value.deliveries.contains(id) }.max { $0.key < $1.key }?.value
     }
 
+    /// Numbers up to this one have been used.
     mutating func restore(lastAction: Int64) {
-        nextAction = lastAction + 1
+        nextAction = max(nextAction, lastAction + 1)
     }
 
-    /// Of several nodes each has numbers of its own: its own number modulo 1024.
-    mutating func restore(lastAction: Int64, of node: NodeID) {
-        step = 1024
-        let own = node.rawValue % step
-        nextAction = (lastAction / step + 1) * step + own
-    }
-
-    /// Whether this node has begun it.
-    func areOwn(_ action: Int64) -> Bool { action % step == nextAction % step }
-
-    mutating func newActionID() -> Int64 {
-        defer { nextAction += step }
+    /// Of several nodes each uses numbers of a district that it has, and so no other does; and the
+    /// action goes with the district to whoever takes it over.
+    ///
+    /// - Parameter districts: in their order; nil: there is one daemon alone.
+    /// - Returns: nil where this node has none.
+    mutating func newActionID(in districts: [Int]?) -> Int64? {
+        if let districts {
+            let count = Int64(District.count)
+            let present = Int(nextAction % count)
+            guard let next = districts.first(where: { $0 >= present }) ?? districts.first else {
+                return nil
+            }
+            nextAction += (Int64(next) - Int64(present) + count) % count
+        }
+        defer { nextAction += 1 }
         return nextAction
+    }
+
+    /// Those that are being carried out, undone, or ended: their districts cannot be given away.
+    var busy: Set<Int64> { Set(progress.keys).union(ending).union(undoing) }
+    /// Whose undo windows are over, until what they are about is gone.
+    var ending: Set<Int64> = []
+    /// Those that are being undone.
+    var undoing: Set<Int64> = []
+
+    /// Another node sees to them from now on.
+    mutating func giveUp(_ isGiven: (Int64) -> Bool) {
+        doomed = doomed.filter { !isGiven($0.key) }
     }
 
     mutating func newPlanID() -> String {
@@ -150,7 +166,10 @@ struct ActionTable {
 
     mutating func takeDue(at now: Instant) -> [(Int64, Doomed)] {
         let due = doomed.filter { $0.value.due <= now }.sorted { $0.key < $1.key }
-        for (id, _) in due { doomed[id] = nil }
+        for (id, _) in due {
+            doomed[id] = nil
+            ending.insert(id)
+        }
         return due.map { ($0.key, $0.value) }
     }
 }

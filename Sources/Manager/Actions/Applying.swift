@@ -95,7 +95,7 @@ extension Dispatcher {
     func changed(_ number: Int64) {
         guard let progress = actions.progress[number] else { return }
         progress.isComplete = true
-        if progress.isDestructive { actions.doom(number, progress.doomed) }
+        if progress.isDestructive, holds(action: number) { actions.doom(number, progress.doomed) }
         if progress.bound.plan.request.action == .release {
             actions.unmark(progress.bound.deliveries)
         }
@@ -107,7 +107,7 @@ extension Dispatcher {
         else { return }
         if !progress.isRecorded {
             actions.forgetMark(of: number)
-        } else if progress.isDestructive {
+        } else if progress.isDestructive, holds(action: number) {
             // Of many some are marked already: that is on record, and can be undone.
             actions.doom(number, progress.doomed)
         }

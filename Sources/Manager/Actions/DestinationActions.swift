@@ -10,7 +10,7 @@ extension Dispatcher {
         _ bound: BoundPlan, number: Int64, by peer: String, _ promise: EventLoopPromise<ActionRow>
     ) {
         let request = bound.plan.request
-        var details = ActionDetails()
+        var details = ActionDetails(origin: bound.origin)
         var writes: [SpoolWrite] = []
         let altered: Set<Int64>
         switch request.action {
@@ -25,7 +25,7 @@ extension Dispatcher {
             return promise.fail(error)
         }
         for id in bound.destinations where !altered.contains(id) {
-            guard let destination = table[id] else { continue }
+            guard let destination = table[id], holds(destination: id) else { continue }
             let previous = ActionDetails.PreviousDestination(destination)
             guard apply(request, to: destination, by: peer) else { continue }
             details.destinations.append(previous)
@@ -36,7 +36,7 @@ extension Dispatcher {
         counts.destinations = touched
         counts.deliveries = bound.destinations.reduce(0) { $0 + (table[$1]?.queued ?? 0) }
         details.counts = counts
-        let gone = bound.destinations.count { table[$0] == nil }
+        let gone = bound.destinations.count { table[$0] == nil || !holds(destination: $0) }
         var result = resultText(request, touched)
         if gone > 0 { result += "; \(gone) no longer there" }
         if !altered.isEmpty {
@@ -199,10 +199,28 @@ extension Dispatcher {
                 return promise.fail(error)
             }
         }
+        let writes = restore(details, of: old)
+        var counts = Counts()
+        counts.destinations = writes.count
+        let result =
+            details.workers.map { "\(Counted.workers($0)) again" }
+            ?? details.drainedWorker.map { worker in
+                details.drainedBy == nil
+                    ? "worker \(worker) takes mail again" : "worker \(worker) is drained again"
+            }
+            ?? "\(Counted.destinations(counts.destinations)) as before"
+        let row = undoneRow(old, counts: counts, result: result, by: peer)
+        finish(row, row.record(details), alongside: writes, promise)
+    }
+
+    /// Those of its destinations that this node has are as before.
+    private func restore(_ details: ActionDetails, of old: ActionRecord) -> [SpoolWrite] {
         let isReassign = old.kind == ActionKind.reassign.rawValue
         var writes: [SpoolWrite] = []
         for previous in details.destinations {
-            guard let destination = table[previous.id] else { continue }
+            guard let destination = table[previous.id], holds(destination: previous.id) else {
+                continue
+            }
             if isReassign {
                 pin(destination, to: previous.pin)
             } else if let by = previous.pausedBy {
@@ -213,17 +231,15 @@ extension Dispatcher {
             }
             writes.append(changed(destination))
         }
-        var counts = Counts()
-        counts.destinations = details.destinations.count
-        let result =
-            details.workers.map { "\(Counted.workers($0)) again" }
-            ?? details.drainedWorker.map { worker in
-                details.drainedBy == nil
-                    ? "worker \(worker) takes mail again" : "worker \(worker) is drained again"
-            }
-            ?? "\(Counted.destinations(counts.destinations)) as before"
-        let row = undoneRow(old, counts: counts, result: result, by: peer)
-        finish(row, row.record(details), alongside: writes, promise)
+        return writes
+    }
+
+    /// The part of an action of another node's that this one has is as before; how many those are.
+    func undoPart(
+        of old: ActionRecord, _ details: ActionDetails, _ promise: EventLoopPromise<Int>
+    ) {
+        let writes = restore(details, of: old)
+        commit(writes, promise) { _ in promise.succeed(writes.count) }
     }
 }
 

@@ -42,7 +42,7 @@ extension Dispatcher {
             ) { dispatcher in
                 for delivery in found {
                     dispatcher.marked[delivery.id] = nil
-                    delivery.destination.flatMap { dispatcher.table[$0] }?.purging -= 1
+                    dispatcher.own(delivery.destination)?.purging -= 1
                 }
                 dispatcher.purge(rest, of: doomed, action: action)
             }
@@ -87,7 +87,7 @@ extension Dispatcher {
                 guard open == 0 else { return }
                 for delivery in due {
                     dispatcher.marked[delivery.id] = nil
-                    delivery.destination.flatMap { dispatcher.table[$0] }?.purging -= 1
+                    dispatcher.own(delivery.destination)?.purging -= 1
                 }
                 dispatcher.bounce(
                     rest, of: doomed, action: action, returned: returned + due.count)
@@ -118,6 +118,11 @@ extension Dispatcher {
         }
     }
 
+    /// nil where another node has it, and its counts.
+    private func own(_ id: Int64?) -> Destination? {
+        id.flatMap { holds(destination: $0) ? table[$0] : nil }
+    }
+
     private func readDoomed<Found: Sendable>(
         _ body: @escaping @Sendable (any Spool) throws(SpoolError) -> Found,
         then: @escaping (Dispatcher, Found) -> Void
@@ -133,6 +138,7 @@ extension Dispatcher {
     }
 
     private func destroyed(action: Int64, result: String) {
+        actions.ending.remove(action)
         actions.forgetMark(of: action)
         logger.notice("undo window over", metadata: ["action": "\(action)", "result": "\(result)"])
     }
@@ -145,7 +151,10 @@ extension ActionRecord {
         record.state = ActionState.done.rawValue
         record.undoUntil = nil
         record.result += "; \(result)"
-        record.details = ActionDetails(counts: ActionDetails.counts(in: details)).encoded
+        record.details =
+            ActionDetails(
+                counts: ActionDetails.counts(in: details), origin: ActionDetails.origin(in: details)
+            ).encoded
         return record
     }
 }

@@ -1,3 +1,4 @@
+import Cluster
 import Control
 import Filter
 import Mail
@@ -14,8 +15,12 @@ struct Planner {
     /// Characters of what a request may call its progress.
     private static let longestName = 64
 
-    func plan(_ request: PlanRequest, by peer: String = "") async throws -> Plan {
-        guard let name = request.progress else { return try await make(request) }
+    /// - Parameter answered: other nodes that make a plan of their part; nil: somebody else sees to
+    ///   what is not this node's.
+    func plan(
+        _ request: PlanRequest, by peer: String = "", answered: Set<NodeID>? = nil
+    ) async throws -> Plan {
+        guard let name = request.progress else { return try await make(request, answered) }
         guard name.count <= Self.longestName else {
             throw APIError(
                 code: "bad-request",
@@ -27,18 +32,20 @@ struct Planner {
                 id: SafeText(name).text, action: request.action, by: peer, since: now,
                 phase: .planning, total: 0))
         defer { running.end(SafeText(name).text) }
-        return try await make(request)
+        return try await make(request, answered)
     }
 
-    private func make(_ request: PlanRequest) async throws -> Plan {
-        if request.action.actsOnDeliveries { return try await planDeliveries(request) }
+    private func make(_ request: PlanRequest, _ answered: Set<NodeID>?) async throws -> Plan {
+        if request.action.actsOnDeliveries { return try await planDeliveries(request, answered) }
         return try await planDestinations(request)
     }
 
     // MARK: Deliveries
 
-    private func planDeliveries(_ request: PlanRequest) async throws -> Plan {
-        let (selected, elsewhere) = try await own(try await select(request.selector))
+    private func planDeliveries(
+        _ request: PlanRequest, _ answered: Set<NodeID>?
+    ) async throws -> Plan {
+        let (selected, elsewhere) = try await own(try await select(request.selector), answered)
         let now = try await dispatcher.run { $0.clocks.wall() }
         let tally = try await tally(
             selected, for: request.action, at: now, progress: request.progress)
@@ -71,27 +78,45 @@ struct Planner {
         }
     }
 
-    /// What this node has of them; of the others it only says how many they are.
-    private func own(_ selected: DeliverySet) async throws -> (DeliverySet, notes: [String]) {
+    /// What this node has of them; of what no other answers for it says how many they are.
+    private func own(
+        _ selected: DeliverySet, _ answered: Set<NodeID>?
+    ) async throws -> (DeliverySet, notes: [String]) {
         guard try await dispatcher.run({ $0.districts != nil }) else { return (selected, []) }
         var own = DeliverySet()
+        var left: [String: Int] = [:]
         var rest = selected.makeIterator()
         while case let part = rest.next(ActionRunner.part), !part.isEmpty {
             let figures = try await reader.read { spool throws(SpoolError) in
                 try spool.figures(part)
             }
-            let here = try await dispatcher.run { dispatcher in
-                figures.filter { dispatcher.holds($0.id, of: $0.destination) }.map(\.id)
+            let (here, others) = try await dispatcher.run { dispatcher in
+                var here: [DeliveryID] = []
+                var others: [String: Int] = [:]
+                let view = dispatcher.districts?.view ?? ClusterView()
+                for figure in figures {
+                    if dispatcher.holds(figure.id, of: figure.destination) {
+                        here.append(figure.id)
+                        continue
+                    }
+                    guard let answered else { continue }
+                    let owner = view.owner(
+                        of: District.of(destination: figure.destination, delivery: figure.id))
+                    if let owner, answered.contains(owner.id) { continue }
+                    others[
+                        owner.map { "of node \(SafeText($0.name).text)" } ?? "of no node yet",
+                        default: 0] += 1
+                }
+                return (here, others)
             }
             for id in here { own.append(id) }
+            left.merge(others, uniquingKeysWith: +)
         }
-        let others = selected.count - own.count
-        guard others > 0 else { return (own, []) }
         return (
             own,
-            [
-                "\(Counted.deliveries(others)) of other nodes not among them: do the same there"
-            ]
+            left.sorted { $0.key < $1.key }.map {
+                "\(Counted.deliveries($0.value)) \($0.key) not among them"
+            }
         )
     }
 
@@ -221,7 +246,7 @@ struct Planner {
         return PlannedDrain(inputs)
     }
 
-    private static func effect(
+    static func effect(
         _ request: PlanRequest, _ counts: Counts, _ dispatcher: Dispatcher
     ) -> String {
         let what =

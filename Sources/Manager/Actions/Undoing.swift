@@ -19,11 +19,27 @@ extension Dispatcher {
             throw APIError(
                 code: "too-late", message: "action \(record.id) can no longer be undone")
         }
+        actions.undoing.insert(record.id)
         return doomed
     }
 
+    /// Whether this node has it: it goes with the district that its number is in.
+    func holds(action: Int64) -> Bool { holds(destination: action) }
+
+    func newActionID() throws(APIError) -> Int64 {
+        guard let id = actions.newActionID(in: districts?.open.sorted()) else {
+            throw APIError(
+                code: "other-node",
+                message: "this node has no part of the queue at present: try again, or at another "
+                    + "node")
+        }
+        return id
+    }
+
     func undoFailed(of action: Int64, _ doomed: ActionTable.Doomed?) {
-        if let doomed { actions.doom(action, doomed) }
+        actions.undoing.remove(action)
+        guard let doomed, holds(action: action) else { return }
+        actions.doom(action, doomed)
     }
 
     func takeBack(
@@ -48,6 +64,8 @@ extension Dispatcher {
     /// They are as before on disk, and here too from now on.
     func cameBack(_ part: [DeliveryFigures], from record: ActionRecord) {
         let wasHold = record.kind == ActionKind.hold.rawValue
+        // Others hear of theirs by the database.
+        let part = part.filter { holds($0.id, of: $0.destination) }
         for delivery in part {
             guard let destination = delivery.destination.flatMap({ table[$0] }) else { continue }
             if wasHold { destination.held -= 1 } else { destination.purging -= 1 }

@@ -40,6 +40,8 @@ final class Districts {
 
     func isOpen(_ district: Int) -> Bool { states[district] == .open }
 
+    var open: Set<Int> { Set(those(.open)) }
+
     fileprivate func set(_ state: State, _ districts: some Sequence<Int>) {
         for district in districts { states[district] = state }
     }
@@ -160,16 +162,19 @@ extension Dispatcher {
             let unrouted = try spool.unrouted().filter {
                 granted[District.of(message: $0.id.message)] != nil
             }
-            return (destinations, tallies, unrouted)
+            return (destinations, tallies, unrouted, try spool.actions(limit: 1000, offset: 0))
         } completion: { [handle = handle] result in
             let dispatcher = handle.value
             guard let districts = dispatcher.districts, districts.era == era else { return }
             switch result {
             case .failure(let error):
                 dispatcher.readFailed(error) { $0.open(granted, era: era) }
-            case .success(let (destinations, tallies, unrouted)):
+            case .success(let (destinations, tallies, unrouted, actions)):
                 let present = granted.filter { districts.states[$0.key] == .opening }
                 dispatcher.opened(present, destinations, tallies, unrouted)
+                dispatcher.restore(actions) {
+                    present[District.of(destination: $0)] != nil
+                }
             }
         }
     }
@@ -182,6 +187,7 @@ extension Dispatcher {
         districts.set(.open, granted.keys)
         for destination in table.values
         where granted[District.of(destination: destination.id)] != nil {
+            if !destination.isShown { overview.add(destination) }
             destination.queued = 0
             destination.held = 0
             destination.purging = 0
@@ -251,6 +257,7 @@ extension Dispatcher {
         let closing = Set(closing)
         districts.set(.closing, closing)
         districts.node.closes(Array(closing))
+        actions.giveUp { closing.contains(District.of(destination: $0)) }
         for destination in table.values
         where closing.contains(District.of(destination: destination.id)) {
             surrender(destination)
@@ -280,6 +287,7 @@ extension Dispatcher {
                 busy.insert(district)
             }
         }
+        busy.formUnion(actions.busy.map { District.of(destination: $0) })
         let free = waiting.subtracting(busy)
         if !free.isEmpty || (closing.isEmpty && !districts.isReady) {
             districts.ending.formUnion(free)
@@ -287,6 +295,10 @@ extension Dispatcher {
             barrier { dispatcher in
                 districts.ending.subtract(free)
                 districts.set(.away, free)
+                dispatcher.overview.remove(
+                    dispatcher.table.values.filter {
+                        free.contains(District.of(destination: $0.id))
+                    })
                 districts.node.closed(Array(free), era: era)
                 dispatcher.closedAll(districts)
             }

@@ -118,6 +118,16 @@ extension Dispatcher {
         logger.notice("node drained", metadata: ["node": "\(row.name)", "by": "\(peer)"])
         publish("node", "node \(row.name) is drained by \(peer)")
         districts.node.drain(node)
+        if let id = actions.newActionID(in: districts.open.sorted()) {
+            let record = ActionRecord(
+                id: id, kind: ActionKind.drain.rawValue, at: clocks.wall(), by: peer, reason: "",
+                target: "node \(row.name)", state: ActionState.done.rawValue, undoUntil: nil,
+                result: "node \(row.name) hands over what it has, and stops",
+                details: ActionDetails(
+                    origin: ActionDetails.Origin(node: districts.node.id.rawValue)
+                ).encoded)
+            write([.action(record)]) { _ in }
+        }
         return row
     }
 

@@ -118,6 +118,9 @@ final class Destination {
         note()
     }
 
+    /// Whether lists and totals have it.
+    var isShown: Bool { overview != nil }
+
     func leave() -> Int? {
         defer { overview = nil }
         return overview?.slot

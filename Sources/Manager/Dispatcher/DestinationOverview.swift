@@ -46,14 +46,19 @@ final class DestinationOverview {
         destination.join(changes, slot: slot)
     }
 
-    func remove(_ destination: Destination) {
-        guard let slot = destination.leave() else { return }
-        sums.replace(shares[slot], by: DestinationShare())
-        shares[slot] = DestinationShare()
-        for index in orders.indices { orders[index].remove(slot) }
-        members[slot] = nil
-        changes.slots.removeAll { $0 == slot }
-        free.append(slot)
+    func remove(_ destination: Destination) { remove([destination]) }
+
+    func remove(_ destinations: [Destination]) {
+        let slots = Set(destinations.compactMap { $0.leave() })
+        guard !slots.isEmpty else { return }
+        for slot in slots {
+            sums.replace(shares[slot], by: DestinationShare())
+            shares[slot] = DestinationShare()
+            for index in orders.indices { orders[index].remove(slot) }
+            members[slot] = nil
+        }
+        changes.slots.removeAll { slots.contains($0) }
+        free += slots
     }
 
     /// How many destinations the next `refresh` looks at.

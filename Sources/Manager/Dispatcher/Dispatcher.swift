@@ -109,7 +109,8 @@ final class Dispatcher {
 
     func enroll(_ destination: Destination) {
         table[destination.id] = destination
-        overview.add(destination)
+        // Those of other nodes are known too.
+        if holds(destination: destination.id) { overview.add(destination) }
     }
 
     func strike(_ destination: Destination) {

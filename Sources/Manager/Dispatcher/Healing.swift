@@ -13,6 +13,11 @@ extension Dispatcher {
         let limit = clocks.wall() + .seconds(-5)
         var suspects: [Int64: Int] = [:]
         for destination in table.values where destination.lastActive < limit {
+            // What another node has destroyed or brought back is known to the spool alone.
+            if districts != nil, destination.purging > 0, holds(destination: destination.id) {
+                suspects[destination.id] = destination.changes
+                continue
+            }
             guard case .owned = destination.ownership, let report = destination.report,
                 destination.healed != destination.changes,
                 destination.queued != report.ready + report.delayed + report.running.count
@@ -25,7 +30,7 @@ extension Dispatcher {
 
     private func heal(_ suspects: [Int64: Int], since limit: UnixTime) {
         reader.read(on: loop) { spool throws(SpoolError) in
-            try spool.tallies().filter { $0.destination.map { suspects[$0] != nil } ?? false }
+            try spool.tallies(of: Set(suspects.keys))
         } completion: { [handle = handle] result in
             let dispatcher = handle.value
             guard case .success(let tallies) = result, dispatcher.actions.progress.isEmpty else {

@@ -79,7 +79,7 @@ extension Dispatcher {
         guard let owner = districts.view.owner(of: district), owner.id != districts.node.id else {
             return [Why(.worker, "no node has it yet")]
         }
-        return [Why(.worker, SafeText("node \(owner.name) has it: ask there").text)]
+        return [Why(.worker, SafeText("node \(owner.name) has it").text)]
     }
 
     private func about(_ worker: Int, _ text: String, until: UnixTime? = nil) -> Why {

@@ -46,18 +46,14 @@ extension Dispatcher {
                 identity: record.identity, id: record.id, domains: record.domains)
         }
         totals.messages = state.messages
-        if let districts {
-            actions.restore(lastAction: state.actions.map(\.id).max() ?? 0, of: districts.node.id)
-        } else {
+        if districts == nil {
             for tally in state.tallies {
                 guard let destination = tally.destination.flatMap({ table[$0] }) else { continue }
                 take(tally, at: destination)
             }
             for stored in state.unrouted { routeStored(stored) }
-            actions.restore(lastAction: state.actions.map(\.id).max() ?? 0)
+            restore(state.actions) { _ in true }
         }
-        // Of several nodes each ends what it has begun.
-        for record in state.actions where actions.areOwn(record.id) { restoreDoomed(record) }
         logger.notice(
             "spool opened",
             metadata: [
@@ -87,8 +83,14 @@ extension Dispatcher {
         route(delivery, of: stored.message, attempts: stored.attempts)
     }
 
+    /// - Parameter isOwn: whether this node sees to the action with that number.
+    func restore(_ records: [ActionRecord], isOwn: (Int64) -> Bool) {
+        actions.restore(lastAction: records.map(\.id).max() ?? 0)
+        for record in records { restoreDoomed(record, isOwn: isOwn(record.id)) }
+    }
+
     /// An undo window that was open goes on; one that ended meanwhile ends at once.
-    private func restoreDoomed(_ record: ActionRecord) {
+    private func restoreDoomed(_ record: ActionRecord, isOwn: Bool) {
         guard record.state == ActionState.undoable.rawValue,
             let kind = ActionKind(rawValue: record.kind), kind.actsOnDeliveries,
             let details = ActionDetails(decoding: record.details)
@@ -97,7 +99,9 @@ extension Dispatcher {
         actions.remember(
             record.id,
             ActionTable.Mark(by: record.by, reason: record.reason, deliveries: ids))
-        guard let until = record.undoUntil else { return }
+        guard isOwn, actions.progress[record.id] == nil, let until = record.undoUntil else {
+            return
+        }
         actions.doom(
             record.id,
             ActionTable.Doomed(

@@ -93,9 +93,10 @@ extension Dispatcher {
         row.nextAttemptAt = report.nextDue
     }
 
+    /// Of those that this node has.
     func destinationRows() -> [DestinationRow] {
         let now = clocks.wall()
-        return table.values.map { row(of: $0, at: now) }
+        return table.values.filter(\.isShown).map { row(of: $0, at: now) }
     }
 
     func status() -> Status {

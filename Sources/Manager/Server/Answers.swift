@@ -44,7 +44,7 @@ enum Answer {
             "worker-drained", "drained-already", "not-drained", "last-worker", "no-cluster",
             "last-node", "other-node":
             .conflict
-        case "spool", "stopping", "no-database": .serviceUnavailable
+        case "spool", "stopping", "no-database", "not-reached": .serviceUnavailable
         case "too-large": .contentTooLarge
         default: .badRequest
         }

@@ -14,8 +14,7 @@ import Spool
 
 /// HTTP over the Unix socket: what `sluice` and `curl --unix-socket` talk to.
 struct ControlServer: Service {
-    let dispatcher: DispatcherHandle
-    let reader: SpoolReader
+    let api: ClusterAPI
     let events: EventBus
     let path: String
     let group: UInt32?
@@ -23,11 +22,10 @@ struct ControlServer: Service {
     let logger: Logger
     let reload: @Sendable () async throws -> String
 
-    let census: Census
     let log: LineLog
 
-    private var planner: Planner { Planner(dispatcher: dispatcher, reader: reader) }
-    private var runner: ActionRunner { ActionRunner(dispatcher: dispatcher, reader: reader) }
+    private var dispatcher: DispatcherHandle { api.dispatcher }
+    private var reader: SpoolReader { api.reader }
 
     func run() async throws {
         try ControlSocket.prepare(path)
@@ -71,9 +69,11 @@ struct ControlServer: Service {
     // MARK: Reads
 
     private func addReads(to v1: RouterGroup<ControlContext>) {
-        v1.get("/status") { _, context in
+        v1.get("/status") { request, context in
             let (_, mayNot) = try await reader(context)
-            var status = try await dispatcher.run { $0.status() }
+            var status =
+                try Self.isOfNode(request)
+                ? try await dispatcher.run { $0.status() } : try await api.status()
             status.mayOperate = mayNot == nil
             status.mayNotOperateBecause = mayNot
             return try Answer.json(status)
@@ -85,26 +85,22 @@ struct ControlServer: Service {
         v1.get("/destinations/:id") { _, context in
             try await reader(context)
             let id = try context.parameters.require("id")
-            return try Answer.json(try await destination(id))
+            return try Answer.json(try await api.destination(id))
         }
         v1.get("/destinations/:id/detail") { _, context in
             try await reader(context)
             let id = try context.parameters.require("id")
-            return try Answer.json(try await detail(of: id))
+            return try Answer.json(try await api.detail(of: id))
         }
         v1.get("/ages") { request, context in
             try await reader(context)
             let limit = try PageQuery(request).limit
-            let count = try await census.count()
-            return try Answer.json(
-                try await dispatcher.run { $0.ageMap(count, limit: limit) })
+            return try Answer.json(try await api.ages(limit: limit))
         }
         v1.get("/schedule") { request, context in
             try await reader(context)
             let limit = try PageQuery(request).limit
-            let count = try await census.count()
-            return try Answer.json(
-                try await dispatcher.run { $0.schedule(count, limit: limit) })
+            return try Answer.json(try await api.schedule(limit: limit))
         }
         v1.get("/messages/:id/body") { request, context in
             let peer = try await operatorOf(context)
@@ -113,33 +109,31 @@ struct ControlServer: Service {
             logger.notice(
                 "message content shown",
                 metadata: ["by": "\(peer.description)", "message": "\(id)"])
-            return try Answer.json(try await messageBody(id, lines: limit))
+            return try Answer.json(try await api.body(of: id, lines: limit))
         }
         v1.get("/messages") { request, context in
             try await reader(context)
-            return try Answer.json(try await messages(PageQuery(request)))
+            let query = try PageQuery(request)
+            let around = try query.around("the id of a delivery, such as 1a2b.0") {
+                DeliveryID(text: $0)
+            }
+            return try Answer.json(
+                try await api.messages(
+                    ClusterAPI.MessagesQuery(
+                        filter: query.filter, sort: query.sort, isDescending: query.descending,
+                        offset: query.offset, limit: query.limit, around: around)))
         }
         v1.get("/messages/:id") { _, context in
             try await reader(context)
-            return try Answer.json(try await message(try context.parameters.require("id")))
+            return try Answer.json(try await api.message(try context.parameters.require("id")))
         }
         v1.get("/workers") { _, context in
             try await reader(context)
-            let page = try await dispatcher.run { dispatcher in
-                let now = dispatcher.clocks.wall()
-                let rows = dispatcher.workerList(at: now)
-                return Page(at: now, total: rows.count, offset: 0, rows: rows)
-            }
-            return try Answer.json(page)
+            return try Answer.json(try await api.workers())
         }
         v1.get("/nodes") { _, context in
             try await reader(context)
-            let page = try await dispatcher.run { dispatcher in
-                let rows = try dispatcher.nodeRows()
-                return Page(
-                    at: dispatcher.clocks.wall(), total: rows.count, offset: 0, rows: rows)
-            }
-            return try Answer.json(page)
+            return try Answer.json(try await api.nodes())
         }
         v1.get("/rebalancing") { request, context in
             try await reader(context)
@@ -164,7 +158,9 @@ struct ControlServer: Service {
         }
         v1.get("/actions") { request, context in
             try await reader(context)
-            return try Answer.json(try await actions(PageQuery(request)))
+            let query = try PageQuery(request)
+            return try Answer.json(
+                try await api.actions(limit: query.limit, offset: query.offset))
         }
         v1.get("/backup") { _, context in
             let peer = try await operatorOf(context)
@@ -188,13 +184,25 @@ struct ControlServer: Service {
                         "by": "\(peer.description)", "destination": "\(SafeText(id).text)",
                     ])
             }
-            let row = try await destination(id)
+            let row = try await api.destination(id)
             return Answer.lines(
                 events.traces(of: row.id, content: content), for: request
             ) { isOn in
                 guard let number = Int64(row.id) else { return }
                 try? await dispatcher.run { $0.trace(number, on: isOn, content: content) }
             }
+        }
+    }
+
+    /// Whether only what this node has is asked for: `?scope=node`.
+    private static func isOfNode(_ request: Request) throws -> Bool {
+        switch request.parameters.get("scope") {
+        case nil, "cluster"?: false
+        case "node"?: true
+        case let value?:
+            throw APIError(
+                code: "bad-request",
+                message: "scope is cluster or node, not '\(SafeText(value).text)'")
         }
     }
 
@@ -211,144 +219,11 @@ struct ControlServer: Service {
     }
 
     private func destinations(_ query: PageQuery) async throws -> Page<DestinationRow> {
-        let filter = try query.filter.map { text throws(APIError) in
-            try Planner.parse(text, fields: .destinations)
-        }
-        let around = try query.around("the number of a destination") { Int64($0) }
-        var page = try await dispatcher.run { dispatcher in
-            try dispatcher.destinationPage(
-                filter: filter, sort: query.sort, descending: query.descending,
-                offset: query.offset, limit: query.limit, around: around)
-        }
-        page.rows = try await drained(page.rows)
-        return page
-    }
-
-    private func drained(_ rows: [DestinationRow]) async throws -> [DestinationRow] {
-        let ids = rows.map(\.id)
-        let inputs = try await dispatcher.run { dispatcher in
-            let now = dispatcher.clocks.wall()
-            return ids.reduce(into: [String: DrainInput]()) { inputs, id in
-                inputs[id] = Int64(id).flatMap { dispatcher.drainInput(of: $0, at: now) }
-            }
-        }
-        return rows.drained(inputs)
-    }
-
-    private func destination(_ id: String) async throws -> DestinationRow {
-        let wanted = id.lowercased()
-        let row = try await dispatcher.run { dispatcher -> DestinationRow? in
-            let now = dispatcher.clocks.wall()
-            let found =
-                Int64(wanted).flatMap { dispatcher.table[$0] }
-                ?? dispatcher.table.values.first {
-                    $0.domains.contains(wanted) || $0.title.lowercased() == wanted
-                        || $0.identity == wanted
-                }
-            return found.map { dispatcher.row(of: $0, at: now) }
-        }
-        guard let row else {
-            throw APIError(
-                code: "not-found", message: "there is no destination '\(SafeText(id).text)'")
-        }
-        return try await drained([row])[0]
-    }
-
-    private func detail(of name: String) async throws -> DestinationDetail {
-        guard let id = Int64(try await destination(name).id) else {
-            throw APIError(code: "not-found", message: "there is no destination of that number")
-        }
-        let inspection = try await dispatcher.run { $0.inspect(id, $1) }
-        let due = try await reader.read { spool throws(SpoolError) in
-            try spool.deliveries(inspection.due.map(\.delivery))
-        }
-        let detail = try await dispatcher.run { dispatcher -> DestinationDetail? in
-            var detail = dispatcher.detail(of: id, inspection)
-            detail?.due = dispatcher.rows(of: due)
-            return detail
-        }
-        // It may have gone while its worker was asked.
-        guard let detail else {
-            throw APIError(
-                code: "not-found", message: "there is no destination '\(SafeText(name).text)'")
-        }
-        return detail
-    }
-
-    private func messageBody(_ text: String, lines: Int) async throws -> MessageBody {
-        guard let id = DeliveryID(text: text)?.message ?? MessageID(text: text) else {
-            throw APIError(
-                code: "not-found",
-                message: "'\(SafeText(text).text)' is no message id; ids look like 1a2b")
-        }
-        let body = try await reader.read { spool throws(SpoolError) in try spool.body(of: id) }
-        guard let body else {
-            throw APIError(
-                code: "not-found", message: "message \(id) is not in the queue (any more)")
-        }
-        return body.bodyLines(of: id.description, limit: lines)
-    }
-
-    private func messages(_ query: PageQuery) async throws -> Page<MessageRow> {
-        let filter = try query.filter.map { text throws(APIError) in
-            try Planner.parse(text, fields: .messages)
-        }
-        if let sort = query.sort, FilterFields.messages[sort] == nil {
-            throw APIError(
-                code: "bad-sort", message: "messages have no field '\(SafeText(sort).text)'")
-        }
-        let around = try query.around("the id of a delivery, such as 1a2b.0") {
-            DeliveryID(text: $0)
-        }
-        var asked = try await planner.query(
-            filter, sort: query.sort, descending: query.descending, limit: query.limit,
-            offset: query.offset)
-        asked.around = around
-        let spoolQuery = asked
-        let page = try await reader.read { spool throws(SpoolError) in try spool.page(spoolQuery) }
-        return try await dispatcher.run { dispatcher in
-            Page(
-                at: spoolQuery.now, total: page.total, offset: page.offset,
-                rows: dispatcher.rows(of: page.rows))
-        }
-    }
-
-    private func message(_ text: String) async throws -> MessageDetail {
-        guard let id = DeliveryID(text: text)?.message ?? MessageID(text: text) else {
-            throw APIError(
-                code: "not-found",
-                message: "'\(SafeText(text).text)' is no message id; ids look like 1a2b")
-        }
-        let found = try await reader.read { spool throws(SpoolError) -> WholeMessage? in
-            guard let record = try spool.message(id) else { return nil }
-            return WholeMessage(
-                record: record, deliveries: try spool.deliveries(of: id),
-                // What is damaged is no reason not to show the rest.
-                attempts: (try? spool.attempts(of: id)) ?? [],
-                body: (try? spool.body(of: id)) ?? nil)
-        }
-        guard let found else {
-            throw APIError(
-                code: "not-found", message: "message \(id) is not in the queue (any more)")
-        }
-        let recipients = found.deliveries.flatMap { delivery in
-            delivery.recipients.map {
-                RecipientRow(
-                    address: SafeText($0.address).text, state: "queued",
-                    lastReply: $0.lastReply.isEmpty ? nil : SafeText($0.lastReply).text)
-            }
-        }
-        return try await dispatcher.run { dispatcher in
-            MessageDetail(
-                at: dispatcher.clocks.wall(), id: id.description,
-                sender: SafeText(found.record.sender).text, size: found.record.size,
-                receivedAt: found.record.receivedAt, expiresAt: found.record.expiresAt,
-                client: SafeText(found.record.client).text,
-                deliveries: dispatcher.rows(of: found.deliveries),
-                recipients: recipients,
-                history: found.attempts.map(AttemptRow.init),
-                header: found.body?.headerSection(limit: 64 << 10) ?? "")
-        }
+        try await api.destinations(
+            NodeAPI.DestinationsQuery(
+                filter: query.filter, sort: query.sort, isDescending: query.descending,
+                offset: query.offset, limit: query.limit,
+                around: try query.around("the number of a destination") { Int64($0) }))
     }
 
     /// Everything, bodies too: for operators only, and noted in the log.
@@ -367,21 +242,12 @@ struct ControlServer: Service {
             })
     }
 
-    private func actions(_ query: PageQuery) async throws -> Page<ActionRow> {
-        let records = try await reader.read { spool throws(SpoolError) in
-            (try spool.actions(limit: query.limit, offset: query.offset), try spool.actionCount())
-        }
-        let now = try await dispatcher.run { $0.clocks.wall() }
-        return Page(
-            at: now, total: records.1, offset: query.offset, rows: records.0.map(ActionRow.init))
-    }
-
     // MARK: Writes
 
     private func addWrites(to v1: RouterGroup<ControlContext>) {
         v1.post("/plans") { request, context in
             let peer = try await operatorOf(context)
-            let plan = try await planner.plan(
+            let plan = try await api.plan(
                 try await body(request, as: PlanRequest.self), by: peer.description)
             return try Answer.json(plan, status: .created)
         }
@@ -389,13 +255,13 @@ struct ControlServer: Service {
             let peer = try await operatorOf(context)
             let apply = try await body(request, as: ApplyRequest.self, whenEmpty: ApplyRequest())
             return try Answer.json(
-                try await runner.apply(
+                try await api.apply(
                     try context.parameters.require("id"), apply, by: peer.description))
         }
         v1.post("/actions/:id/undo") { _, context in
             let peer = try await operatorOf(context)
             return try Answer.json(
-                try await runner.undo(
+                try await api.undo(
                     try context.parameters.require("id"), by: peer.description))
         }
         v1.post("/nodes/:name/drain") { _, context in
@@ -494,11 +360,4 @@ struct ControlServer: Service {
             body: ResponseBody(
                 byteBuffer: ByteBuffer(string: Metrics.text(status, droppedLines: log.dropped))))
     }
-}
-
-private struct WholeMessage: Sendable {
-    var record: MessageRecord
-    var deliveries: [StoredDelivery]
-    var attempts: [StoredAttempt]
-    var body: ByteBuffer?
 }

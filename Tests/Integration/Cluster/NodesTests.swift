@@ -14,7 +14,7 @@ extension Integration {
     /// Several daemons on one database.
     @Suite struct NodesTests {
         /// A server of the test's own, and receivers that are a destination each.
-        private struct Rig {
+        struct Rig {
             let server: DatabaseServer
             let database: DatabaseAddress
             let receivers: [Receiver]
@@ -22,8 +22,14 @@ extension Integration {
             let limit: Int
             private let nodes = Shared<[Daemon]>([])
 
-            init(in scene: Scene, manner: ReceiverManner = .fast, limit: Int = 20) async throws {
+            private let undo: [String]
+
+            init(
+                in scene: Scene, manner: ReceiverManner = .fast, limit: Int = 20,
+                undo: [String] = []
+            ) async throws {
                 self.scene = scene
+                self.undo = undo
                 self.limit = limit
                 server = try DatabaseServer()
                 database = try server.createDatabase()
@@ -44,6 +50,7 @@ extension Integration {
                     settings.routes["d\(number).test"] = receiver.route
                 }
                 settings.limits = ["rate = \"off\"", "concurrency = \(limit)"]
+                settings.undo = undo
                 settings.more = "[spool]\nurl = \"\(database.url)\""
                 if let name {
                     settings.more += "\n[cluster]\nnode = \"\(name)\"\nlease = \"\(lease)\""
@@ -63,6 +70,14 @@ extension Integration {
                     TestMail("\(prefix)\($0)", to: "u\($0)@d\($0 % Self.count).test")
                 }
                 try await scene.send(mails, to: daemon.port)
+            }
+
+            /// Each receiver's destination has worked once, and is paused.
+            func pauseAll(over daemon: Daemon) async throws {
+                try await send(1, "first", over: daemon)
+                try await daemon.awaitEmptyQueue()
+                let paused = try await daemon.act(.pause, Selector(filter: "queued = 0"))
+                #expect(paused.counts.destinations == Self.count)
             }
 
             /// Waits until each of the messages that were sent with these counts and prefixes has come.
@@ -96,17 +111,6 @@ extension Integration {
             var duplicates: Int { receivers.reduce(0) { $0 + $1.statistics.duplicates } }
         }
 
-        private func withRig(
-            manner: ReceiverManner = .fast, limit: Int = 20,
-            _ body: (Rig) async throws -> Void
-        ) async throws {
-            try await withScene { scene in
-                let rig = try await Rig(in: scene, manner: manner, limit: limit)
-                defer { rig.server.end() }
-                try await body(rig)
-            }
-        }
-
         /// With a lease so long that nothing but a hand-over in good order gets anywhere.
         @Test func joinAndLeave() async throws {
             try await withRig { rig in
@@ -122,9 +126,9 @@ extension Integration {
                     try await rig.send(1, "w\(waves)b", over: b)
                     let all = (1...waves).flatMap { [(1, "w\($0)a"), (1, "w\($0)b")] }
                     try await rig.takes(all)
-                    return try await b.totals().delivered > 0
+                    return try await b.ownTotals().delivered > 0
                 }
-                #expect(try await a.totals().delivered > 0)
+                #expect(try await a.ownTotals().delivered > 0)
                 try await a.awaitEmptyQueue()
                 try await b.awaitEmptyQueue()
                 // The first one goes; the second has everything at once.
@@ -153,7 +157,7 @@ extension Integration {
                 try await waitUntil("the other one delivers too") {
                     sent.append((5, "w\(sent.count)-"))
                     try await rig.send(5, sent.last?.1 ?? "", over: a)
-                    return try await b.totals().delivered > 0
+                    return try await b.ownTotals().delivered > 0
                 }
                 try await rig.takes(sent)
                 try await a.awaitEmptyQueue()
@@ -176,8 +180,8 @@ extension Integration {
                 try await rig.send(60, "m", over: a)
                 try await rig.send(60, "n", over: b)
                 try await waitUntil("both deliver") {
-                    let first = try await a.totals().delivered
-                    let second = try await b.totals().delivered
+                    let first = try await a.ownTotals().delivered
+                    let second = try await b.ownTotals().delivered
                     return first > 0 && second > 0
                 }
                 let workers = try await workers(of: a)
@@ -212,7 +216,7 @@ extension Integration {
         }
 
         private func workers(of node: Daemon) async throws -> [Int32] {
-            try await node.control.workers().rows.compactMap { $0.pid.map(Int32.init) }
+            try await node.control.nodeStatus().workers.compactMap { $0.pid.map(Int32.init) }
         }
 
         /// The results that a node's workers have left.
@@ -384,9 +388,7 @@ extension Integration {
         @Test func mailAndStatusNameTheNodes() async throws {
             try await withRig { rig in
                 let a = try await rig.node("a", lease: "10m")
-                for number in 0..<Rig.count {
-                    try await rig.scene.prepare(a, domain: "d\(number).test")
-                }
+                try await rig.pauseAll(over: a)
                 try await rig.send(1, "m", over: a)
                 let alone = try await a.control.messages().rows
                 #expect(alone.count == Rig.count && alone.allSatisfy { $0.node == "a" })
@@ -407,9 +409,9 @@ extension Integration {
                     let atB = try await b.control.messages().rows
                     return Set(atA.map(\.node)) == ["a", "b"] && owners(atA) == owners(atB)
                 }
-                try await waitUntil("what is elsewhere is said to be there") {
-                    try await a.control.messages().rows.filter { $0.node == "b" }.allSatisfy {
-                        $0.waits.contains { $0.text.contains("node b has it") }
+                try await waitUntil("of what is elsewhere is said what it waits for there") {
+                    try await a.control.messages().rows.allSatisfy {
+                        $0.worker != nil && $0.why.kind == "paused"
                     }
                 }
                 let shown = try await Program.run(
@@ -438,5 +440,18 @@ extension Integration {
                 #expect(late.ending != .exit(0) && late.said.contains("in-use"), "\(late.said)")
             }
         }
+    }
+}
+
+/// Nodes on a database of the test's own.
+func withRig(
+    manner: ReceiverManner = .fast, limit: Int = 20, undo: [String] = [],
+    _ body: (Integration.NodesTests.Rig) async throws -> Void
+) async throws {
+    try await withScene { scene in
+        let rig = try await Integration.NodesTests.Rig(
+            in: scene, manner: manner, limit: limit, undo: undo)
+        defer { rig.server.end() }
+        try await body(rig)
     }
 }

@@ -142,6 +142,9 @@ final class Daemon: Sendable {
 
     func totals() async throws -> Totals { try await control.status().totals }
 
+    /// Where it is one of several nodes: without the others.
+    func ownTotals() async throws -> Totals { try await control.nodeStatus().totals }
+
     /// Returns when nothing is queued, for whatever state it is in.
     func awaitEmptyQueue() async throws {
         do {
