@@ -79,7 +79,7 @@ package struct Manager: Sendable {
                 services: [
                     // Ended in reverse order: mail first, so that the control socket shows it.
                     .init(service: control)
-                ] + (peers.map { [.init(service: PeerService(api: api, peers: $0))] } ?? []) + [
+                ] + (peers.map { [.init(service: service(answering: $0, api, events))] } ?? []) + [
                     .init(service: MailService(mail: mail, events: events))
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet))
@@ -141,6 +141,14 @@ package struct Manager: Sendable {
             logger: logger)
         logger.notice("joined the cluster", metadata: ["node": "\(name)"])
         return node
+    }
+
+    private func service(
+        answering peers: Peers, _ api: NodeAPI, _ events: EventBus
+    ) -> PeerService {
+        PeerService(
+            api: api, peers: peers, events: events, sessions: LineSessions(clocks: clocks),
+            logger: logger)
     }
 
     /// nil: there are no other nodes.

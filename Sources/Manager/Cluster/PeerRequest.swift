@@ -13,6 +13,9 @@ enum PeerRequest: Codable, Sendable {
     case matching(filter: String)
     case ages(limit: Int)
     case schedule(limit: Int)
+    /// Lines of JSON that have come since the last question of that session.
+    case events(session: String)
+    case trace(session: String, destination: String, content: Bool, by: String)
     case plan(PlanRequest, by: String)
     case apply(plan: String, ApplyRequest, by: String, group: String)
     case undo(action: String, by: String)

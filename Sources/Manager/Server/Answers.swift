@@ -51,10 +51,11 @@ enum Answer {
     }
 
     /// A line of JSON for each value, until the peer hangs up. `watch` is told when that begins
-    /// and ends.
+    /// and ends; `feed` runs meanwhile.
     static func lines<Value: Encodable & Sendable>(
         _ stream: AsyncStream<Value>, for request: Request,
-        watch: @escaping @Sendable (Bool) async -> Void = { _ in }
+        watch: @escaping @Sendable (Bool) async -> Void = { _ in },
+        feed: @escaping @Sendable () async -> Void = {}
     ) -> Response {
         Response(
             status: .ok, headers: [.contentType: "application/x-ndjson"],
@@ -62,12 +63,10 @@ enum Answer {
                 await watch(true)
                 do {
                     try await request.body.consumeWithCancellationOnInboundClose { _ in
-                        let encoder = JSONEncoder()
-                        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-                        for await value in stream {
-                            var buffer = ByteBuffer(bytes: try encoder.encode(value))
-                            buffer.writeInteger(UInt8(ascii: "\n"))
-                            try await writer.write(buffer)
+                        try await withThrowingTaskGroup { group in
+                            group.addTask { await feed() }
+                            try await write(stream, to: &writer)
+                            group.cancelAll()
                         }
                     }
                 } catch {
@@ -77,6 +76,20 @@ enum Answer {
                 await watch(false)
                 try await writer.finish(nil)
             })
+    }
+}
+
+extension Answer {
+    private static func write<Value: Encodable & Sendable>(
+        _ stream: AsyncStream<Value>, to writer: inout any ResponseBodyWriter
+    ) async throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        for await value in stream {
+            var buffer = ByteBuffer(bytes: try encoder.encode(value))
+            buffer.writeInteger(UInt8(ascii: "\n"))
+            try await writer.write(buffer)
+        }
     }
 }
 

@@ -168,7 +168,7 @@ struct ControlServer: Service {
         }
         v1.get("/events") { request, context in
             try await reader(context)
-            return Answer.lines(events.events(), for: request)
+            return try await happenings(request)
         }
         v1.get("/trace") { request, context in
             try await reader(context)
@@ -184,13 +184,48 @@ struct ControlServer: Service {
                         "by": "\(peer.description)", "destination": "\(SafeText(id).text)",
                     ])
             }
-            let row = try await api.destination(id)
-            return Answer.lines(
-                events.traces(of: row.id, content: content), for: request
-            ) { isOn in
-                guard let number = Int64(row.id) else { return }
-                try? await dispatcher.run { $0.trace(number, on: isOn, content: content) }
+            let by = try await reader(context).0.description
+            return try await trace(id, content: content, by: by, for: request)
+        }
+    }
+
+    private func happenings(_ request: Request) async throws -> Response {
+        guard let name = try await api.ownName() else {
+            return Answer.lines(events.events(), for: request)
+        }
+        let (all, continuation) = AsyncStream.makeStream(
+            of: Event.self, bufferingPolicy: .bufferingOldest(EventBus.depth))
+        let feed = { @Sendable [api, events] in
+            await withTaskGroup { group in
+                group.addTask { await api.followEvents(continuation) }
+                for await var event in events.events() {
+                    event.node = name
+                    continuation.yield(event)
+                }
+                group.cancelAll()
             }
+            continuation.finish()
+        }
+        return Answer.lines(all, for: request, feed: feed)
+    }
+
+    private func trace(
+        _ id: String, content: Bool, by peer: String, for request: Request
+    ) async throws -> Response {
+        let row = try await api.destination(id)
+        if let node = try await api.elsewhere(row) {
+            let (lines, continuation) = AsyncStream.makeStream(
+                of: TraceLine.self, bufferingPolicy: .bufferingOldest(EventBus.depth))
+            let feed = { @Sendable [api] in
+                await api.followTrace(
+                    of: row.id, content: content, by: peer, at: node, continuation)
+            }
+            return Answer.lines(lines, for: request, feed: feed)
+        }
+        return Answer.lines(events.traces(of: row.id, content: content), for: request) {
+            [dispatcher] isOn in
+            guard let number = Int64(row.id) else { return }
+            try? await dispatcher.run { $0.trace(number, on: isOn, content: content) }
         }
     }
 

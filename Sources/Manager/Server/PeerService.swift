@@ -1,6 +1,8 @@
 import Cluster
 import Control
 import FoundationEssentials
+import Logging
+import Mail
 import ServiceLifecycle
 import SharedSpool
 
@@ -8,12 +10,38 @@ import SharedSpool
 struct PeerService: Service {
     let api: NodeAPI
     let peers: Peers
+    let events: EventBus
+    let sessions: LineSessions
+    let logger: Logger
 
     func run() async throws {
         await withDiscardingTaskGroup { group in
             for await letter in peers.requests.cancelOnGracefulShutdown() {
+                follow(letter.body, in: &group)
                 group.addTask { peers.answer(letter, await answer(letter.body)) }
             }
+            group.cancelAll()
+        }
+    }
+
+    /// Begins a session where one is asked for that is not there.
+    private func follow(_ body: String, in group: inout DiscardingTaskGroup) {
+        switch try? JSONDecoder().decode(PeerRequest.self, from: Data(body.utf8)) {
+        case .events(let session) where sessions.ask(session):
+            group.addTask { await sessions.run(session, events.events()) }
+        case .trace(let session, let destination, let content, let by) where sessions.ask(session):
+            if content {
+                logger.notice(
+                    "message content traced",
+                    metadata: ["by": "\(by)", "destination": "\(SafeText(destination).text)"])
+            }
+            group.addTask {
+                let number = Int64(destination) ?? 0
+                try? await api.dispatcher.run { $0.trace(number, on: true, content: content) }
+                await sessions.run(session, events.traces(of: destination, content: content))
+                try? await api.dispatcher.run { $0.trace(number, on: false, content: content) }
+            }
+        default: break
         }
     }
 
@@ -42,6 +70,8 @@ struct PeerService: Service {
         case .detail(let name): return try await api.detail(of: name)
         case .messages(let ids): return try await api.messages(ids)
         case .matching(let filter): return try await api.matching(filter: filter)
+        case .events(let session), .trace(let session, _, _, _):
+            return try await sessions.lines(of: session)
         case .ages(let limit):
             let isElsewhere = try await isElsewhere()
             return try await api.ages(limit: limit, elsewhere: isElsewhere)

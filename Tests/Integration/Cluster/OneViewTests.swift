@@ -91,6 +91,44 @@ extension Integration {
             }
         }
 
+        /// What happens at one node, and what it says to a receiver, as seen at another.
+        @Test func eventsAndDialoguesOfOtherNodes() async throws {
+            try await withMail { rig, a, b in
+                let row = try #require(
+                    try await b.control.destinations().rows.first { $0.node == "a" })
+                let stream = b.control.events()
+                let dialogue = b.control.trace(destination: row.id)
+                let (seen, said) = (Shared(0), Shared(0))
+                await withThrowingTaskGroup { group in
+                    group.addTask {
+                        for try await event in stream
+                        where event.kind == "accepted" && event.node == "a" {
+                            seen.value += 1
+                        }
+                    }
+                    group.addTask {
+                        for try await line in dialogue where line.text.hasPrefix("MAIL FROM") {
+                            #expect(line.destination == row.id)
+                            said.value += 1
+                        }
+                    }
+                    group.addTask {
+                        try await b.act(.resume, Selector(destinations: [row.id]))
+                        // From when on they are followed is not known.
+                        try await waitUntil("both are told") {
+                            try await rig.scene.send(
+                                [TestMail("e", to: "u@\(row.name)")], to: a.port)
+                            return seen.value > 0 && said.value > 0
+                        }
+                        throw CancellationError()
+                    }
+                    // The streams have no end.
+                    await #expect(throws: CancellationError.self) { try await group.next() }
+                    group.cancelAll()
+                }
+            }
+        }
+
         /// One plan, each part carried out by who has it, undone over another one as one.
         @Test func actionsReachWhoeverHasIt() async throws {
             try await withMail { rig, a, b in

@@ -3,7 +3,7 @@ import Terminal
 
 /// A column of the table of nodes.
 enum NodeColumn: TableColumn {
-    case name, state, workers, has, share, seen, lease
+    case name, state, workers, has, share, seen, lease, queued, running, out, cpu, memory
 
     var title: Label {
         switch self {
@@ -14,6 +14,11 @@ enum NodeColumn: TableColumn {
         case .share: "SHARE OF RING"
         case .seen: "LAST SIGN"
         case .lease: "LEASE"
+        case .queued: "QUEUED"
+        case .running: "SENDING"
+        case .out: "OUT/s"
+        case .cpu: "CPU"
+        case .memory: "MEMORY"
         }
     }
 
@@ -23,6 +28,9 @@ enum NodeColumn: TableColumn {
         case .workers: "W"
         case .share: "RING"
         case .seen: "SEEN"
+        case .queued: "QUEUE"
+        case .running: "SEND"
+        case .memory: "MEM"
         default: title
         }
     }
@@ -35,8 +43,9 @@ enum NodeColumn: TableColumn {
     }
 
     static let steps: [(column: NodeColumn, width: Int)] = [
-        (.name, 8), (.state, 1), (.has, 4), (.seen, 4), (.share, 4), (.workers, 3), (.state, 10),
-        (.lease, 5), (.name, 12), (.share, 13), (.workers, 7), (.seen, 9), (.name, 20),
+        (.name, 8), (.state, 1), (.has, 4), (.seen, 4), (.queued, 6), (.share, 4), (.out, 6),
+        (.state, 10), (.workers, 3), (.running, 5), (.cpu, 5), (.memory, 6), (.lease, 5),
+        (.name, 12), (.share, 13), (.workers, 7), (.seen, 9), (.running, 7), (.name, 20),
         (.share, 24), (.name, 30),
     ]
 
@@ -122,7 +131,18 @@ struct NodeText {
         case .seen:
             return [Span(Format.age(age(row)), condition == .silent ? .warning : .dim)]
         case .lease: return [Span(Format.age(row.leaseSeconds), .dim)]
+        case .queued: return load(row, row.queued.map { Format.count($0) })
+        case .running: return load(row, row.delivering.map { Format.count($0) })
+        case .out: return load(row, row.deliveredPerSecond.map { Format.rate($0) })
+        case .cpu: return load(row, row.cpu.map { Format.percent($0) })
+        case .memory: return load(row, row.memory.map { Format.bytes($0) })
         }
+    }
+
+    /// What it last told of itself: dim where that is not of now.
+    private func load(_ row: NodeRow, _ text: Label?) -> Line {
+        guard row.state != .gone, let text else { return [Span(glyphs.dash, .dim)] }
+        return [Span(text, row.staleSeconds == nil ? nil : .dim)]
     }
 
     /// Percents are what is shown of it.
@@ -164,6 +184,9 @@ struct NodeText {
         if condition == .live, isMoving(row) {
             line.append(
                 Span("; it has \(has), the ring gives it \(Format.percent(row.share))", .warning))
+        }
+        if row.state != .gone, let stale = row.staleSeconds {
+            line.append(Span("; its figures are of \(Format.age(stale)) ago", .warning))
         }
         return [line, hint(row, condition)]
     }
