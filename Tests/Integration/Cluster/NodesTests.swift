@@ -13,7 +13,7 @@ import Testing
 extension Integration {
     /// Several daemons on one database.
     @Suite struct NodesTests {
-        /// A server of the test's own, and receivers that are a destination each.
+        /// A database of the test's own, and receivers that are a destination each.
         struct Rig {
             let server: DatabaseServer
             let database: DatabaseAddress
@@ -26,12 +26,12 @@ extension Integration {
 
             init(
                 in scene: Scene, manner: ReceiverManner = .fast, limit: Int = 20,
-                undo: [String] = []
+                undo: [String] = [], ownServer: Bool = false
             ) async throws {
                 self.scene = scene
                 self.undo = undo
                 self.limit = limit
-                server = try DatabaseServer()
+                server = try ownServer ? DatabaseServer() : DatabaseServer.shared.get()
                 database = try server.createDatabase()
                 var receivers: [Receiver] = []
                 for number in 0..<Self.count {
@@ -237,7 +237,7 @@ extension Integration {
         /// The database is away for longer than the lease: intake says 4xx, nothing is delivered
         /// meanwhile, and all goes on by itself.
         @Test func theDatabaseIsAway() async throws {
-            try await withRig { rig in
+            try await withRig(ownServer: true) { rig in
                 let a = try await rig.node("a", lease: "3s")
                 let b = try await rig.node("b", lease: "3s")
                 try await rig.send(2, "before", over: a)
@@ -446,12 +446,12 @@ extension Integration {
 /// Nodes on a database of the test's own.
 func withRig(
     manner: ReceiverManner = .fast, limit: Int = 20, undo: [String] = [],
-    _ body: (Integration.NodesTests.Rig) async throws -> Void
+    ownServer: Bool = false, _ body: (Integration.NodesTests.Rig) async throws -> Void
 ) async throws {
     try await withScene { scene in
         let rig = try await Integration.NodesTests.Rig(
-            in: scene, manner: manner, limit: limit, undo: undo)
-        defer { rig.server.end() }
+            in: scene, manner: manner, limit: limit, undo: undo, ownServer: ownServer)
+        defer { if ownServer { rig.server.end() } }
         try await body(rig)
     }
 }
