@@ -169,6 +169,41 @@ extension Integration {
             }
         }
 
+        /// What the scheduler knows of a destination goes along: the next owner does not begin anew
+        /// with a receiver that has been down for a while.
+        @Test func aBreakerIsHandedOver() async throws {
+            try await withRig { rig in
+                let a = try await rig.node("a", lease: "10m")
+                for receiver in rig.receivers { await receiver.goDown() }
+                try await rig.send(1, "m", over: a)
+                // One that begins anew would have failed once at most.
+                try await waitUntil("each has failed several times") {
+                    try await a.act(.retry, Selector(filter: "state = delayed or state = ready"))
+                    let rows = try await a.control.destinations().rows
+                    return rows.count == Rig.count
+                        && rows.allSatisfy { $0.failures >= 3 && $0.state == .backoff }
+                }
+                let before = try await a.control.destinations().rows
+                let b = try await rig.node("b", lease: "10m")
+                let moved = try await eventually("it has its share") {
+                    let rows = try await b.control.destinations().rows.filter {
+                        $0.node == "b" && $0.worker != nil && $0.queued > 0
+                    }
+                    let share = try await b.control.nodes().rows.first { $0.name == "b" }
+                    return share.map { $0.has == $0.share } == true && !rows.isEmpty ? rows : nil
+                }
+                for row in moved {
+                    let last = try #require(before.first { $0.id == row.id })
+                    #expect(row.failures >= last.failures, "\(row.name)")
+                    #expect(row.state == .backoff || row.state == .probing, "\(row.name)")
+                }
+                for receiver in rig.receivers { try await receiver.comeUp() }
+                try await a.act(.retry, Selector(filter: "state = delayed or state = ready"))
+                try await rig.takes([(1, "m")])
+                #expect(rig.duplicates == 0)
+            }
+        }
+
         /// Killed with its workers under load: the other one delivers what it had, nothing is lost,
         /// and no receiver sees more connections than its limit.
         @Test func aNodeIsKilled() async throws {
