@@ -25,8 +25,8 @@ final class Peers: Sendable {
     /// What a node has last published.
     struct Published: Sendable {
         var status: Status
-        /// Those with the most mail.
-        var destinations: [DestinationRow]
+        /// Those with the most mail; nil where they were not read.
+        var destinations: [DestinationRow]?
         /// How old it was when it was read, in seconds, and when that was.
         var ageSeconds: Double
         var readAt: Instant
@@ -187,6 +187,9 @@ final class Peers: Sendable {
         var mayHaveLetters = true
         var hasFailed = false
         var readAt: Instant?
+        var readAllAt: Instant?
+        /// Of other nodes, as far as they have published something.
+        var others = 0
     }
 
     private func run(_ dispatcher: DispatcherHandle) {
@@ -236,6 +239,7 @@ final class Peers: Sendable {
             round.table = try PeerTable(address, of: node, answer: answer)
             round.publishedAt = nil
             round.readAt = nil
+            round.readAllAt = nil
             state.withLock { $0.isConnected = true }
         }
         guard let table = round.table else { return }
@@ -265,8 +269,12 @@ final class Peers: Sendable {
         if round.publishedAt.map({ now - $0 >= Self.pace }) ?? true {
             try publish(&round, table, dispatcher)
         }
-        if round.readAt.map({ now - $0 >= Self.pace * (isWatched ? 1 : Self.rest) }) ?? true {
-            try read(&round, table)
+        // Where nobody looks, so that a hundred nodes do not read a hundred each all the time.
+        let pause = isWatched ? Self.pace : Self.pace * (Self.rest + round.others / 4)
+        if round.readAt.map({ now - $0 >= pause }) ?? true {
+            let isAll =
+                isWatched && round.readAllAt.map { now - $0 >= Self.pace * Self.rounds } ?? true
+            try read(&round, table, withDestinations: isAll)
         }
     }
 
@@ -306,10 +314,14 @@ final class Peers: Sendable {
         round.count += 1
     }
 
-    private func read(_ round: inout Round, _ table: PeerTable) throws(DatabaseFailure) {
-        let figures = try table.figures(withDestinations: true)
+    private func read(
+        _ round: inout Round, _ table: PeerTable, withDestinations isAll: Bool
+    ) throws(DatabaseFailure) {
+        let figures = try table.figures(withDestinations: isAll)
         let now = clocks.monotonic()
         round.readAt = now
+        if isAll { round.readAllAt = now }
+        round.others = figures.count
         let decoder = JSONDecoder()
         var published: [NodeID: Published] = [:]
         for (node, figures) in figures {
@@ -317,11 +329,11 @@ final class Peers: Sendable {
             // cannot be.
             guard let status = try? decoder.decode(Status.self, from: Data(figures.status.utf8))
             else { continue }
-            let rows = try? decoder.decode(
-                [DestinationRow].self, from: Data((figures.destinations ?? "").utf8))
+            let rows = figures.destinations.flatMap {
+                try? decoder.decode([DestinationRow].self, from: Data($0.utf8))
+            }
             published[node] = Published(
-                status: status, destinations: rows ?? [], ageSeconds: figures.ageSeconds,
-                readAt: now)
+                status: status, destinations: rows, ageSeconds: figures.ageSeconds, readAt: now)
         }
         state.withLock { state in
             for (node, new) in published
@@ -330,7 +342,11 @@ final class Peers: Sendable {
                 state.mute.remove(node)
             }
             // After a crash of the server they are gone; what was known is still the best there is.
-            state.published.merge(published) { $1 }
+            state.published.merge(published) { old, new in
+                var new = new
+                new.destinations = new.destinations ?? old.destinations
+                return new
+            }
         }
     }
 
