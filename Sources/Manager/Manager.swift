@@ -20,6 +20,7 @@ package struct Manager: Sendable {
     private let log: LineLog
     private let logger: Logger
     private let clocks: Clocks
+    private let correction = ClockCorrection()
 
     /// `path` is the configuration's file, for reloads.
     package init(
@@ -30,7 +31,7 @@ package struct Manager: Sendable {
         self.path = path
         self.log = log
         self.logger = logger
-        self.clocks = clocks
+        self.clocks = clocks.corrected(by: correction)
     }
 
     /// Runs until SIGTERM or SIGINT. Throws what keeps it from starting.
@@ -138,7 +139,7 @@ package struct Manager: Sendable {
             name: name, lease: configuration.cluster.lease,
             weights: workers.map { configuration.weight(of: $0) }, address: address,
             home: try NodeHome(directory: configuration.dataDirectory).number, clocks: clocks,
-            logger: logger)
+            correction: correction, logger: logger)
         logger.notice("joined the cluster", metadata: ["node": "\(name)"])
         return node
     }

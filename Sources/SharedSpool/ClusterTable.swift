@@ -1,5 +1,7 @@
 package import Cluster
+package import Mail
 package import PostgreSQL
+import Synchronization
 
 /// The cluster's tables, as one node asks them: each request is one transaction and one exchange
 /// with the server.
@@ -10,6 +12,10 @@ package import PostgreSQL
 package final class ClusterTable: Sendable {
     private let connection: Connection
     private let answer: Duration
+    private let milliseconds = Atomic<Int64>(0)
+
+    /// What the server's wall clock said when it last answered `join` or `renew`.
+    package var time: UnixTime { UnixTime(milliseconds: milliseconds.load(ordering: .relaxed)) }
 
     /// Connects, and makes the tables if there are none.
     package init(_ address: DatabaseAddress, answer: Duration) throws(DatabaseFailure) {
@@ -72,7 +78,7 @@ package final class ClusterTable: Sendable {
         let row = answers[0][0]
         let request = Members.Request(
             node: NodeID(row.int(0)), life: row.int(1), timeline: row.int(2))
-        return (request, Self.members(answers.dropFirst(), timeline: request.timeline))
+        return (request, members(answers.dropFirst(), timeline: request.timeline))
     }
 
     /// A sign of life; the table right after. `Membership.renewed` wants the time before this is
@@ -83,7 +89,7 @@ package final class ClusterTable: Sendable {
         var renew = Command("SELECT renew($1, $2, $3, $4)", name: "renew")
         renew.bind(request)
         renew.bind(hasSettled ? 1 : 0)
-        return Self.members(try run([renew] + Self.look).dropFirst(), timeline: request.timeline)
+        return members(try run([renew] + Self.look).dropFirst(), timeline: request.timeline)
     }
 
     package func declareDead(
@@ -135,13 +141,18 @@ package final class ClusterTable: Sendable {
     }
 
     private static let look = [
-        Command("SELECT is_settling, last_life, timeline FROM cluster", name: "see_cluster"),
+        Command(
+            """
+            SELECT is_settling, last_life, timeline,
+                (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM cluster
+            """, name: "see_cluster"),
         Command("SELECT id, life, beat, is_live, home FROM nodes ORDER BY id", name: "see_nodes"),
     ]
 
-    private static func members(_ answers: ArraySlice<Rows>, timeline: Int64) -> Members {
+    private func members(_ answers: ArraySlice<Rows>, timeline: Int64) -> Members {
         var members = Members(timeline: timeline)
         guard let row = answers.first?.first, let nodes = answers.last else { return members }
+        milliseconds.store(row.int(3), ordering: .relaxed)
         members.isSettling = row.int(0) != 0
         members.lastLife = row.int(1)
         members.settledTimeline = row.int(2)

@@ -36,8 +36,9 @@ package enum Frame: Sendable {
     /// False while the spool cannot record results: start nothing.
     case recording(Bool)
     /// Nothing may be sent to a receiver from that time on, and no connection be open, unless a
-    /// later one is given before. Without one there is no such time.
-    case lease(until: Instant)
+    /// later one is given before. Without one there is no such time. `ahead`: how far the clock that
+    /// wall-clock times are by is ahead of this machine's.
+    case lease(until: Instant, ahead: Duration)
     case trace(destination: Int64, on: Bool, content: Bool)
     /// Asks what a destination's connections do; answered by `inspected`.
     case inspect(request: UInt64, destination: Int64)

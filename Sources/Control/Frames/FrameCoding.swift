@@ -97,9 +97,10 @@ extension Frame {
         case .recording(let v0):
             Tag.recording.rawValue.write(to: &buffer)
             v0.write(to: &buffer)
-        case .lease(let until):
+        case .lease(let until, let ahead):
             Tag.lease.rawValue.write(to: &buffer)
             until.nanoseconds.write(to: &buffer)
+            Int64(ahead / .milliseconds(1)).write(to: &buffer)
         case .trace(let destination, let on, let content):
             Tag.trace.rawValue.write(to: &buffer)
             destination.write(to: &buffer)
@@ -196,7 +197,9 @@ extension Frame {
         case .recording:
             self = .recording(try Bool.read(from: &buffer))
         case .lease:
-            self = .lease(until: Instant(nanoseconds: try Int64.read(from: &buffer)))
+            self = .lease(
+                until: Instant(nanoseconds: try Int64.read(from: &buffer)),
+                ahead: .milliseconds(try Int64.read(from: &buffer)))
         case .trace:
             self = .trace(
                 destination: try Int64.read(from: &buffer), on: try Bool.read(from: &buffer),

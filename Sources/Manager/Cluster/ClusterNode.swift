@@ -2,6 +2,7 @@ import Cluster
 import Control
 import Glibc
 import Logging
+import Mail
 import NIOCore
 import PostgreSQL
 import Scheduler
@@ -40,6 +41,8 @@ final class ClusterNode: Sendable {
     private let weights: [Double]
     private let times: Membership.Times
     private let clocks: Clocks
+    /// Of the wall clock, to the database's.
+    let correction: ClockCorrection
     private let logger: Logger
     private let orders = Mutex(Orders())
     private let wake: WakeUp
@@ -55,18 +58,20 @@ final class ClusterNode: Sendable {
     /// - Throws: what keeps it from starting.
     init(
         name: String, lease: Duration, weights: [Double], address: DatabaseAddress, home: Int64,
-        clocks: Clocks, logger: Logger
+        clocks: Clocks, correction: ClockCorrection, logger: Logger
     ) throws {
         self.name = name
         self.address = address
         self.home = home
         self.weights = weights
         self.clocks = clocks
+        self.correction = correction
         self.logger = logger
         times = Membership.Times(lease: lease)
         wake = try WakeUp()
         do {
             let table = try ClusterTable(address, answer: Self.answer(lease))
+            let askedAt = clocks.monotonic()
             let (request, members) = try table.join(name: name, home: home, weights: weights)
             try table.listen(as: request.node)
             var membership = Membership(node: request.node, times: times)
@@ -75,6 +80,7 @@ final class ClusterNode: Sendable {
             spool = SpoolNode(
                 id: request.node.rawValue, life: request.life, onNews: { [wake] in wake.call() })
             first = Mutex(Round(membership: membership, table: table, members: members))
+            compareClocks(with: table, read: clocks.monotonic() - askedAt)
         } catch is Members.NameInUse {
             throw Failure(
                 description: "cluster.node: another data directory has a node \"\(name)\" that may "
@@ -309,6 +315,7 @@ final class ClusterNode: Sendable {
         let members = try table.renew(
             request, hasSettled: round.membership.hasSettled(at: sentAt))
         let now = clocks.monotonic()
+        compareClocks(with: table, read: now - sentAt)
         round.renewedAt = sentAt
         round.membership.renewed(sentAt: sentAt)
         round.membership.saw(members, at: now)
@@ -334,6 +341,15 @@ final class ClusterNode: Sendable {
         let until = round.membership.aliveUntil
         let view = view(of: round, at: now)
         dispatcher.execute { $0.leased(until: until, view) }
+    }
+
+    /// - Parameter age: how old what the database said of its clock may be.
+    private func compareClocks(with table: ClusterTable, read age: Duration) {
+        let own = clocks.wall() + (.zero - correction.ahead)
+        guard correction.compare(table.time, read: age, with: own) else { return }
+        logger.warning(
+            "this machine's clock is not the database's, by which the nodes go",
+            metadata: ["ahead": "\((.zero - correction.ahead) / .seconds(1)) s"])
     }
 
     private func view(of round: Round, at now: Instant) -> ClusterView {

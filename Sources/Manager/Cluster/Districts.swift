@@ -21,6 +21,8 @@ final class Districts {
     /// Its own life, and the workers', ends then.
     var leaseEnd = Instant(nanoseconds: .min)
     var isWatching = false
+    /// What the workers are told of it.
+    var frame: Frame { .lease(until: leaseEnd, ahead: node.correction.ahead) }
     var view = ClusterView() {
         didSet { counted = nil }
     }
@@ -111,7 +113,7 @@ extension Dispatcher {
         guard let districts else { return }
         districts.view = view
         districts.leaseEnd = end
-        for link in links.values { link.send(.lease(until: end)) }
+        for link in links.values { link.send(districts.frame) }
         watchLease()
     }
 

@@ -201,7 +201,7 @@ final class Supervisor {
         dispatcher.configure(link)
         if dispatcher.spoolError != nil { link.send(.recording(false)) }
         if let districts = dispatcher.districts {
-            link.send(.lease(until: districts.leaseEnd))
+            link.send(districts.frame)
         }
         guard slots[link.worker]?.isLeaving == false else { return }
         link.isReady = true

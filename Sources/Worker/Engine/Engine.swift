@@ -13,6 +13,7 @@ import Settings
 final class Engine {
     let loop: any EventLoop
     let clocks: Clocks
+    let correction = ClockCorrection()
     let logger: Logger
     var link: ManagerLink?
     var number = 0
@@ -63,7 +64,7 @@ final class Engine {
 
     init(loop: any EventLoop, clocks: Clocks, logger: Logger, seed: UInt64) {
         self.loop = loop
-        self.clocks = clocks
+        self.clocks = clocks.corrected(by: correction)
         self.logger = logger
         scheduler = Scheduler(seed: seed)
         ended = loop.makePromise(of: Void.self)

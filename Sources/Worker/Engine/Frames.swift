@@ -51,7 +51,8 @@ extension Engine {
         case .recording(let possible):
             isRecording = possible
             scheduler.setRecording(possible && holdsLease, at: now)
-        case .lease(let until):
+        case .lease(let until, let ahead):
+            correction.ahead = ahead
             leased(until: until, at: now)
         case .trace(let destination, let on, let content):
             trace(destination, on: on, content: content)

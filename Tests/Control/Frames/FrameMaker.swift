@@ -26,6 +26,9 @@ struct FrameMaker {
             .surrender(destination: int64()),
             .recorded(number()),
             .recording(Bool.random(using: &random)),
+            .lease(
+                until: Instant(nanoseconds: int64()),
+                ahead: .milliseconds(Int64.random(in: -100_000...100_000, using: &random))),
             .trace(
                 destination: int64(), on: Bool.random(using: &random),
                 content: Bool.random(using: &random)),

@@ -25,7 +25,7 @@ import Testing
 
     @Test(arguments: 0..<20) func everyCaseComesBackAsItWas(seed: UInt64) throws {
         let samples = Self.samples(seed: seed)
-        #expect(Set(samples.map(Self.name)).count == 26)
+        #expect(Set(samples.map(Self.name)).count == 27)
         for frame in samples {
             var buffer = Self.bytes(frame)
             let copy = try #require(try FrameDecoder.next(in: &buffer))
@@ -185,5 +185,25 @@ import Testing
         #expect(clocks.time(of: .distantFuture) == nil)
         let a = Clocks.system.monotonic()
         #expect(Clocks.system.monotonic() >= a)
+    }
+
+    /// A clock that is minutes off is set right; what is within the tolerance stays as it is.
+    @Test func aClockIsCorrectedByAnother() {
+        let own = UnixTime(milliseconds: 1_000_000)
+        let correction = ClockCorrection()
+        let clocks = Clocks(wall: { own }, monotonic: { Instant(nanoseconds: 0) })
+            .corrected(by: correction)
+        #expect(clocks.wall() == own)
+        #expect(!correction.compare(own + .seconds(1), read: .zero, with: own))
+        // An answer that is five seconds old says less.
+        #expect(!correction.compare(own + .seconds(-6), read: .seconds(5), with: own))
+        #expect(clocks.wall() == own)
+        #expect(correction.compare(own + .seconds(-180), read: .seconds(5), with: own))
+        #expect(clocks.wall() == own + .seconds(-180))
+        #expect(!correction.compare(own + .seconds(-181), read: .zero, with: own))
+        #expect(clocks.wall() == own + .seconds(-180))
+        #expect(clocks.instant(of: own) == Instant(nanoseconds: 180_000_000_000))
+        #expect(correction.compare(own, read: .zero, with: own))
+        #expect(clocks.wall() == own)
     }
 }

@@ -19,7 +19,7 @@ import Testing
             name: "mx.test", manner: .fast, host: "127.7.0.1", group: group, keep: .messages)
         try await withEngine { rig in
             try await rig.configure(receiver)
-            try await rig.say(.lease(until: past))
+            try await rig.say(.lease(until: past, ahead: .zero))
             // The spool's word does not make up for it.
             try await rig.say(.recording(true))
             try await rig.deliver(3)
@@ -27,7 +27,7 @@ import Testing
                 let now = parts.engine.clocks.monotonic()
                 #expect(parts.engine.scheduler.next(at: now) == nil)
             }
-            try await rig.say(.lease(until: hour))
+            try await rig.say(.lease(until: hour, ahead: .zero))
             #expect(try await rig.results(3).allSatisfy { $0.disposition == .settled })
             #expect(receiver.statistics.messages == 3)
         }
@@ -42,7 +42,7 @@ import Testing
             name: "mx.test", manner: manner, host: "127.7.0.1", group: group, keep: .messages)
         try await withEngine { rig in
             try await rig.configure(receiver) { $0.limits.concurrency = 1 }
-            try await rig.say(.lease(until: hour))
+            try await rig.say(.lease(until: hour, ahead: .zero))
             try await rig.say(.trace(destination: 1, on: true, content: false))
             try await rig.deliver(2)
             try await rig.until { frames in
@@ -51,7 +51,7 @@ import Testing
                     return line.hasPrefix("a message of")
                 }
             }
-            try await rig.say(.lease(until: past))
+            try await rig.say(.lease(until: past, ahead: .zero))
             let results = try await rig.results(1)
             #expect(results.map(\.disposition) == [.retry])
             try await rig.on { parts in

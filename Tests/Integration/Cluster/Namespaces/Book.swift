@@ -16,7 +16,7 @@ struct Book {
         /// The node was killed while its way was cut: what the kernel of its machine still had may
         /// come, whoever delivers by then.
         var isOrphan = false
-        /// Another node has begun to deliver there meanwhile.
+        /// Another node has begun to deliver there while it was cut.
         var isSuperseded = false
     }
 
@@ -67,7 +67,7 @@ struct Book {
         if line.isOrphan {
             lateOnes += 1
         } else if line.isSuperseded, let id = line.transaction {
-            fault(line, "goes on with \(id) after another had taken over")
+            fault(line, "goes on with \(id), and another has taken over")
         }
         guard !cut.contains(line.node) else { return }
         lines[number]?.isCut = false
@@ -100,12 +100,17 @@ struct Book {
 
     mutating func mail(_ number: Int, id: String, at now: Wall) {
         guard let line = lines[number] else { return }
-        for other in rivals(of: number) where !line.isOrphan {
-            guard let rival = lines[other] else { continue }
-            if rival.isCut {
-                lines[other]?.isSuperseded = true
-            } else {
-                fault(line, "begins with \(id) while node \(rival.node) has a transaction")
+        if !line.isOrphan {
+            if line.isSuperseded {
+                fault(line, "begins with \(id), and another has taken over")
+            }
+            for (other, rival) in lines
+            where rival.destination == line.destination && rival.node != line.node {
+                if rival.isCut {
+                    lines[other]?.isSuperseded = true
+                } else if rival.transaction != nil {
+                    fault(line, "begins with \(id) while node \(rival.node) has a transaction")
+                }
             }
         }
         if isQuiet { fault(line, "begins with \(id) while nobody has a lease") }
@@ -126,7 +131,6 @@ struct Book {
 
     mutating func transactionEnded(_ number: Int) {
         lines[number]?.transaction = nil
-        lines[number]?.isSuperseded = false
     }
 
     private mutating func fault(_ line: Line, _ what: String) {

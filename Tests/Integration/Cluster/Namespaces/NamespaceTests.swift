@@ -11,7 +11,7 @@ extension Integration {
         private static let seed = environment["SLUICE_PARTITIONS_SEED"].flatMap { UInt64($0) } ?? 1
 
         @Test func aPartitionAKillAndAFailOver() async throws {
-            try await Trial.run(.short, seed: nil, clocks: [0, 0, 0])
+            try await Trial.run(.short, seed: nil, clocks: [240, -180, 0])
         }
 
         @Test(
@@ -20,7 +20,7 @@ extension Integration {
         ) func troubles() async throws {
             let seed = Self.seed
             try await Trial.run(
-                .make(seed: seed, rounds: Self.rounds ?? 0), seed: seed, clocks: [20, -10, 0])
+                .make(seed: seed, rounds: Self.rounds ?? 0), seed: seed, clocks: [240, -180, 0])
         }
     }
 }
