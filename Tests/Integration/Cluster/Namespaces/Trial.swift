@@ -88,7 +88,7 @@ final class Trial: Sendable {
         witness = try Witness(
             in: network["receivers"], of: network, destinations: Self.destinations,
             limit: Self.limit, nodes: hosts)
-        load = Load(network, nodes: hosts, destinations: Self.destinations, rate: 15)
+        load = Load(network, nodes: hosts, destinations: Self.destinations, rate: 20)
         let address = DatabaseServer.address(of: database, at: places.map(\.place))
         var nodes: [Daemon] = []
         for (number, host) in hosts.enumerated() {
@@ -189,7 +189,15 @@ final class Trial: Sendable {
             books.value.down.insert(node)
         case .drain(let node): try await drain(node)
         case .start(let node):
-            try await nodes[node].start()
+            // One that finds no database ends; systemd would start it again.
+            _ = try await eventually("node \(node) starts", within: .seconds(600)) {
+                do {
+                    try await nodes[node].start()
+                    return true
+                } catch TestbedError.daemon {
+                    return nil
+                }
+            }
             books.value.down.remove(node)
         case .cut(let node, let far, let how): try cut(node, far, how)
         case .mend(let node, let far, let how): try mend(node, far, how)

@@ -75,8 +75,8 @@ struct TrialPlan: Sendable {
 
     /// One of each of the worst, for every run of the tests.
     static let short = TrialPlan(steps: [
-        .flow, .cut(0, .everything, .both), .pause(milliseconds: 8000),
-        .mend(0, .everything, .both), .flow,
+        .flow, .cut(0, .everything, .there), .pause(milliseconds: 8000),
+        .mend(0, .everything, .there), .flow,
         .kill(1), .pause(milliseconds: 8000), .flow, .start(1),
         .failOver(.isolation), .flow,
     ])

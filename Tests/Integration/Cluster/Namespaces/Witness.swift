@@ -15,7 +15,7 @@ final class Witness: Sendable {
     private let nodes: [String: Int]
     private let book: Mutex<Book>
     /// How long the final dot waits for its answer.
-    private let thought = Duration.milliseconds(15)
+    private let thought = Duration.milliseconds(200)
     private let isEnding = Atomic<Bool>(false)
     private let turns = Atomic<Int>(0)
     private let hasEnded = DispatchSemaphore(value: 0)
