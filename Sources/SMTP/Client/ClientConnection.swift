@@ -1,3 +1,4 @@
+import Glibc
 import Mail
 package import NIOCore
 import NIOPosix
@@ -108,9 +109,18 @@ package final class ClientConnection {
         process()
     }
 
-    /// The end, at once. A running transaction is deferred.
+    /// The end, at once. A running transaction is deferred, and what the network has not taken yet is
+    /// not sent: a reset takes its place (socket(7), SO_LINGER).
     package func abort() {
+        let context = context
+        if let channel = context?.channel as? any SocketOptionProvider {
+            // Where that fails the rest is sent, as at any other end.
+            _ = channel.setSoLinger(linger(l_onoff: 1, l_linger: 0))
+        }
         lost("Aborted")
+        // TLS would wait for the other end's goodbye.
+        try? context?.pipeline.syncOperations.context(handlerType: NIOSSLClientHandler.self)
+            .close(promise: nil)
     }
 
     /// What it is doing, in a word: "connecting", "RCPT", "dot", "idle", "closed".
