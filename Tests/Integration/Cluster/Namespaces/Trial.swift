@@ -339,6 +339,14 @@ final class Trial: Sendable {
                 try await nodes[node].control.status().spoolError == nil
             }
         }
+        let up = nodes.indices.filter { !books.value.down.contains($0) }
+        for node in up {
+            try await waitUntil("node \(node) sees all others, each with its share") {
+                let rows = try await nodes[node].control.nodes().rows
+                return rows.count { $0.state == .live } == up.count
+                    && rows.allSatisfy { $0.has == $0.share }
+            }
+        }
         let before = witness.read { $0.counts }
         try await waitUntil("every destination gets mail", within: .seconds(600)) {
             zip(witness.read { $0.counts }, before).allSatisfy { $0 > $1 }
