@@ -14,7 +14,11 @@ extension Dispatcher {
         var suspects: [Int64: Int] = [:]
         for destination in table.values where destination.lastActive < limit {
             // What another node has destroyed or brought back is known to the spool alone.
-            if districts != nil, destination.purging > 0, holds(destination: destination.id) {
+            // What it has brought back has arrived here, which is a change.
+            let isMarked =
+                destination.purging > 0
+                || (destination.held > 0 && destination.healed != destination.changes)
+            if districts != nil, isMarked, holds(destination: destination.id) {
                 suspects[destination.id] = destination.changes
                 continue
             }

@@ -244,6 +244,34 @@ extension Integration {
             }
         }
 
+        /// What a dead node held is undone by whoever has the action now, and goes on with whoever has
+        /// the mail.
+        @Test func whatWentToSeveralNodesIsUndone() async throws {
+            try await withMail(lease: "4s") { rig, a, b in
+                let c = try await rig.node("c", lease: "4s")
+                try await waitUntil("it has its share") {
+                    let rows = try await a.control.nodes().rows
+                    return rows.count == 3 && rows.allSatisfy { $0.has == $0.share }
+                }
+                let hold = try await c.act(.hold, Selector(filter: "domain ~ test"))
+                #expect(hold.counts.deliveries == 2 * Rig.count)
+                try await c.end(SIGKILL)
+                try await waitUntil("the others have everything") {
+                    let rows = try await a.control.nodes().rows
+                    return rows.reduce(0) { $0 + ($1.name == "c" ? 0 : $1.has) } == 1
+                }
+                let undone = try await b.control.undo(hold.id)
+                #expect(undone.counts.deliveries == 2 * Rig.count, "\(undone)")
+                try await waitUntil("nothing is held") {
+                    let totals = try await a.totals()
+                    return totals.held == 0 && totals.deliveries == 2 * Rig.count
+                }
+                try await a.act(.resume, Selector(filter: "queued > 0"))
+                try await rig.takes([(2, "m")])
+                #expect(rig.duplicates == 0)
+            }
+        }
+
         /// The undo window of a node that died ends all the same.
         @Test func whatADeadNodePurgedIsDestroyed() async throws {
             try await withMail(lease: "4s", undo: ["purge_window = \"10s\""]) { _, a, b in
