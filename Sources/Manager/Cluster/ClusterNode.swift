@@ -379,14 +379,20 @@ final class ClusterNode: Sendable {
             }
             owners[Int(item.key)] = owner
         }
+        // What a drained one has forgotten is free when it has left.
+        let isDrained = round.nodes[id]?.isDrained == true
         var wanted: [(destination: Int64, seen: Int64)] = []
         var unwanted: [Int] = []
         for district in District.all {
             let place = allotment.place(of: UInt32(district))
             let isOwn = place?.node == id
+            let tenure = tenures[Int64(district)] ?? Tenure()
+            // Granted, and the answer was lost: nobody else can have it as long as this life lasts. It
+            // is claimed again, and then given up in good order.
+            let isForgotten =
+                place != nil && !isDrained && tenure.owner == id && tenure.life == request.life
             switch round.tenancies[district] {
-            case .none where isOwn:
-                let tenure = tenures[Int64(district)] ?? Tenure()
+            case .none where isOwn || isForgotten:
                 guard tenure.isFree(in: round.members) || tenure.owner == id else { continue }
                 wanted.append((Int64(district), tenure.number))
             case .held where !isOwn && place != nil:
@@ -394,7 +400,7 @@ final class ClusterNode: Sendable {
             default: break
             }
         }
-        if round.nodes[id]?.isDrained == true, !round.isStopping, orders.isReady,
+        if isDrained, !round.isStopping, orders.isReady,
             round.tenancies.allSatisfy({ $0 == .none })
         {
             round.isStopping = true

@@ -52,6 +52,7 @@ final class Trial: Sendable {
         var losses: [(node: Int, what: String, at: Wall, destinations: Set<Int>)] = []
         var takeOvers: [String] = []
         var down: Set<Int> = []
+        var cut: Set<Int> = []
     }
 
     private static let names = ["a", "b", "c"]
@@ -243,7 +244,8 @@ final class Trial: Sendable {
     }
 
     private func drain(_ node: Int) async throws {
-        let other = nodes.indices.first { $0 != node && !books.value.down.contains($0) } ?? node
+        let away = books.value.down.union(books.value.cut)
+        let other = nodes.indices.first { $0 != node && !away.contains($0) } ?? node
         let said = try await Program.run(
             try Program.sluice,
             ["node", "drain", Self.names[node], "--socket", nodes[other].socket])
@@ -270,6 +272,7 @@ final class Trial: Sendable {
 
     private func cut(_ node: Int, _ from: TrialPlan.Far, _ how: Network.Cut) throws {
         hurt([node])
+        books.value.cut.insert(node)
         for host in far(node, from) { try network.cut(hosts[node], host, how) }
         if from == .receivers || from == .everything { witness.read { $0.cut(node) } }
         if from == .database || from == .everything { lose(node, "cut off") }
@@ -278,6 +281,7 @@ final class Trial: Sendable {
     private func mend(_ node: Int, _ from: TrialPlan.Far, _ how: Network.Cut) throws {
         if from == .receivers || from == .everything { witness.read { $0.mended(node) } }
         for host in far(node, from) { try network.mend(hosts[node], host, how) }
+        books.value.cut.remove(node)
     }
 
     // MARK: The database
@@ -341,10 +345,16 @@ final class Trial: Sendable {
         }
         let up = nodes.indices.filter { !books.value.down.contains($0) }
         for node in up {
-            try await waitUntil("node \(node) sees all others, each with its share") {
-                let rows = try await nodes[node].control.nodes().rows
-                return rows.count { $0.state == .live } == up.count
-                    && rows.allSatisfy { $0.has == $0.share }
+            let rows = Shared<[NodeRow]>([])
+            do {
+                try await waitUntil("node \(node) sees all others, each with its share") {
+                    rows.value = try await nodes[node].control.nodes().rows
+                    return rows.value.count { $0.state == .live } == up.count
+                        && rows.value.allSatisfy { $0.has == $0.share }
+                }
+            } catch let error as Overdue {
+                let shares = rows.value.map { "\($0.name) \($0.state) \($0.has) of \($0.share)" }
+                throw Overdue(description: "\(error): \(shares.joined(separator: ", "))")
             }
         }
         let before = witness.read { $0.counts }
