@@ -260,6 +260,7 @@ def arguments(given):
     parser.add_argument("--deaths", type=int, default=5, help="rounds of the take-over")
     parser.add_argument("--held", type=int, default=10_000, dest="queued_there",
                         help="deliveries that the killed node has")
+    parser.add_argument("--across", type=int, default=100, help="destinations of these")
     parser.add_argument("--destinations", type=int, default=20_000,
                         help="with mail while a node joins")
     parser.add_argument("--quick", action="store_true",

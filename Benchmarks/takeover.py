@@ -12,13 +12,12 @@ import load
 import receiver
 
 LEASE = "5s"
-# Those that mail is queued for. All of them belong to the node that is killed.
-DESTINATIONS = 100
-# Of three nodes one has a third of them.
-CANDIDATES = 480
-# Seconds that a receiver takes for a message, before the death. So a hundred of them take 50 a
-# second, while thousands come in.
-SLOW = 2.0
+# Of three nodes one has a third of them: so many more are made known than mail is queued for.
+CANDIDATES = 4
+# Messages a second that all receivers together take before the death, while thousands come in.
+SLOW = 50
+# What is delivered meanwhile.
+EXTRA = 500
 DEAD = "it is declared dead"
 
 
@@ -57,6 +56,8 @@ class TakeOver:
     def __init__(self, options, directory, database, say):
         self.options, self.say = options, say
         self.receiver = receiver.Receiver()
+        # Seconds that a receiver takes for a message.
+        self.slow = options.across / SLOW
         self.cluster = cluster.Cluster(
             options, directory, database, "takeover", self.receiver.port, lease=LEASE,
             concurrency=1)
@@ -74,16 +75,18 @@ class TakeOver:
 
     def choose(self, victim):
         """Domains whose mail the node has: mail for each of many makes them known."""
-        names = [f"d{number}.takeover.test" for number in range(CANDIDATES)]
-        load.send(self.cluster.ports, [[f"first@{name}" for name in names]], 1)
+        count = self.options.across
+        names = [f"d{number}.takeover.test" for number in range(CANDIDATES * count)]
+        load.send(self.cluster.ports, [[f"first@{name}" for name in names[first:first + 500]]
+                                       for first in range(0, len(names), 500)], 3)
         self.expect(len(names), 60)
         owners = self.cluster.owners()
         found = [name for name, district in self.cluster.destinations(".takeover.test").items()
                  if owners[district] == victim.name]
-        if len(found) < DESTINATIONS:
+        if len(found) < count:
             raise load.Stalled(f"node {victim.name} has {len(found)} of {len(names)} destinations")
         self.await_empty()
-        return found[:DESTINATIONS]
+        return found[:count]
 
     def expect(self, count, limit):
         """Until so many different recipients have got their mail."""
@@ -103,18 +106,17 @@ class TakeOver:
     def round(self, number, nodes, domains, add):
         victim, others = nodes[0], nodes[1:]
         self.receiver.clear()
-        self.receiver.slow(SLOW)
+        self.receiver.slow(self.slow)
         count = self.options.queued_there
-        # What is delivered while it comes in.
-        extra = 5 * DESTINATIONS
         recipients = [f"r{number}-{index}@{domains[index % len(domains)]}"
-                      for index in range(count + extra)]
+                      for index in range(count + EXTRA)]
         load.send(self.cluster.ports, [[each] for each in recipients])
         # The receivers are slow, not stuck.
-        if not self.receiver.wait(lambda: len(self.receiver.answered) >= extra, 120):
+        if not self.receiver.wait(lambda: len(self.receiver.answered) >= EXTRA, 120):
             raise load.Stalled("the node that is to be killed delivers nothing")
         # The receivers keep step: each round meets them elsewhere in theirs.
-        time.sleep(SLOW * (number + 0.75) / self.options.deaths % SLOW)
+        step = min(self.slow, 2)
+        time.sleep(step * (number + 0.75) / self.options.deaths % step)
         held = self.cluster.queued()
         declared = Declared(others)
         killed = victim.kill()
@@ -152,7 +154,7 @@ class TakeOver:
                    "unforced": unforced}
         for key, value in figures.items():
             add("takeover-" + key, value)
-        self.say(f"    {held:,} queued for {DESTINATIONS} destinations: declared dead after "
+        self.say(f"    {held:,} queued for {self.options.across:,} destinations: declared dead after "
                  f"{figures['declared']:.1f} s, first delivery after {figures['first']:.1f} s, the "
                  f"last after {figures['all']:.1f} s; {lost} lost, {twice} twice, of them {unforced} "
                  "that had been answered")

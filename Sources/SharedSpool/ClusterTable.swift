@@ -116,18 +116,24 @@ package final class ClusterTable: Sendable {
         package var weights: [Double]
     }
 
-    package func nodes() throws -> [NodeID: Node] {
-        let rows = try run([
-            Command("SELECT id, name, is_drained, weights FROM nodes", name: "see_all")
-        ])[0]
-        return Dictionary(
-            uniqueKeysWithValues: rows.map { row in
-                let weights = row.text(3).split(separator: " ").map { Double($0) ?? 1 }
-                return (
-                    NodeID(row.int(0)),
-                    Node(name: row.text(1), isDrained: row.int(2) != 0, weights: weights)
-                )
-            })
+    /// The nodes, and who has what.
+    package func sight() throws -> (nodes: [NodeID: Node], tenures: [Int64: Tenure]) {
+        let answers = try run([
+            Command("SELECT id, name, is_drained, weights FROM nodes", name: "see_all"),
+            Command("SELECT destination, owner, life, number FROM tenures", name: "see_tenures"),
+        ])
+        let nodes = answers[0].map { row in
+            let weights = row.text(3).split(separator: " ").map { Double($0) ?? 1 }
+            let node = Node(name: row.text(1), isDrained: row.int(2) != 0, weights: weights)
+            return (NodeID(row.int(0)), node)
+        }
+        let tenures = answers[1].map { row in
+            let owner = row.optionalInt(1).map { NodeID($0) }
+            return (row.int(0), Tenure(owner: owner, life: row.int(2), number: row.int(3)))
+        }
+        return (
+            Dictionary(uniqueKeysWithValues: nodes), Dictionary(uniqueKeysWithValues: tenures)
+        )
     }
 
     /// Gives a node nothing new, so that it hands over what it has; or the other way round.
@@ -165,21 +171,6 @@ package final class ClusterTable: Sendable {
     }
 
     // MARK: Districts
-
-    package func tenures() throws -> [Int64: Tenure] {
-        let rows = try run([
-            Command("SELECT destination, owner, life, number FROM tenures", name: "see_tenures")
-        ])[0]
-        return Dictionary(
-            uniqueKeysWithValues: rows.map { row in
-                (
-                    row.int(0),
-                    Tenure(
-                        owner: row.optionalInt(1).map { NodeID($0) }, life: row.int(2),
-                        number: row.int(3))
-                )
-            })
-    }
 
     package func tenure(of destination: Int64) throws -> Tenure {
         var see = Command(

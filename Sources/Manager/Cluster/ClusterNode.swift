@@ -161,8 +161,9 @@ final class ClusterNode: Sendable {
         var renewedAt: Instant?
         var mustLook = true
         var mayHaveMail = true
-        /// It is not looked for before.
-        var mailDue = Instant(nanoseconds: .min)
+        /// When it was looked for, how long ago that is to be before it is again.
+        var mailSought = Instant(nanoseconds: .min)
+        var mailWait = ClusterNode.mailPace
         /// Others are not told of theirs before.
         var newsDue = Instant(nanoseconds: .min)
         var opens = 0
@@ -195,7 +196,10 @@ final class ClusterNode: Sendable {
             if orders.isReady, !round.isReady { round.mustLook = true }
             round.isReady = orders.isReady
             // What came for them before they were open was left where it is.
-            if orders.opens > round.opens { round.mayHaveMail = true }
+            if orders.opens > round.opens {
+                round.mayHaveMail = true
+                round.mailWait = Self.mailPace
+            }
             round.opens = orders.opens
             for district in orders.closed { round.tenancies[district].stopped() }
             round.drained += orders.drained
@@ -241,9 +245,10 @@ final class ClusterNode: Sendable {
         if spool.hasNews, round.membership.request != nil {
             due = min(due, max(round.newsDue - now, .zero))
         }
-        if round.mayHaveMail, round.mailDue > now {
-            // News of more is not waited for, but read when the time has come.
-            pause(for: min(due, round.mailDue - now))
+        let mailDue = round.mailSought + round.mailWait
+        if round.mayHaveMail, mailDue > now {
+            // What comes meanwhile is read soon enough.
+            pause(for: min(due, mailDue - now, Self.mailPace))
             due = .zero
         }
         let changes = (try? table.changes(within: due, or: wake.descriptor)) ?? [.nodes]
@@ -253,7 +258,10 @@ final class ClusterNode: Sendable {
             round.mustLook = true
         }
         if changes.contains(.tenures) { round.mustLook = true }
-        if changes.contains(.arrivals) { round.mayHaveMail = true }
+        if changes.contains(.arrivals) {
+            round.mayHaveMail = true
+            round.mailWait = Self.mailPace
+        }
     }
 
     /// Until there are orders, or a while.
@@ -299,9 +307,15 @@ final class ClusterNode: Sendable {
             round.newsDue = now + Self.newsPace
             try table.wakeOwners(of: spool.takeNews())
         }
-        if orders.isReady, round.mayHaveMail && round.mailDue <= now || !round.announced.isEmpty {
-            round.mailDue = now + Self.mailPace
-            try fetchMail(&round, table, orders, dispatcher)
+        let isDue = round.mayHaveMail && round.mailSought + round.mailWait <= now
+        if orders.isReady, isDue || !round.announced.isEmpty {
+            round.mailSought = now
+            if try fetchMail(&round, table, orders, dispatcher) {
+                round.mailWait = Self.mailPace
+            } else {
+                round.mailWait = min(round.mailWait * 2, Self.newsPace * 2)
+            }
+            round.mayHaveMail = round.mailWait <= Self.newsPace
         }
     }
 
@@ -369,10 +383,10 @@ final class ClusterNode: Sendable {
         _ round: inout Round, _ table: ClusterTable, _ request: Members.Request, _ orders: Orders,
         _ dispatcher: DispatcherHandle
     ) throws {
-        round.nodes = try table.nodes()
+        let (nodes, tenures) = try table.sight()
+        round.nodes = nodes
         round.mustLook = false
         let allotment = view(of: round, at: clocks.monotonic()).allotment
-        let tenures = try table.tenures()
         round.owners = tenures.reduce(into: [:]) { owners, item in
             guard let owner = item.value.owner, !item.value.isFree(in: round.members) else {
                 return
@@ -459,43 +473,42 @@ final class ClusterNode: Sendable {
     private static let mailTogether = 500
 
     /// Mail that comes alone is looked for at once; where more follows it is let come together, as
-    /// each look is transactions of the database, which has those of all nodes. As long as there is
-    /// some it is looked for without being told.
-    private static let mailPace = Duration.milliseconds(100)
+    /// each look is transactions of the database, which has those of all nodes. It is looked for
+    /// without being told as long as there is some, and then a little longer and seldomer.
+    private static let mailPace = Duration.milliseconds(150)
 
-    /// So others need to be told seldom. (It is at most that late, where they have just ceased to
-    /// look.)
-    private static let newsPace = Duration.milliseconds(250)
+    /// So others are told seldom, while they look anyway.
+    private static let newsPace = Duration.milliseconds(500)
 
     /// Brings what others have taken in for this node. The dispatcher knows of it before it is
     /// removed from the list, and has it read after that: a load of the queue sees it in one of the
     /// two places, and never in both.
+    ///
+    /// - Returns: whether there was any.
     private func fetchMail(
         _ round: inout Round, _ table: ClusterTable, _ orders: Orders,
         _ dispatcher: DispatcherHandle
-    ) throws {
+    ) throws -> Bool {
+        var hasFound = false
         while true {
             var isLast = false
             if round.announced.isEmpty {
-                round.mayHaveMail = false
-                guard !orders.open.isEmpty else { return }
+                guard !orders.open.isEmpty else { return hasFound }
                 let found = try table.arrivals(in: orders.open, limit: Self.mailTogether)
                 isLast = found.count < Self.mailTogether
-                guard !found.isEmpty else { return }
+                guard !found.isEmpty else { return hasFound }
                 round.announcedIn = round.era
                 let era = round.era
                 round.announced = dispatcher.wait(otherwise: []) { $0.announce(found, era: era) }
-                guard !round.announced.isEmpty else { return }
+                guard !round.announced.isEmpty else { return hasFound }
             }
-            guard let request = round.membership.request else { return }
+            guard let request = round.membership.request else { return hasFound }
             try table.remove(arrivals: round.announced, by: request)
             let (ids, era) = (round.announced, round.announcedIn)
             round.announced = []
             dispatcher.execute { $0.fetched(ids, era: era) }
-            if isLast {
-                round.mayHaveMail = true
-                return
-            }
+            hasFound = true
+            if isLast { return true }
             try renew(&round, table, dispatcher)
         }
     }
