@@ -6,8 +6,9 @@ package enum EventText {
     package static func line(_ event: Event, utcOffset: (UnixTime) -> Int) -> String {
         let kind = SafeText(event.kind).text
         let space = String(repeating: " ", count: max(1, 10 - TextWidth.of(kind)))
+        let whose = [event.host, event.node].compactMap { $0.map { "\(SafeText($0)) " } }.joined()
         return Format.clock(event.at, now: event.at, utcOffset: utcOffset(event.at))
-            + " \(kind)\(space)\(SafeText(event.text))"
+            + " \(whose)\(kind)\(space)\(SafeText(event.text))"
     }
 
     package static func lines(_ line: TraceLine, utcOffset: (UnixTime) -> Int) -> [String] {

@@ -1,4 +1,4 @@
-import Control
+package import Control
 package import Mail
 
 /// The monitor without a screen: `--once`, `--json` and `--plain`.
@@ -58,7 +58,8 @@ package struct Overview {
     }
 
     private static func sentence(_ row: DestinationRow, at now: UnixTime) -> String {
-        "\(SafeText(row.name)): \(row.state.rawValue)"
+        (row.host.map { "\(SafeText($0)) " } ?? "")
+            + "\(SafeText(row.name)): \(row.state.rawValue)"
             + (row.why.text.isEmpty ? "" : " (\(SafeText(row.why.line(at: now))))")
             + ", \(Format.count(row.queued)) queued"
             + (row.worker.map { ", worker \($0)" } ?? ", no worker")

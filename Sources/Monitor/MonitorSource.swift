@@ -22,7 +22,7 @@ package protocol MonitorSource: Sendable {
     func actions(limit: Int) async throws -> Page<ActionRow>
     /// Gives what happens to `receive`, until the daemon ends it or the task is cancelled.
     func follow(
-        _ subject: StreamSubject, _ receive: @Sendable (StreamItem) -> Void
+        _ subject: StreamSubject, _ receive: @escaping @Sendable (StreamItem) -> Void
     ) async throws
     func plan(_ request: PlanRequest) async throws -> Plan
     func apply(_ planID: String, _ request: ApplyRequest) async throws -> ActionRow

@@ -131,8 +131,10 @@ struct Undo: AsyncParsableCommand {
     @OptionGroup var json: JSONOption
 
     func run() async throws {
-        try await ActionRun.undo(
-            action, json: json.isWanted, connection.client, Console.standard())
+        try await connection.connected { daemons in
+            try await ActionRun.undo(
+                action, json: json.isWanted, daemons, Console.standard())
+        }
     }
 }
 
@@ -143,7 +145,7 @@ struct Reload: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        try await connection.client.reload()
+        try await connection.single(for: "reload").reload()
         Console.standard().print(["The new configuration is in force."])
     }
 }

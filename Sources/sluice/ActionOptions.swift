@@ -21,22 +21,23 @@ struct ActionOptions: ParsableArguments {
     }
 
     func run(
-        _ request: PlanRequest, target: String, _ client: ControlClient
+        _ request: PlanRequest, target: String, _ daemons: any Daemons
     ) async throws {
         try await ActionRun(isDryRun: dryRun, isAgreed: yes, json: json.isWanted)
-            .run(request, target: target, client, Console.standard())
+            .run(request, target: target, daemons, Console.standard())
     }
 
     /// Finds out what a selector means, then plans, asks and acts.
     func run(
         _ action: ActionKind, _ selector: String, worker: Int? = nil, seconds: Double? = nil
     ) async throws {
-        let client = connection.client
-        let target = try await Target.resolve(selector, for: action, client)
-        let request = PlanRequest(
-            action: action, selector: target.selector, reason: reason, worker: worker,
-            seconds: seconds)
-        try await run(request, target: target.description, client)
+        try await connection.connected { daemons in
+            let target = try await Target.resolve(selector, for: action, daemons)
+            let request = PlanRequest(
+                action: action, selector: target.selector, reason: reason, worker: worker,
+                seconds: seconds)
+            try await run(request, target: target.description, daemons)
+        }
     }
 }
 

@@ -31,12 +31,13 @@ struct Backup: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
+        let client = try connection.single(for: "backup \(file)")
         // Before there is anything to remove.
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
         let copy = try BackupFile(path: file, replaces: force)
         try await withThrowingTaskGroup(of: Void.self) { [partial = copy.partial] group in
             group.addTask { await Self.end(on: signals, removing: partial) }
-            try await connection.client.backup { try copy.append($0.readableBytesView) }
+            try await client.backup { try copy.append($0.readableBytesView) }
             try copy.finish()
             group.cancelAll()
         }

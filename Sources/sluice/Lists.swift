@@ -13,11 +13,14 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let console = Console.standard()
-        let status = try await connection.client.status()
+        let status = try await connection.opened { try await $0.status() }
         if json.isWanted {
             try console.print(json: status)
         } else {
             console.print(StatusText.lines(status), indent: StatusText.indent)
+        }
+        if status.parts?.contains(where: { !$0.reached }) ?? false {
+            throw CommandFailure(status: ExitStatus.noDaemon, message: "")
         }
     }
 }
@@ -31,14 +34,17 @@ struct Destinations: AsyncParsableCommand {
     @OptionGroup var json: JSONOption
 
     func run() async throws {
-        let query = try rows.query(.destinations, order: "-queued")
-        let page = try await connection.client.destinations(
-            filter: query.filter, sort: query.sort, descending: query.descending,
-            limit: query.limit)
-        try Console.standard().print(
-            page, "destination", isFiltered: query.filter != nil, json: json.isWanted
-        ) {
-            try Table.destinations(page.rows, now: page.at).choosing(rows.columns)
+        let query = try rows.query(
+            .destinations, hosts: connection.hasSeveralHosts, order: "-queued")
+        try await connection.connected { daemons in
+            let page = try await daemons.destinations(
+                filter: query.filter, sort: query.sort, descending: query.descending,
+                limit: query.limit, offset: 0)
+            try Console.standard().print(
+                page, "destination", isFiltered: query.filter != nil, json: json.isWanted
+            ) {
+                try Table.destinations(page.rows, now: page.at).choosing(rows.columns)
+            }
         }
     }
 }
@@ -52,14 +58,17 @@ struct Messages: AsyncParsableCommand {
     @OptionGroup var json: JSONOption
 
     func run() async throws {
-        let query = try rows.query(.messages, order: "-age")
-        let page = try await connection.client.messages(
-            filter: query.filter, sort: query.sort, descending: query.descending,
-            limit: query.limit)
-        try Console.standard().print(
-            page, "delivery", isFiltered: query.filter != nil, json: json.isWanted
-        ) {
-            try Table.messages(page.rows, now: page.at).choosing(rows.columns)
+        let query = try rows.query(
+            .messages, hosts: connection.hasSeveralHosts, order: "-age")
+        try await connection.connected { daemons in
+            let page = try await daemons.messages(
+                filter: query.filter, sort: query.sort, descending: query.descending,
+                limit: query.limit, offset: 0, around: nil)
+            try Console.standard().print(
+                page, "delivery", isFiltered: query.filter != nil, json: json.isWanted
+            ) {
+                try Table.messages(page.rows, now: page.at).choosing(rows.columns)
+            }
         }
     }
 }
@@ -77,9 +86,11 @@ struct Actions: AsyncParsableCommand {
     func run() async throws {
         let console = Console.standard()
         let query = try RowQuery(filter: nil, sort: nil, limit: limit, fields: .messages)
-        let page = try await connection.client.actions(limit: query.limit)
-        try console.print(page, "action", json: json.isWanted) {
-            Table.actions(page.rows, now: page.at, utcOffset: console.utcOffset)
+        try await connection.connected { daemons in
+            let page = try await daemons.actions(limit: query.limit)
+            try console.print(page, "action", json: json.isWanted) {
+                Table.actions(page.rows, now: page.at, utcOffset: console.utcOffset)
+            }
         }
     }
 }
@@ -97,9 +108,11 @@ struct Workers: AsyncParsableCommand {
         @OptionGroup var json: JSONOption
 
         func run() async throws {
-            let page = try await connection.client.workers()
-            try Console.standard().print(page, "worker", json: json.isWanted) {
-                Table.workers(page.rows, now: page.at)
+            try await connection.connected { daemons in
+                let page = try await daemons.workers()
+                try Console.standard().print(page, "worker", json: json.isWanted) {
+                    Table.workers(page.rows, now: page.at)
+                }
             }
         }
     }
@@ -120,7 +133,9 @@ struct Workers: AsyncParsableCommand {
         func run() async throws {
             let request = PlanRequest(
                 action: .workers, selector: Selector(), reason: options.reason, worker: count)
-            try await options.run(request, target: "\(count)", options.connection.client)
+            try await options.run(
+                request, target: "\(count)",
+                try options.connection.single(for: "workers set"))
         }
     }
 
@@ -139,7 +154,9 @@ struct Workers: AsyncParsableCommand {
         func run() async throws {
             let request = PlanRequest(
                 action: .drain, selector: Selector(), reason: options.reason, worker: worker)
-            try await options.run(request, target: "worker \(worker)", options.connection.client)
+            try await options.run(
+                request, target: "worker \(worker)",
+                try options.connection.single(for: "workers drain"))
         }
     }
 
@@ -153,7 +170,9 @@ struct Workers: AsyncParsableCommand {
         func run() async throws {
             let request = PlanRequest(
                 action: .undrain, selector: Selector(), reason: options.reason, worker: worker)
-            try await options.run(request, target: "worker \(worker)", options.connection.client)
+            try await options.run(
+                request, target: "worker \(worker)",
+                try options.connection.single(for: "workers undrain"))
         }
     }
 }

@@ -20,9 +20,11 @@ struct NodeCommand: AsyncParsableCommand {
         @OptionGroup var json: JSONOption
 
         func run() async throws {
-            let page = try await connection.client.nodes()
-            try Console.standard().print(page, "node", json: json.isWanted) {
-                Table.nodes(page.rows)
+            try await connection.connected { daemons in
+                let page = try await daemons.nodes()
+                try Console.standard().print(page, "node", json: json.isWanted) {
+                    Table.nodes(page.rows)
+                }
             }
         }
     }
@@ -41,7 +43,8 @@ struct NodeCommand: AsyncParsableCommand {
         @OptionGroup var json: JSONOption
 
         func run() async throws {
-            let row = try await connection.client.drain(node: node)
+            let row = try await connection.single(for: "node drain").drain(
+                node: node)
             let console = Console.standard()
             if json.isWanted { return try console.print(json: row) }
             console.write("node \(row.name) hands over what it has, and stops then\n")
@@ -71,7 +74,8 @@ struct Rebalance: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let page = try await connection.client.rebalancing(without: without, with: with)
+        let page = try await connection.single(for: "rebalance --dry-run").rebalancing(
+            without: without, with: with)
         let console = Console.standard()
         if json.isWanted { return try console.print(json: page) }
         if page.rows.isEmpty { return console.write("nothing moves\n") }

@@ -15,25 +15,94 @@ struct ConnectionOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Ask the daemon of another host, through ssh HOST sluice proxy. ssh must not have to "
-                + "ask for anything; --socket is then a path on that host.", valueName: "host"))
-    var ssh: String?
+            "Ask the daemon of another host, through ssh HOST sluice proxy; named again, of several "
+                + "hosts, which are shown as one. ssh must not have to ask for anything; --socket "
+                + "is then a path on that host.", valueName: "host"))
+    var ssh: [String] = []
 
     func validate() throws {
         // As ssh would take it for one of its options.
-        if let ssh, ssh.isEmpty || ssh.hasPrefix("-") {
+        for host in ssh where host.isEmpty || host.hasPrefix("-") {
             throw ValidationError("--ssh needs a host, as in mta1.example.net or admin@mta1")
+        }
+        for (place, host) in ssh.enumerated() where ssh[..<place].contains(host) {
+            throw ValidationError("--ssh \(host) is named twice")
+        }
+        // Between the ids of what was done on several.
+        if ssh.count > 1, let host = ssh.first(where: { $0.contains(JointID.separator) }) {
+            throw ValidationError("--ssh \(host): no comma can be in a host's name here")
         }
     }
 
-    var address: DaemonAddress {
-        if let ssh { return .ssh(host: ssh, socket: socket) }
-        return .socket(
-            SocketPath.resolve(option: socket, environment: Console.environment("SLUICE_SOCKET")))
+    private var addresses: [DaemonAddress] {
+        if !ssh.isEmpty { return ssh.map { .ssh(host: $0, socket: socket) } }
+        return [
+            .socket(
+                SocketPath.resolve(
+                    option: socket, environment: Console.environment("SLUICE_SOCKET")))
+        ]
     }
 
-    var client: ControlClient { ControlClient(address) }
+    /// Whether rows say of which host they are.
+    var hasSeveralHosts: Bool { ssh.count > 1 }
+
+    /// For what is about one daemon by its nature.
+    ///
+    /// - Parameter what: the command, as it is typed: "reload".
+    func single(for what: String) throws -> ControlClient {
+        guard !hasSeveralHosts else {
+            throw CommandFailure.usage(
+                "sluice \(what) is for one host: name it alone, as in sluice \(what) --ssh "
+                    + ssh[0])
+        }
+        return ControlClient(addresses[0])
+    }
+
+    /// What is asked, be it one daemon or several hosts as one. Of hosts that could not be reached
+    /// it is said that they are missing, and the command fails.
+    func connected<R>(_ body: (any Daemons) async throws -> R) async throws -> R {
+        try await opened { daemons in
+            guard let merged = daemons as? MergedHosts else { return try await body(daemons) }
+            let console = Console.standard()
+            func tellMissing() -> Bool {
+                for (host, problem) in merged.unreached {
+                    console.warn(
+                        "sluice: \(SafeText(host)) cannot be reached (\(SafeText(problem))): "
+                            + "it is missing here")
+                }
+                return !merged.unreached.isEmpty
+            }
+            let result: R
+            do {
+                result = try await body(daemons)
+            } catch let error as ControlError {
+                // It says the same.
+                throw error
+            } catch {
+                _ = tellMissing()
+                throw error
+            }
+            if tellMissing() { throw CommandFailure(status: ExitStatus.noDaemon, message: "") }
+            return result
+        }
+    }
+
+    /// The same, for who tells by himself who is missing.
+    func opened<R>(_ body: (any Daemons) async throws -> R) async throws -> R {
+        guard hasSeveralHosts else { return try await body(ControlClient(addresses[0])) }
+        let hosts = zip(ssh, addresses).map { name, address in
+            (name: name, api: ControlClient(address) as any DaemonAPI)
+        }
+        let start = ContinuousClock.now
+        let wall = Console.standard().now
+        return try await MergedHosts.with(
+            hosts, clock: { ContinuousClock.now - start }, wall: wall
+        ) { try await body($0) }
+    }
 }
+
+/// What all commands but a few ask.
+typealias Daemons = DaemonAPI & MonitorSource
 
 struct JSONOption: ParsableArguments {
     @Flag(name: .customLong("json"), help: "Print one JSON document.")
@@ -73,11 +142,13 @@ struct RowOptions: ParsableArguments {
     }
 
     /// What to ask for; a view says what no option says.
-    func query(_ rows: ViewRows, order: String) throws -> RowQuery {
+    ///
+    /// - Parameter hosts: rows can be chosen by the host that has them.
+    func query(_ rows: ViewRows, hosts: Bool, order: String) throws -> RowQuery {
         let view = try view.map { try SavedView.named($0, of: rows) }
         return try RowQuery(
             filter: view?.filter ?? filter, sort: sort ?? view?.order ?? order, limit: limit,
-            fields: rows.fields)
+            fields: hosts ? rows.fields.withHost : rows.fields)
     }
 }
 

@@ -5,7 +5,7 @@ import Synchronization
 
 /// A page of the monitor without a screen: `--once`, `--plain` and `--json` with `--page`.
 struct PageText {
-    let client: ControlClient
+    let client: any Daemons
     let console: Console
     let options: MonitorOptions
 
@@ -41,12 +41,15 @@ struct PageText {
         case .destinations:
             let page = try await client.destinations(
                 filter: options.view?.filter, sort: options.view?.sort ?? "queued",
-                descending: options.view.map { $0.sort == nil || $0.descending } ?? true)
+                descending: options.view.map { $0.sort == nil || $0.descending } ?? true,
+                limit: 100,
+                offset: 0)
             try show(page, "destination", json) { Table.destinations(page.rows, now: page.at) }
         case .queue:
             let page = try await client.messages(
                 filter: options.view?.filter, sort: options.view?.sort,
-                descending: options.view?.descending ?? false)
+                descending: options.view?.descending ?? false, limit: 100, offset: 0,
+                around: nil)
             try show(page, "delivery", json) { Table.messages(page.rows, now: page.at) }
         case .workers:
             let page = try await client.workers()
@@ -55,15 +58,15 @@ struct PageText {
             let page = try await client.nodes()
             try show(page, "node", json) { Table.nodes(page.rows) }
         case .actions:
-            let page = try await client.actions()
+            let page = try await client.actions(limit: 100)
             try show(page, "action", json) {
                 Table.actions(page.rows, now: page.at, utcOffset: console.utcOffset)
             }
         case .backoff:
-            let schedule = try await client.schedule()
+            let schedule = try await client.schedule(limit: 100)
             try show(schedule, json) { Table.schedule(schedule, now: schedule.at) }
         case .ages:
-            let map = try await client.ages()
+            let map = try await client.ages(limit: 100)
             try show(map, json) { Table.ages(map) }
         case .destination:
             let row = try await Commands.Target.destination(subject, client)
@@ -111,13 +114,12 @@ struct PageText {
         }
     }
 
-    private func follow(_ receive: @Sendable (StreamItem) throws -> Void) async throws {
-        if page == .events {
-            for try await event in client.events() { try receive(.event(event)) }
-            return
-        }
+    private func follow(
+        _ receive: @escaping @Sendable (StreamItem) throws -> Void
+    ) async throws {
+        if page == .events { return try await client.events { try receive(.event($0)) } }
         let row = try await Commands.Target.destination(subject, client)
-        for try await line in client.trace(destination: row.id) { try receive(.trace(line)) }
+        try await client.trace(destination: row.id, content: false) { try receive(.trace($0)) }
     }
 
     /// What happens has no state to show: it is what happens within one interval.

@@ -14,7 +14,7 @@ struct Ages: AsyncParsableCommand {
 
     func run() async throws {
         let console = Console.standard()
-        let map = try await connection.client.ages(limit: limit)
+        let map = try await connection.connected { try await $0.ages(limit: limit) }
         if json.isWanted { return try console.print(json: map) }
         console.print(Table.ages(map))
         let left = map.destinations - map.rows.count
@@ -35,7 +35,7 @@ struct ScheduleCommand: AsyncParsableCommand {
 
     func run() async throws {
         let console = Console.standard()
-        let schedule = try await connection.client.schedule(limit: limit)
+        let schedule = try await connection.connected { try await $0.schedule(limit: limit) }
         if json.isWanted { return try console.print(json: schedule) }
         console.print(Table.schedule(schedule, now: schedule.at))
     }

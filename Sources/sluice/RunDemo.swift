@@ -59,12 +59,12 @@ private func watch(
     _ socket: String, _ options: DemoOptions, _ console: Console
 ) async throws -> Int32 {
     var monitor = MonitorOptions(
-        daemon: .socket(socket), theme: options.theme, mode: nil, isReadOnly: false,
-        interval: options.interval)
-    if console.isInteractive { return try await runMonitor(monitor) }
+        theme: options.theme, mode: nil, isReadOnly: false, interval: options.interval)
+    let client = ControlClient(socket: socket)
+    if console.isInteractive { return try await runMonitor(monitor, client) }
     monitor.mode = .plain
     try await withThrowingTaskGroup(of: Void.self) { [monitor] group in
-        group.addTask { _ = try await runMonitor(monitor) }
+        group.addTask { _ = try await runMonitor(monitor, client) }
         group.addTask { try await Task.sleep(for: options.duration) }
         try await group.next()
         group.cancelAll()

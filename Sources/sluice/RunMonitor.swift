@@ -7,7 +7,6 @@ import Settings
 import Terminal
 
 struct MonitorOptions: Sendable {
-    var daemon: DaemonAddress
     var theme: String?
     /// Nil for the screen, where there is a terminal.
     var mode: MonitorMode?
@@ -24,25 +23,25 @@ struct MonitorOptions: Sendable {
     var replay: String?
 }
 
-extension ControlClient: MonitorSource {
+extension DaemonAPI {
+    /// For the monitor, which follows one thing at a time.
     package func follow(
-        _ subject: StreamSubject, _ receive: @Sendable (StreamItem) -> Void
+        _ subject: StreamSubject, _ receive: @escaping @Sendable (StreamItem) -> Void
     ) async throws {
         switch subject {
-        case .events:
-            for try await event in events() { receive(.event(event)) }
+        case .events: try await events { receive(.event($0)) }
         case .trace(let destination, let content):
-            for try await line in trace(destination: destination, content: content) {
-                receive(.trace(line))
-            }
+            try await trace(destination: destination, content: content) { receive(.trace($0)) }
         }
     }
 }
 
+extension ControlClient: MonitorSource {}
+extension MergedHosts: MonitorSource {}
+
 /// Shows the delivery until the user ends it; the status for the shell.
-func runMonitor(_ options: MonitorOptions) async throws -> Int32 {
+func runMonitor(_ options: MonitorOptions, _ client: any Daemons) async throws -> Int32 {
     let console = Console.standard()
-    let client = ControlClient(options.daemon)
     if options.page != nil || options.view != nil, options.mode != nil || !console.isInteractive {
         try await PageText(client: client, console: console, options: options).run()
         return ExitStatus.done
@@ -61,7 +60,7 @@ func runMonitor(_ options: MonitorOptions) async throws -> Int32 {
 
 /// The screen. A terminal that cannot show it gets lines.
 private func show(
-    _ client: ControlClient, _ options: MonitorOptions, _ console: Console
+    _ client: any Daemons, _ options: MonitorOptions, _ console: Console
 ) async throws -> Int32 {
     let finder = ThemeFinder.standard
     let theme = try theme(options, finder, console)
@@ -99,7 +98,7 @@ private func show(
 
 /// The page to begin with; nil: the table of destinations.
 private func startPage(
-    _ client: ControlClient, _ options: MonitorOptions
+    _ client: any Daemons, _ options: MonitorOptions
 ) async throws -> StartPage? {
     if let view = options.view { return .view(view) }
     guard let page = options.page else { return nil }
@@ -154,7 +153,7 @@ private func environment(_ name: String) -> String? {
 
 /// Prints what changes. A daemon that goes away is said once, and waited for.
 private func follow(
-    _ client: ControlClient, every interval: Duration, _ console: Console
+    _ client: any Daemons, every interval: Duration, _ console: Console
 ) async throws {
     var overview = Overview()
     var hasAnswered = false

@@ -38,11 +38,12 @@ struct Send: AsyncParsableCommand {
         options.readsRecipients = readsRecipients
         options.recipients = recipients
         let console = Console.standard()
+        let client = try connection.single(for: "send")
         do {
             // Only what is typed can end with a dot: in a file such a line is part of the text.
             let input = try StandardInput.message(
                 endsAtDot: StandardInput.isTerminal && !ignoresDots)
-            let id = try await submit(input, options, connection.client, console)
+            let id = try await submit(input, options, client, console)
             console.print(["Accepted as \(SafeText(id))."])
         } catch let failure as CommandFailure {
             let status =

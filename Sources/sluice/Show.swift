@@ -14,13 +14,16 @@ struct Show: AsyncParsableCommand {
     @OptionGroup var json: JSONOption
 
     func run() async throws {
-        let console = Console.standard()
-        let client = connection.client
         guard Target.isName(id) else {
             throw CommandFailure.usage("'\(id)' is no id and no name")
         }
-        let message = try await Target.message(id, client)
-        let destinations = try await Target.destinations(id, client)
+        try await connection.connected { try await show($0) }
+    }
+
+    private func show(_ daemons: any Daemons) async throws {
+        let console = Console.standard()
+        let message = try await Target.message(id, daemons)
+        let destinations = try await Target.destinations(id, daemons)
         if json.isWanted {
             switch (message, destinations.count) {
             case (let message?, 0): try console.print(json: message.detail)

@@ -13,11 +13,14 @@ struct Events: AsyncParsableCommand {
 
     func run() async throws {
         let console = Console.standard()
-        for try await event in connection.client.events() {
-            if json {
-                try console.print(jsonLine: event)
-            } else {
-                console.print([EventText.line(event, utcOffset: console.utcOffset)])
+        let json = json
+        try await connection.connected { daemons in
+            try await daemons.events { event in
+                if json {
+                    try console.print(jsonLine: event)
+                } else {
+                    console.print([EventText.line(event, utcOffset: console.utcOffset)])
+                }
             }
         }
     }
@@ -42,13 +45,15 @@ struct Trace: AsyncParsableCommand {
 
     func run() async throws {
         let console = Console.standard()
-        let client = connection.client
-        let row = try await Target.destination(destination, client)
-        for try await line in client.trace(destination: row.id, content: content) {
-            if json {
-                try console.print(jsonLine: line)
-            } else {
-                console.print(EventText.lines(line, utcOffset: console.utcOffset))
+        let json = json
+        try await connection.connected { daemons in
+            let row = try await Target.destination(destination, daemons)
+            try await daemons.trace(destination: row.id, content: content) { line in
+                if json {
+                    try console.print(jsonLine: line)
+                } else {
+                    console.print(EventText.lines(line, utcOffset: console.utcOffset))
+                }
             }
         }
     }

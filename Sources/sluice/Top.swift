@@ -87,11 +87,11 @@ struct Top: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let status = try await runMonitor(
-            MonitorOptions(
-                daemon: connection.address, theme: theme, mode: mode, isReadOnly: readOnly,
-                usesMouse: mouse, interval: .seconds(interval), page: page, subject: subject,
-                view: try view.map { try SavedView.named($0) }, record: record, replay: replay))
+        let options = MonitorOptions(
+            theme: theme, mode: mode, isReadOnly: readOnly, usesMouse: mouse,
+            interval: .seconds(interval), page: page, subject: subject,
+            view: try view.map { try SavedView.named($0) }, record: record, replay: replay)
+        let status = try await connection.opened { try await runMonitor(options, $0) }
         if status != ExitStatus.done { throw ExitCode(status) }
     }
 }

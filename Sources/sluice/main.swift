@@ -1,4 +1,5 @@
 import Commands
+import Control
 import NIOCore
 
 #if canImport(Darwin)
@@ -18,4 +19,5 @@ let status =
     SendmailOptions.programNames.contains(program)
     ? await Sendmail.run(program, Array(arguments.dropFirst()), Console.standard())
     : await Sluice.run(Array(arguments.dropFirst()), Console.standard())
+ControlClient.endTunnels()
 exit(status)

@@ -45,17 +45,22 @@ struct FormatTests {
     }
 
     @Test func columnsFitAndNeverOverlap() {
+        let standard = Column.standard.filter { $0 != .host && $0 != .node }
         for width in 0...400 {
-            let columns = Column.fitted(width)
+            let columns = Column.fitted(width, of: standard)
             let used = columns.reduce(-1) { $0 + $1.width + 1 }
             #expect(used <= max(1, width), "\(width)")
             #expect(columns.contains { $0.column == .name })
         }
         #expect(
-            Column.fitted(38).map(\.column) == [
+            Column.fitted(38, of: standard).map(\.column) == [
                 .state, .name, .queued, .connections, .retry, .oldest,
             ])
-        #expect(Column.fitted(198).map(\.column) == Column.standard)
+        #expect(Column.fitted(198, of: standard).map(\.column) == standard)
+        // Where there are several hosts, whose a row is does not give way to what is less asked for.
+        let several = Column.standard.filter { $0 != .node }
+        #expect(
+            Column.fitted(78, of: several).contains { $0.column == .host && $0.width >= 7 })
     }
 
     @Test func gauges() {

@@ -148,7 +148,7 @@ struct GoldenTests {
         ),
         ("time", { $0.press("t", "9") }),
         ("sort", { $0.press("S", "j") }),
-        ("columns", { $0.press("c", "j", "j", " ", "j", " ") }),
+        ("columns", { $0.press("c", "j", "j", "j", "j", " ", "j", " ") }),
         (
             "views",
             {

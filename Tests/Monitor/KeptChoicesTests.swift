@@ -95,13 +95,13 @@ struct KeptChoicesTests {
         session.press("c")
         #expect(try session.screen().text.contains("[x] queued"))
         #expect(try session.screen().text.contains("QUEUED"))
-        // The third is the queue's length: off, and another on.
-        session.press("j", "j", " ")
+        // After whose it is comes the queue's length: off, and another on.
+        session.press("j", "j", "j", "j", " ")
         #expect(try !session.screen().text(row: 6).contains("QUEUED"))
         session.press("j", " ")
         #expect(try session.screen().text(row: 6).contains("READY"))
         // To the left, over what is off and over the name.
-        session.press("h", "h", "h", .enter)
+        session.press("h", "h", "h", "h", "h", .enter)
         #expect(session.model.overlay == nil)
         let chosen = try #require(session.model.kept.tables[.destinations]?.columns)
         #expect(Array(chosen.prefix(3)) == ["ready", "state", "name"])
@@ -158,7 +158,7 @@ struct KeptChoicesTests {
         // What a heading sorts by, the page sorts by.
         let destinations = Set(DestinationsPage.sorts.compactMap(\.name))
         #expect(Set(Column.allCases.compactMap(\.sort)).isSubset(of: destinations))
-        #expect(Column.allCases.allSatisfy { $0.sort != nil })
+        #expect(Column.allCases.allSatisfy { $0.sort != nil || [.host, .node].contains($0) })
         let queue = Set(QueuePage.sorts.compactMap(\.name))
         #expect(Set(QueueColumn.allCases.compactMap(\.sort)).isSubset(of: queue))
         for column in Column.allCases { #expect(Column.steps.contains { $0.column == column }) }

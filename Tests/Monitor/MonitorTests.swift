@@ -85,7 +85,7 @@ private final class Daemon: MonitorSource {
     }
 
     func follow(
-        _ subject: StreamSubject, _ receive: @Sendable (StreamItem) -> Void
+        _ subject: StreamSubject, _ receive: @escaping @Sendable (StreamItem) -> Void
     ) async throws {
         switch subject {
         case .events: for event in Fixture.events { receive(.event(event)) }

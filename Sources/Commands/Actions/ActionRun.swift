@@ -111,10 +111,11 @@ package struct ActionRun {
             guard let latest else {
                 throw CommandFailure.refused("there is nothing to undo; sluice actions lists them")
             }
-            id = latest.id
+            let joint = Self.joint(latest, page.rows)
+            id = joint
             if !json {
                 console.print([
-                    "undoing \(SafeText(latest.id)): \(latest.action.rawValue)"
+                    "undoing \(SafeText(joint)): \(latest.action.rawValue)"
                         + (latest.target.isEmpty ? "" : ", \(SafeText(latest.target))")
                 ])
             }
@@ -127,6 +128,24 @@ package struct ActionRun {
         }
         if action.state == .failed { throw CommandFailure.refused("") }
     }
+
+    /// What was done on several hosts at once is undone at once: on each the same, at about that
+    /// time.
+    private static func joint(_ latest: ActionRow, _ rows: [ActionRow]) -> String {
+        var hosts: Set<String?> = [latest.host]
+        let parts = rows.filter { row in
+            if row.id == latest.id { return true }
+            guard row.host != nil, row.state == .undoable, row.action == latest.action,
+                row.target == latest.target, row.by == latest.by,
+                row.reason == latest.reason, latest.at - row.at < Self.atOnce
+            else { return false }
+            return hosts.insert(row.host).inserted
+        }
+        return JointID(parts.map { QualifiedID($0.id) }).description
+    }
+
+    /// Hosts do not act at the same instant, nor do their clocks agree.
+    private static let atOnce = Duration.seconds(10)
 
     /// What was done, and how to undo it.
     static func report(_ action: ActionRow, _ console: Console) -> [String] {

@@ -20,7 +20,8 @@ package struct Target: Sendable {
     package static func resolve(
         _ text: String, for action: ActionKind, _ api: some ControlAPI
     ) async throws -> Target {
-        let fields = action.actsOnDeliveries ? FilterFields.messages : .destinations
+        let own = action.actsOnDeliveries ? FilterFields.messages : .destinations
+        let fields = api.hosts.isEmpty ? own : own.withHost
         guard isName(text) else { return try filter(text, action, fields) }
 
         let destinations = try await Self.destinations(text, api)
@@ -69,17 +70,31 @@ package struct Target: Sendable {
 
     // MARK: Names
 
+    /// Of several hosts one can be named before it: `mx1/17`, `mx1/example.com`.
+    private static func qualified(_ text: String, _ api: some ControlAPI) -> QualifiedID {
+        let qualified = QualifiedID(text)
+        guard let host = qualified.host, api.hosts.contains(host) else {
+            return QualifiedID(host: nil, id: text)
+        }
+        return qualified
+    }
+
     /// The destinations with this number, name or domain.
     package static func destinations(
         _ text: String, _ api: some ControlAPI
     ) async throws -> [DestinationRow] {
-        if Int64(text) != nil, let row = try await ifFound({ try await api.destination(text) }) {
+        let qualified = qualified(text, api)
+        if qualified.number != nil, let row = try await ifFound({ try await api.destination(text) })
+        {
             return [row]
         }
-        let value = FilterText.quotedIfNeeded(text)
+        let value = FilterText.quotedIfNeeded(qualified.id)
+        var filter = "name = \(value) or domain = \(value)"
+        if let host = qualified.host {
+            filter = "(\(filter)) and host = \(FilterText.quotedIfNeeded(host))"
+        }
         return try await api.destinations(
-            filter: "name = \(value) or domain = \(value)", sort: nil, descending: false,
-            limit: 100, offset: 0
+            filter: filter, sort: nil, descending: false, limit: 100, offset: 0
         ).rows
     }
 
@@ -108,19 +123,23 @@ package struct Target: Sendable {
     package static func message(
         _ text: String, _ api: some ControlAPI
     ) async throws -> FoundMessage? {
-        if let delivery = DeliveryID(text: text) {
-            let id = delivery.description
-            guard
-                let detail = try await ifFound({
-                    try await api.message(delivery.message.description)
-                }), detail.deliveries.contains(where: { $0.id == id })
-            else { return nil }
-            return FoundMessage(id: id, isDelivery: true, detail: detail)
+        let qualified = qualified(text, api)
+        func detail(_ id: MessageID) async throws -> MessageDetail? {
+            let id = QualifiedID(host: qualified.host, id: id.description)
+            return try await ifFound { try await api.message(id.description) }
         }
-        guard let id = MessageID(text: text),
-            let detail = try await ifFound({ try await api.message(id.description) })
-        else { return nil }
-        return FoundMessage(id: id.description, isDelivery: false, detail: detail)
+        if let delivery = DeliveryID(text: qualified.id) {
+            guard let detail = try await detail(delivery.message),
+                let row = detail.deliveries.first(where: {
+                    QualifiedID($0.id).id == delivery.description
+                })
+            else { return nil }
+            return FoundMessage(id: row.id, isDelivery: true, detail: detail)
+        }
+        guard let id = MessageID(text: qualified.id), let detail = try await detail(id) else {
+            return nil
+        }
+        return FoundMessage(id: detail.id, isDelivery: false, detail: detail)
     }
 
     private static func named(_ rows: [DestinationRow]) -> String {

@@ -32,7 +32,8 @@ extension Table {
                     row.attempts > 0 ? Format.count(row.attempts) : "", SafeText(row.why.text).text,
                     SafeText(row.lastReply ?? "").text,
                 ]
-            })
+            }
+        ).locating(rows, before: 2)
     }
 
     private static func tokens(_ row: DestinationRow) -> String {

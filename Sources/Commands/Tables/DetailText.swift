@@ -51,6 +51,7 @@ package enum DetailText {
         if let next = row.nextAttemptAt { lines.append("next attempt  \(at(next))") }
         lines.append(
             "worker        \(row.worker.map { String($0) } ?? "none")"
+                + (row.node.map { " of \(SafeText($0))" } ?? "")
                 + (row.pin.map { $0 == row.worker ? ", pinned" : ", pinned to \($0)" } ?? ""))
         if let by = row.pausedBy {
             lines.append(
@@ -101,7 +102,8 @@ package enum DetailText {
             }
             lines += [
                 "  destination \(SafeText(row.destinationName ?? row.destination ?? row.domain))"
-                    + (row.worker.map { ", worker \($0)" } ?? ""),
+                    + (row.worker.map { ", worker \($0)" } ?? "")
+                    + (row.node.map { " of \(SafeText($0))" } ?? ""),
                 "  attempts    \(row.attempts)"
                     + (row.nextAttemptAt.map { ", next \(at($0))" } ?? ""),
             ]

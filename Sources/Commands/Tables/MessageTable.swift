@@ -28,7 +28,8 @@ extension Table {
                     SafeText(row.destinationName ?? row.destination ?? "").text,
                     SafeText(row.why.text).text, SafeText(row.lastReply ?? "").text,
                 ]
-            })
+            }
+        ).locating(rows, before: 2)
     }
 
     /// The null sender as SMTP writes it.

@@ -19,7 +19,8 @@ extension Table {
                     row.isSelf ? "-" : Format.duration(seconds: row.seenSeconds) + " ago",
                     Format.duration(seconds: row.leaseSeconds),
                 ]
-            })
+            }
+        ).locating(rows, before: 0)
     }
 
     package static func moves(_ rows: [NodeMove]) -> Table {

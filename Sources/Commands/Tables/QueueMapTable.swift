@@ -25,7 +25,11 @@ extension Table {
         return Table(
             columns: columns,
             rows: [row("all", map.totals)]
-                + map.rows.map { row(SafeText($0.name).text, $0.counts) })
+                + map.rows.map { row(named($0.name, $0.host), $0.counts) })
+    }
+
+    private static func named(_ name: String, _ host: String?) -> String {
+        SafeText(name).text + (host.map { " on \(SafeText($0))" } ?? "")
     }
 
     private static func title(_ bucket: Int, _ bounds: [Double]) -> String {
@@ -55,13 +59,13 @@ extension Table {
         }
         rows += schedule.probes.map { probe in
             [
-                Format.span(from: now, to: probe.at), "probe of \(SafeText(probe.name))",
+                Format.span(from: now, to: probe.at), "probe of \(named(probe.name, probe.host))",
                 Format.count(probe.queued), SafeText(probe.lastReply ?? "").text,
             ]
         }
         rows += schedule.expiring.map { row in
             [
-                Format.span(from: now, to: row.firstAt), "expires: \(SafeText(row.name))",
+                Format.span(from: now, to: row.firstAt), "expires: \(named(row.name, row.host))",
                 Format.count(row.inDay),
                 row.inHour > 0 ? "\(Format.count(row.inHour)) within an hour" : "within a day",
             ]

@@ -9,10 +9,7 @@ package enum StatusText {
     package static func lines(_ status: Status) -> [String] {
         let totals = status.totals
         let rates = status.rates
-        var lines = [
-            "sluiced on \(SafeText(status.hostname)), pid \(status.pid), up "
-                + Format.span(from: status.startedAt, to: status.at)
-        ]
+        var lines = heading(status)
         if let error = status.spoolError {
             lines.append("SPOOL CANNOT RECORD: \(SafeText(error)); intake and delivery wait")
         }
@@ -51,6 +48,27 @@ package enum StatusText {
         return lines
     }
 
+    private static func heading(_ status: Status) -> [String] {
+        guard let parts = status.parts, parts.contains(where: { $0.isHost == true }) else {
+            return [
+                "sluiced on \(SafeText(status.hostname)), pid \(status.pid), up "
+                    + Format.span(from: status.startedAt, to: status.at)
+            ]
+        }
+        let away = parts.filter { !$0.reached }
+        return [
+            "sluiced on \(parts.count) hosts: "
+                + parts.map { SafeText($0.name).text }.joined(separator: ", ")
+        ]
+            + away.map { part in
+                "NOT REACHED: \(SafeText(part.name))"
+                    + (part.problem.map { " (\(SafeText($0)))" } ?? "")
+                    + (part.staleSeconds.map {
+                        ", counted as \(Format.duration(seconds: $0)) ago"
+                    } ?? ", not counted")
+            }
+    }
+
     /// One line for a log or a screen reader.
     package static func summary(_ status: Status) -> String {
         let totals = status.totals
@@ -65,6 +83,9 @@ package enum StatusText {
             + "\(Format.count(totals.destinations, "destination")) backing off"
             + (status.spoolError == nil ? "" : "; SPOOL CANNOT RECORD")
             + (status.intakeError == nil ? "" : "; NO MAIL IS TAKEN IN")
+            + (status.parts ?? []).filter { !$0.reached }.map {
+                "; \(SafeText($0.name)) NOT REACHED"
+            }.joined()
     }
 
     private static func some(_ parts: [(Int, String)]) -> String {
@@ -75,7 +96,8 @@ package enum StatusText {
     private static func workers(_ rows: [WorkerRow]) -> String {
         if rows.isEmpty { return "none" }
         return rows.map { row in
-            "\(row.id) \(row.state.rawValue)" + (row.pid.map { " (pid \($0))" } ?? "")
+            [row.host, row.node].compactMap { $0.map { "\(SafeText($0)) " } }.joined()
+                + "\(row.id) \(row.state.rawValue)" + (row.pid.map { " (pid \($0))" } ?? "")
         }.joined(separator: ", ")
     }
 }

@@ -33,7 +33,8 @@ extension Table {
                     Format.size(row.memory),
                     row.heartbeatAt.map { Format.span(from: $0, to: now) + " ago" } ?? "-",
                 ]
-            })
+            }
+        ).locating(rows, before: 0)
     }
 
     private static func state(_ row: WorkerRow, _ now: UnixTime) -> String {
@@ -65,7 +66,8 @@ extension Table {
                     row.action.rawValue, state(row, now), SafeText(row.target).text,
                     SafeText(row.result).text, SafeText(row.by).text, SafeText(row.reason).text,
                 ]
-            })
+            }
+        ).locating(rows, before: 1)
     }
 
     private static func state(_ row: ActionRow, _ now: UnixTime) -> String {

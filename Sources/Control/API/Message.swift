@@ -45,6 +45,8 @@ package struct MessageRow: Codable, Sendable, Identifiable {
     package var node: String?
     /// Which of several hosts has it; nil where one is asked alone.
     package var host: String?
+    /// How long ago this was so, in seconds, where its node or host cannot be reached now; nil: now.
+    package var staleSeconds: Double?
     package var size: Int
     package var receivedAt: UnixTime
     package var expiresAt: UnixTime

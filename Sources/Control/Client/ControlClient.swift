@@ -41,6 +41,9 @@ package final class ControlClient: Sendable {
         self.init(.socket(socket), timeout: timeout, group: group)
     }
 
+    /// At the program's end: no ssh outlasts it.
+    package static func endTunnels() { Tunnel.endAll() }
+
     /// Closes the kept connections. The client can go on being used.
     package func close() {
         let channels = idle.withLock { channels in
@@ -252,7 +255,7 @@ package final class ControlClient: Sendable {
             code: .noDaemon,
             message: "\(host): "
                 + (words.isEmpty ? "ssh ended without an answer" : words)
-                + "; does 'ssh \(host) sluice status' work, without a question?")
+                + "\(ControlError.sshAdvice)\(host) sluice status' work, without a question?")
     }
 
     private func error(_ failure: ExchangeFailure, _ request: String) async -> ControlError {

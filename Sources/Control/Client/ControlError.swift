@@ -29,6 +29,9 @@ package struct ControlError: Error, Hashable, Sendable, CustomStringConvertible 
     }
 
     package var description: String { message }
+
+    /// Before the host, where ssh came to nothing.
+    static let sshAdvice = "; does 'ssh "
 }
 
 extension ControlError {

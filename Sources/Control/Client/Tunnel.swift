@@ -50,6 +50,14 @@ final class Tunnel: Sendable {
         socket = pair[0]
         errors = side[0]
         words = loop.makePromise(of: String.self)
+        Self.living.withLock { _ = $0.insert(pid) }
+    }
+
+    private static let living = Mutex<Set<pid_t>>([])
+
+    /// Ends every ssh that has not ended: one that hangs would outlast the program.
+    static func endAll() {
+        for pid in living.withLock({ $0 }) { kill(pid, SIGTERM) }
     }
 
     private static func start(
@@ -122,6 +130,7 @@ final class Tunnel: Sendable {
         kill(pid, SIGKILL)
         var status: CInt = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        Self.living.withLock { _ = $0.remove(pid) }
         words.succeed(said())
     }
 
@@ -138,6 +147,7 @@ final class Tunnel: Sendable {
     private func reap(round: Int) {
         var status: CInt = 0
         guard waitpid(pid, &status, WNOHANG) == 0 else {
+            Self.living.withLock { _ = $0.remove(pid) }
             words.succeed(said())
             return
         }

@@ -31,7 +31,11 @@ extension Plan {
         merged.drainSlowest = slowest.flatMap { part in
             part.plan.drainSlowest.map { "\($0) on \(part.name)" }
         }
-        merged.effect = PartTexts.joined(parts.map { ($0.name, $0.plan.effect) }) ?? ""
+        let isSame = plans.allSatisfy { $0.effect == merged.effect }
+        merged.effect =
+            isSame
+            ? "on each: \(merged.effect)"
+            : PartTexts.joined(parts.map { ($0.name, $0.plan.effect) }) ?? ""
         merged.undoSeconds = plans.compactMap(\.undoSeconds).min()
         merged.mustTypeCount = plans.contains(where: \.mustTypeCount)
         return merged

@@ -7,10 +7,14 @@ package struct StatusPart: Codable, Hashable, Sendable {
     package var staleSeconds: Double?
     /// Why it cannot be reached.
     package var problem: String?
+    /// It is one of several hosts that whoever shows this has asked itself; nil: a node.
+    package var isHost: Bool?
 
     package init(
-        name: String, reached: Bool, staleSeconds: Double? = nil, problem: String? = nil
+        name: String, reached: Bool, staleSeconds: Double? = nil, problem: String? = nil,
+        isHost: Bool? = nil
     ) {
+        self.isHost = isHost
         self.name = name
         self.reached = reached
         self.staleSeconds = staleSeconds

@@ -1,3 +1,4 @@
+import Control
 import Filter
 package import Settings
 
@@ -166,7 +167,7 @@ private struct KeptReader {
         }
         guard let filter = texts["filter"] else { return report(node, path, "it needs a filter") }
         do {
-            _ = try FilterExpression.parse(filter.text, fields: rows.fields)
+            _ = try FilterExpression.parse(filter.text, fields: rows.fields.withHost)
         } catch {
             report(filter.node, "\(path).filter", "\(error)")
         }

@@ -133,7 +133,9 @@ package struct Command: Sendable {
             availability: {
                 let here = onWorkers($0)
                 if here != .yes { return here }
-                return $0.status?.workers.count ?? 0 > 1 ? .yes : .no("the only worker stays")
+                let row = $0.worker ?? $0.status?.workers.first
+                return $0.workers(host: row?.host, node: row?.node).count > 1
+                    ? .yes : .no("the only worker stays")
             }),
         Command(
             .drainWorker, ["d"], "drain worker",
@@ -144,7 +146,8 @@ package struct Command: Sendable {
                 if here != .yes { return here }
                 guard let worker = model.worker else { return .no("choose a worker first") }
                 if worker.drainedBy != nil { return .no("it is drained already") }
-                let others = (model.status?.workers ?? []).contains {
+                let own = model.workers(host: worker.host, node: worker.node)
+                let others = own.contains {
                     $0.id != worker.id && $0.drainedBy == nil && $0.state != .draining
                 }
                 return others ? .yes : .no("no other worker takes mail")

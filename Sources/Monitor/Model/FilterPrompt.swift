@@ -78,13 +78,15 @@ extension Model {
     }
 
     private func offer(_ prompt: inout FilterPrompt) {
-        guard let fields = page.fields else { return }
+        guard let fields = self.fields else { return }
         prompt.completion = FilterCompletion(
             of: prompt.field.text, at: prompt.field.cursor, fields: fields
         ) { field in
             let known = page.values(of: field, in: self)
+            if field == "host" { return hosts.map(\.name) }
             guard field == "worker" else { return known.inOrderOfCount }
-            return (status?.workers ?? []).map { "\($0.id)" }
+            let numbers = (status?.workers ?? []).map(\.id)
+            return Set(numbers).sorted().map { "\($0)" }
         }
     }
 
@@ -107,7 +109,7 @@ extension Model {
     }
 
     private func check(_ text: String) -> Failure? {
-        guard let fields = page.fields, !text.allSatisfy({ $0 == " " }) else { return nil }
+        guard let fields = self.fields, !text.allSatisfy({ $0 == " " }) else { return nil }
         do {
             _ = try FilterExpression.parse(text, fields: fields)
             return nil

@@ -1,9 +1,11 @@
+package import Control
+
 /// A choice among few.
 package struct Menu: Sendable {
     package enum Purpose: Sendable {
         case sort
-        /// Which worker gets these.
-        case worker(Subject)
+        /// Which worker gets these; the rows as they were.
+        case worker(Subject, [WorkerRow])
         /// Seen while it is chosen; `before` comes back if none is.
         case theme(before: String)
     }

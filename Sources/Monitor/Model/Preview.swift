@@ -21,6 +21,9 @@ package struct Preview: Sendable {
     package let subject: Subject
     /// For reassign: nil lets the ring decide.
     package let worker: Int?
+    /// Whose workers an action on them is about, where there are several hosts or nodes.
+    package var host: String?
+    package var node: String?
     package var phase: Phase
     /// When the phase began, on the clock of `Moment.elapsed`.
     package var since: Duration
@@ -60,10 +63,13 @@ package struct Preview: Sendable {
     package var isDangerous: Bool { action == .purge || action == .bounce }
 
     package func request(_ session: String) -> PlanRequest {
-        PlanRequest(
+        var request = PlanRequest(
             action: action,
             selector: subject.selector(for: action), reason: reason.text, worker: worker,
             seconds: seconds, progress: progressName(session))
+        request.host = host
+        request.node = node
+        return request
     }
 
     /// What Tab goes through, top to bottom.

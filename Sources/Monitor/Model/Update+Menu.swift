@@ -10,17 +10,18 @@ extension Model {
     }
 
     mutating func openWorkerMenu() {
-        let choices: [Menu.Choice] =
-            [.worker(nil)] + (status?.workers ?? []).map { .worker($0.id) }
+        let subject = reassigned
+        let workers = takers(of: subject)
+        let choices: [Menu.Choice] = [.worker(nil)] + workers.map { .worker($0.id) }
         // Begin at one that could take it and is not in charge now.
         let now = worker?.id ?? current?.worker
-        let next = status?.workers.first {
+        let next = workers.first {
             $0.id != now && $0.state == .running && $0.drainedBy == nil
         }
         let selected = next.flatMap { choices.firstIndex(of: .worker($0.id)) } ?? 0
         overlay = .menu(
             Menu(
-                purpose: .worker(reassigned), choices: choices, selected: selected,
+                purpose: .worker(subject, workers), choices: choices, selected: selected,
                 now: hasChosen ? nil : now))
     }
 
@@ -28,7 +29,28 @@ extension Model {
     private var reassigned: Subject {
         guard let worker else { return subject(for: .reassign) }
         return Subject(
-            matching: Subject.Matching(kind: .destination, filter: "worker = \(worker.id)"))
+            matching: Subject.Matching(kind: .destination, filter: destinations(of: worker)))
+    }
+
+    /// The workers that could take what is chosen: of the daemon that has it. What is on several
+    /// hosts goes to the worker of that number on each.
+    private func takers(of subject: Subject) -> [WorkerRow] {
+        let all = status?.workers ?? []
+        if let worker { return workers(host: worker.host, node: worker.node) }
+        let hosts = Set(
+            subject.matching == nil
+                ? subject.targets.compactMap { QualifiedID($0.id).host } : self.hosts.map(\.name))
+        if hosts.isEmpty {
+            guard let node = current?.node, all.contains(where: { $0.node == node }) else {
+                return all.first.map { first in all.filter { $0.node == first.node } } ?? []
+            }
+            return all.filter { $0.node == node }
+        }
+        guard let first = hosts.sorted().first else { return all }
+        return all.filter { row in
+            row.host == first
+                && hosts.allSatisfy { host in all.contains { $0.host == host && $0.id == row.id } }
+        }
     }
 
     mutating func openThemeMenu() {
@@ -125,7 +147,7 @@ extension Model {
     private mutating func choose(_ menu: Menu) -> [Effect] {
         switch (menu.choices[menu.selected], menu.purpose) {
         case (.sort(let name), _): return sort(by: name)
-        case (.worker(let worker), .worker(let subject)):
+        case (.worker(let worker), .worker(let subject, _)):
             return preview(.reassign, subject: subject, worker: worker)
         case (.theme(let name), _):
             return wear(name) + [.keepTheme(name)]

@@ -5,14 +5,16 @@ import Terminal
 /// Acting: plan, look, confirm, apply, report.
 extension Model {
     mutating func preview(
-        _ action: ActionKind, subject: Subject? = nil, worker: Int? = nil
+        _ action: ActionKind, subject: Subject? = nil, worker: Int? = nil, of row: WorkerRow? = nil
     ) -> [Effect] {
         let subject = subject ?? self.subject(for: action)
         guard !subject.isEmpty || action.isAboutWorkers else { return [] }
         lastTicket += 1
-        let preview = Preview(
-            action: action, subject: subject, worker: worker,
+        var preview = Preview(
+            action: action, subject: subject, worker: worker ?? row?.id,
             phase: .planning(ticket: lastTicket), since: moment.elapsed)
+        preview.host = row?.host
+        preview.node = row?.node
         overlay = .preview(preview)
         return [.plan(ticket: lastTicket, preview.request(options.session))]
     }

@@ -58,8 +58,11 @@ extension Model {
     }
 
     mutating func changeWorkers(by difference: Int) -> [Effect] {
-        guard let status else { return [] }
+        // Of several hosts the one that the cursor is on.
+        let row = worker ?? status?.workers.first
+        guard status != nil else { return [] }
+        let count = workers(host: row?.host, node: row?.node).count
         return preview(
-            .workers, subject: Subject(), worker: max(1, status.workers.count + difference))
+            .workers, subject: Subject(), worker: max(1, count + difference), of: row)
     }
 }

@@ -168,8 +168,8 @@ extension Model {
         case .pause: return preview(.pause)
         case .resume: return preview(.resume)
         case .reassign: openWorkerMenu()
-        case .drainWorker: return preview(.drain, subject: Subject(), worker: worker?.id)
-        case .undrainWorker: return preview(.undrain, subject: Subject(), worker: worker?.id)
+        case .drainWorker: return preview(.drain, subject: Subject(), of: worker)
+        case .undrainWorker: return preview(.undrain, subject: Subject(), of: worker)
         case .undo:
             guard let action = page.undoable(in: self) ?? undoable else { return [] }
             undoing = (action.id, moment.elapsed)

@@ -48,7 +48,7 @@ extension FollowingPage {
 
     mutating func queryChanged() {
         filter = query?.filter.flatMap {
-            try? FilterExpression.parse($0, fields: Self.filterFields)
+            try? FilterExpression.parse($0, fields: Self.filterFields.withHost)
         }
     }
 

@@ -5,15 +5,24 @@ package protocol ListedRow: Sendable {
     var rowID: String { get }
     /// What an action on it is about; nil: there is none.
     var target: Target? { get }
+    /// Which of several hosts has it.
+    var host: String? { get }
+    /// How long ago it was so; nil: now.
+    var staleSeconds: Double? { get }
 }
 
 extension ListedRow {
     package var target: Target? { nil }
+    package var host: String? { nil }
+    package var staleSeconds: Double? { nil }
 }
 
 extension DestinationRow: ListedRow {
     package var rowID: String { id }
-    package var target: Target? { Target(id: id, name: name) }
+    package var target: Target? { Target(id: id, name: placedName) }
+
+    /// On several hosts there may be destinations of the same name.
+    var placedName: String { host.map { "\(name) on \($0)" } ?? name }
 }
 
 extension MessageRow: ListedRow {
@@ -22,11 +31,13 @@ extension MessageRow: ListedRow {
 }
 
 extension WorkerRow: ListedRow {
-    package var rowID: String { String(id) }
+    package var rowID: String {
+        ([host, node].compactMap { $0 } + [String(id)]).joined(separator: "/")
+    }
 }
 
 extension NodeRow: ListedRow {
-    package var rowID: String { name }
+    package var rowID: String { host.map { "\($0)/\(name)" } ?? name }
 }
 
 extension ActionRow: ListedRow {
@@ -218,4 +229,16 @@ package struct RowWindow: Hashable, Codable, Sendable {
         self.limit = limit
         self.around = around
     }
+}
+
+extension AgeRow {
+    var placedName: String { host.map { "\(name) on \($0)" } ?? name }
+}
+
+extension ProbeRow {
+    var placedName: String { host.map { "\(name) on \($0)" } ?? name }
+}
+
+extension ExpiringRow {
+    var placedName: String { host.map { "\(name) on \($0)" } ?? name }
 }

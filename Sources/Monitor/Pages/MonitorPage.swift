@@ -187,7 +187,7 @@ extension MonitorPage {
     }
     var destination: DestinationRow? { nil }
     var destinationTarget: Target? {
-        destination.map { Target(id: $0.id, name: $0.name) }
+        destination.map { Target(id: $0.id, name: $0.placedName) }
     }
     var message: MessageRow? { nil }
     func position(in model: Model) -> ListPosition? { nil }

@@ -49,13 +49,36 @@ extension Painter {
     /// Where this is.
     private var identity: [Line] {
         var parts: [Line] = [[Span("sluice", .title)]]
-        if let status = model.status {
+        if model.showsHosts {
+            parts.append([Span("\(model.hosts.count) hosts", .strong)])
+            parts += lostHosts
+            // Those that there are; the lost ones stand there already.
+            let names = model.hosts.filter(\.reached).map { safe(shortName($0.name)) }
+            if let first = names.first {
+                parts.append([Span(names.dropFirst().reduce(first) { $0 + ", " + $1 }, .dim)])
+            }
+        } else if let status = model.status {
             let up = (model.daemonNow - status.startedAt).inSeconds
             parts.append([Span(safe(status.hostname), .strong)])
             parts.append([Span("up \(Format.uptime(up))", .dim)])
             parts.append([Span("pid \(status.pid)", .dim)])
         }
         return parts
+    }
+
+    private func shortName(_ host: String) -> String {
+        HostNames.short(host, among: model.hosts.map(\.name))
+    }
+
+    /// "mx2 not reached, 12s old".
+    private var lostHosts: [Line] {
+        model.lostHosts.map { host in
+            let age = host.staleSeconds.map { Format.age($0) }
+            return [
+                Span("\(glyphs.lost) \(safe(shortName(host.name))) not reached", .bad),
+                Span(age.map { ", \($0) old" } ?? "", .bad),
+            ]
+        }
     }
 
     /// Where there is one line for all: what there is to do says more than where.
@@ -67,6 +90,9 @@ extension Painter {
         ]
         if status.totals.backoff > 0 {
             parts.append([Span("\(glyphs.backoff)\(status.totals.backoff)", .bad)])
+        }
+        if model.showsHosts {
+            return parts + lostHosts + [[Span("\(model.hosts.count) hosts", .strong)]]
         }
         parts.append([Span(safe(status.hostname), .strong)])
         return parts
@@ -191,12 +217,20 @@ extension Painter {
         return head + sorted.map { worker($0, .least) }.fitted(room, gap: 1)
     }
 
+    /// Whose it is, where there are several.
+    private func place(_ worker: WorkerRow) -> Label {
+        let name = worker.host.map(shortName) ?? worker.node
+        return name.map { "\(safe($0)):" } ?? ""
+    }
+
     private enum WorkerDetail: CaseIterable { case all, more, some, least }
 
     private func worker(_ worker: WorkerRow, _ detail: WorkerDetail) -> Line {
         var line: Line = [
-            Span("\(worker.id) ", .strong), Span(glyphs.glyph(worker.state), worker.state.role),
+            Span("\(place(worker))\(worker.id) ", .strong),
+            Span(glyphs.glyph(worker.state), worker.state.role),
         ]
+        if model.isLost(host: worker.host) { return [Span(line[0].label, .dim), Span("?", .dim)] }
         if detail == .least { return line }
         if worker.state == .dead {
             line.append(Span(" dead", .bad))

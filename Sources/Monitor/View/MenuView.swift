@@ -6,7 +6,7 @@ extension Painter {
         let title: Line
         switch menu.purpose {
         case .sort: title = [Span("Sort by", .dialogTitle)]
-        case .worker(let subject):
+        case .worker(let subject, _):
             title = [Span("Reassign \(subject.label) to", .dialogTitle)]
         case .theme: title = [Span("Theme", .dialogTitle)]
         }
@@ -19,6 +19,13 @@ extension Painter {
                 Span(" cancels", .dim),
             ])
         drawChoices(lines, selected: menu.selected, inside)
+    }
+
+    /// The one that was offered, as it is now.
+    private func workerNow(_ id: Int, _ menu: Menu) -> WorkerRow? {
+        guard case .worker(_, let workers) = menu.purpose else { return nil }
+        let offered = workers.first { $0.id == id }
+        return model.status?.workers.first { $0.rowID == offered?.rowID }
     }
 
     private func line(_ choice: Menu.Choice, of menu: Menu) -> Line {
@@ -36,7 +43,7 @@ extension Painter {
         case .theme(let name): return [Span(safe(name))]
         case .worker(nil): return [Span("ring"), Span("  unpinned: the ring decides", .dim)]
         case .worker(let id?):
-            guard let worker = model.status?.workers.first(where: { $0.id == id }) else {
+            guard let worker = workerNow(id, menu) else {
                 return [Span("worker \(id)"), Span("  gone", .bad)]
             }
             let word: Label = worker.drainedBy == nil ? worker.state.word : "drained"

@@ -55,12 +55,18 @@ private struct PreviewText {
         }
     }
 
+    /// " of mx2".
+    private var place: Label {
+        [preview.node, preview.host].compactMap { $0 }.reduce("") { "\($0) of \(safe($1))" }
+    }
+
     private var target: Line {
         if preview.action == .drain || preview.action == .undrain {
-            return [Span("worker \(preview.worker ?? 0)", .strong)]
+            return [Span("worker \(preview.worker ?? 0)\(place)", .strong)]
         }
         if preview.action == .workers {
-            return [Span(Format.counted(preview.worker ?? 0, "worker", "workers"), .strong)]
+            let count = Format.counted(preview.worker ?? 0, "worker", "workers")
+            return [Span("\(count)\(place)", .strong)]
         }
         var line: Line = [Span(preview.subject.label, .strong)]
         if preview.action == .reassign {

@@ -64,6 +64,12 @@ extension Painter {
         return Column.fitted(grid.size.columns - 2, of: shown.isEmpty ? chosen : shown)
     }
 
+    /// Columns that say nothing where there is one host, or one node: it has no name.
+    func placesUnknown<Column>(_ host: Column, _ node: Column? = nil) -> [Column] {
+        (model.showsHosts ? [] : [host])
+            + (model.nodes.count > 1 ? [] : [node].compactMap { $0 })
+    }
+
     /// A heading and the rows of a list; `cell` says what stands in a cell of that width.
     mutating func drawTable<Row, Column: TableColumn>(
         _ list: Listing<Row>, _ columns: [(column: Column, width: Int)], empty: Label,
@@ -95,6 +101,9 @@ extension Painter {
                     cell(column, row, width), row: y, column: x, width: width,
                     align: column.alignment)
                 x += width + 1
+            }
+            if row.staleSeconds != nil || model.isLost(host: row.host) {
+                grid.tint(self.line(y), ink(.stale))
             }
             if model.matching != nil || list.tags.contains(where: { $0.id == row.rowID }) {
                 put(glyphs.tag, .tag, row: y, column: 1, width: 1)

@@ -120,7 +120,7 @@ import Testing
         #expect(
             merged.notes
                 == ["mx1: 1,240 deliveries", "mx2: 1 delivery", "mx2: 3 not touched: held"])
-        #expect(merged.effect == "deletes" && merged.mustTypeCount)
+        #expect(merged.effect == "on each: deletes" && merged.mustTypeCount)
         #expect(merged.drainSeconds == 60 && merged.drainSlowest == "slow.example on mx2")
         #expect(merged.expiresAt == Self.time(101))
         #expect(merged.topSenders.map(\.count) == [1241, 2])

@@ -4,11 +4,12 @@ import Terminal
 
 /// A column of the table of actions.
 enum ActionColumn: String, TableColumn {
-    case at, by, action, target, count, state, reason, result
+    case at, host, by, action, target, count, state, reason, result
 
     var title: Label {
         switch self {
         case .at: "WHEN"
+        case .host: "HOST"
         case .by: "WHO"
         case .action: "ACTION"
         case .target: "ON"
@@ -24,7 +25,8 @@ enum ActionColumn: String, TableColumn {
     var alignment: Grid.Alignment { self == .count ? .right : .left }
 
     static let steps: [(column: ActionColumn, width: Int)] = [
-        (.action, 8), (.at, 8), (.target, 12), (.count, 6), (.state, 6), (.by, 8), (.target, 20),
+        (.action, 8), (.at, 8), (.host, 7), (.target, 12), (.count, 6), (.state, 6), (.by, 8),
+        (.target, 20),
         (.count, 8), (.state, 10), (.by, 16), (.reason, 16), (.result, 24), (.target, 30),
         (.reason, 30), (.result, 60),
     ]
@@ -36,7 +38,10 @@ extension ActionsPage {
     func draw(on painter: inout Painter) {
         let text = ActionText(model: painter.model, glyphs: painter.glyphs)
         painter.drawTable(
-            list, ActionColumn.fitted(painter.grid.size.columns - 2),
+            list,
+            ActionColumn.fitted(
+                painter.grid.size.columns - 2,
+                of: ActionColumn.standard.filter { !painter.placesUnknown(.host).contains($0) }),
             empty: "nobody has done anything yet"
         ) { column, row, width in
             text.line(column, row)
@@ -52,6 +57,7 @@ struct ActionText {
     func line(_ column: ActionColumn, _ row: ActionRow) -> Line {
         switch column {
         case .at: return [Span(when(row), .dim)]
+        case .host: return model.origin(host: row.host)
         case .by: return [Span(safe(row.by))]
         case .action: return [Span(safe(row.action.rawValue), .strong)]
         case .target: return [Span(safe(row.target))]

@@ -64,7 +64,10 @@ extension AgesPage {
     ) {
         let width = AgesView.nameColumns(painter.grid.size.columns)
         painter.put(
-            [Span(painter.glyphs.glyph(row.state), row.state.role), Span(" \(safe(row.name))")],
+            [
+                Span(painter.glyphs.glyph(row.state), row.state.role),
+                Span(" \(safe(row.placedName))"),
+            ],
             row: y, column: 2, width: width)
         var x = 2 + width
         painter.put(
@@ -107,7 +110,7 @@ extension AgesPage {
 
     private func explanation(_ map: AgeMap, _ shown: [Int], _ model: Model) -> [Line] {
         guard let row = list.current else { return [] }
-        var first: Line = [Span(safe(row.name), .strong)]
+        var first: Line = [Span(safe(row.placedName), .strong)]
         if let column = column(in: shown) {
             let count = count(column, of: shown, row)
             let start = part(column, of: shown).lowerBound

@@ -56,7 +56,7 @@ extension BackoffPage {
                 model.secondsUntil(probe.at).map { "in \(Format.countdown($0))" } ?? "now"
             first += [
                 Span(", the next probe ", .dim), Span(time), Span(" at ", .dim),
-                Span(safe(probe.name)),
+                Span(safe(probe.placedName)),
             ]
         }
         var second: Line = [
@@ -128,9 +128,9 @@ struct TimelineText {
         case .held: [Span("\(glyphs.paused) held", .paused)]
         case .routing: [Span("\(glyphs.routing) routing")]
         case .probe(let probe):
-            [Span("\(glyphs.backoff) probe ", .backoff), Span(safe(probe.name))]
+            [Span("\(glyphs.backoff) probe ", .backoff), Span(safe(probe.placedName))]
         case .expiring(let row):
-            [Span("\(glyphs.purging) expires ", .warning), Span(safe(row.name))]
+            [Span("\(glyphs.purging) expires ", .warning), Span(safe(row.placedName))]
         }
     }
 

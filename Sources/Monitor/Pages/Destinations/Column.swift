@@ -6,13 +6,13 @@ import Terminal
 enum Column: String, TableColumn {
     case state, name, queued, ready, delayed, held, connections, tokens, retry, tries
     case oldest = "age"
-    case worker
+    case worker, host, node
     case rate = "out"
     case delivered, deferred, bounced, exchanger, why, reply
 
     static let standard: [Column] = [
-        .state, .name, .queued, .connections, .tokens, .retry, .tries, .oldest, .worker, .rate,
-        .why,
+        .state, .name, .host, .node, .queued, .connections, .tokens, .retry, .tries, .oldest,
+        .worker, .rate, .why,
     ]
 
     var title: Label {
@@ -29,6 +29,8 @@ enum Column: String, TableColumn {
         case .tries: "TRY/FAIL"
         case .oldest: "AGE"
         case .worker: "W"
+        case .host: "HOST"
+        case .node: "NODE"
         case .rate: "OUT/S"
         case .delivered: "DELIVERED"
         case .deferred: "DEFERRED"
@@ -53,6 +55,8 @@ enum Column: String, TableColumn {
         case .tries: "attempts, and failures since it last worked"
         case .oldest: "of the oldest mail"
         case .worker: "the worker in charge of it"
+        case .host: "the host that has it, where there are several"
+        case .node: "the node that has it, where there are several"
         case .rate: "deliveries per second"
         case .delivered: "recipients since the daemon started"
         case .deferred: "recipients since the daemon started"
@@ -90,6 +94,7 @@ enum Column: String, TableColumn {
         case .tries: "failures"
         case .oldest: "age"
         case .worker: "worker"
+        case .host, .node: nil
         case .ready, .delayed, .held, .delivered, .deferred, .bounced, .exchanger, .why, .reply,
             .rate:
             rawValue
@@ -111,11 +116,12 @@ enum Column: String, TableColumn {
     }
 
     static let steps: [(column: Column, width: Int)] = [
-        (.name, 12), (.state, 1), (.queued, 6), (.retry, 5), (.connections, 5), (.oldest, 4),
-        (.rate, 4), (.state, 12), (.connections, 11), (.tokens, 4), (.name, 16),
+        (.name, 12), (.state, 1), (.queued, 6), (.host, 7), (.node, 6), (.retry, 5),
+        (.connections, 5), (.oldest, 4),
+        (.rate, 4), (.state, 12), (.host, 10), (.connections, 11), (.tokens, 4), (.name, 16),
         (.worker, 1), (.ready, 6), (.delayed, 6), (.held, 6), (.delivered, 6), (.deferred, 6),
         (.bounced, 6), (.reply, 16), (.exchanger, 16), (.name, 18), (.tokens, 10),
-        (.why, 18), (.name, 22),
+        (.why, 18), (.name, 22), (.host, 14), (.node, 12),
         (.why, 32), (.tries, 8), (.delayed, 7), (.delivered, 9),
         (.deferred, 8), (.bounced, 7), (.reply, 40), (.exchanger, 30), (.why, 50), (.rate, 15),
         (.name, 26), (.connections, 16),
@@ -155,6 +161,11 @@ struct CellText {
             ]
         case .oldest:
             return row.oldestAt.map { [Span(Format.age(model.secondsSince($0)))] } ?? none
+        case .host: return model.origin(host: row.host, stale: row.staleSeconds)
+        case .node:
+            guard let node = row.node else { return none }
+            guard row.host == nil, let seconds = row.staleSeconds else { return [Span(safe(node))] }
+            return [Span("\(safe(node)) \(Format.age(seconds))", .warning)]
         case .worker:
             guard let worker = row.worker else { return none }
             return [Span(Label(worker), row.pin == nil ? nil : .tag)]

@@ -22,6 +22,7 @@ struct DestinationsPage: ListPage {
             case "id": [row.id]
             case "exchanger": row.exchangers
             case "worker": row.worker.map { ["\($0)"] } ?? []
+            case "host": row.host.map { [$0] } ?? []
             case "code": row.lastReply.map { [String($0.prefix(3))] } ?? []
             default: []
             }

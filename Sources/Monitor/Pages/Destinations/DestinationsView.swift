@@ -6,7 +6,10 @@ extension DestinationsPage {
     func draw(on painter: inout Painter) {
         let text = CellText(model: painter.model, glyphs: painter.glyphs)
         painter.drawTable(
-            list, painter.columns(Column.self, of: .destinations), empty: "nothing is queued"
+            list,
+            painter.columns(
+                Column.self, of: .destinations, without: painter.placesUnknown(.host, .node)),
+            empty: "nothing is queued"
         ) { column, row, width in
             text.line(column, row, width: width)
         }

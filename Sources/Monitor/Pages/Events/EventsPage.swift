@@ -41,7 +41,7 @@ extension FilterFields {
                 name: "kind",
                 kind: .choice([
                     "accepted", "delivered", "deferred", "bounced", "breaker", "worker", "action",
-                    "spool",
+                    "spool", "host",
                 ]), help: "what happened"),
             FilterField(name: "text", kind: .text, help: "what is said of it"),
             FilterField(name: "message", kind: .text, help: "the message, as in 1a2b"),
@@ -59,6 +59,7 @@ extension Event: FollowedLine {
         case "message": message.map { .text($0) }
         case "destination": destination.map { .text($0) }
         case "worker": worker.map { .number(Double($0)) }
+        case "host": host.map { .text($0) }
         default: nil
         }
     }

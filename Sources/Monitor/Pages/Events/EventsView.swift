@@ -10,7 +10,9 @@ extension EventsPage {
         guard room > 0 else { return }
         let (lines, newer) = log.window(rows: room, where: shows)
         painter.fill(painter.line(body.row), .heading)
-        let heading = heading(newer: newer, follow: painter.followHint, glyphs: painter.glyphs)
+        let places = places(painter.model)
+        let heading = heading(
+            newer: newer, follow: painter.followHint, glyphs: painter.glyphs, places)
         painter.put(heading, row: body.row, column: 1, width: width)
         painter.drawFilter(query, row: body.row, beside: heading)
         if lines.isEmpty {
@@ -22,8 +24,8 @@ extension EventsPage {
         for (index, entry) in lines.enumerated() {
             let y = body.row + 1 + index
             painter.put(
-                line(entry.line, painter.model, painter.glyphs), row: y, column: 2, width: width - 1
-            )
+                line(entry.line, painter.model, painter.glyphs, places), row: y, column: 2,
+                width: width - 1)
             if entry.number == log.cursor {
                 painter.put(painter.glyphs.cursor, .tag, row: y, column: 0, width: 1)
                 painter.grid.tint(painter.line(y), painter.ink(.selection))
@@ -31,8 +33,18 @@ extension EventsPage {
         }
     }
 
-    private func heading(newer: Int, follow: Label, glyphs: Glyphs) -> Line {
-        var line: Line = [Span("TIME     EVENT     ", .heading)]
+    /// How wide the column of hosts is; 0: there is none.
+    private func places(_ model: Model) -> Int {
+        guard model.showsHosts else { return 0 }
+        let names = model.hosts.map(\.name)
+        let widest = names.map { safe(HostNames.short($0, among: names)).columns }.max() ?? 0
+        return min(max(4, widest), 16) + 1
+    }
+
+    private func heading(newer: Int, follow: Label, glyphs: Glyphs, _ places: Int) -> Line {
+        let host: Label =
+            places > 0 ? "HOST" + Label(repeating: " ", count: places - 4) : ""
+        var line: Line = [Span("TIME     \(host)EVENT     ", .heading)]
         if log.isFollowing {
             line.append(Span("\(glyphs.live) following", .headingSorted))
         } else {
@@ -44,11 +56,21 @@ extension EventsPage {
         return line
     }
 
-    private func line(_ event: Event, _ model: Model, _ glyphs: Glyphs) -> Line {
+    private func place(_ event: Event, _ model: Model, _ places: Int) -> Span {
+        let names = model.hosts.map(\.name)
+        let name = safe(event.host.map { HostNames.short($0, among: names) } ?? "")
+        let room = Label(repeating: " ", count: max(1, places - name.columns))
+        return Span(name + room, .dim)
+    }
+
+    private func line(
+        _ event: Event, _ model: Model, _ glyphs: Glyphs, _ places: Int
+    ) -> Line {
         let kind = safe(event.kind)
         let (glyph, role) = Self.look(event.kind, glyphs)
         return [
             Span(Format.clock(event.at, offset: model.moment.utcOffset), .dim), Span(" "),
+            places > 0 ? place(event, model, places) : Span(""),
             Span("\(glyph) \(kind)", role),
             Span(Label(repeating: " ", count: max(1, 10 - kind.columns))), Span(safe(event.text)),
         ]
@@ -60,7 +82,7 @@ extension EventsPage {
         case "deferred": (glyphs.scheduled, .warning)
         case "bounced": (glyphs.purging, .bad)
         case "breaker": (glyphs.backoff, .backoff)
-        case "worker", "spool": (glyphs.silent, .warning)
+        case "worker", "spool", "host": (glyphs.silent, .warning)
         case "action": (glyphs.paused, .paused)
         default: (glyphs.idle, .dim)
         }

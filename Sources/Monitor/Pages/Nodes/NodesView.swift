@@ -3,10 +3,11 @@ import Terminal
 
 /// A column of the table of nodes.
 enum NodeColumn: TableColumn {
-    case name, state, workers, has, share, seen, lease, queued, running, out, cpu, memory
+    case host, name, state, workers, has, share, seen, lease, queued, running, out, cpu, memory
 
     var title: Label {
         switch self {
+        case .host: "HOST"
         case .name: "NODE"
         case .state: "STATE"
         case .workers: "WORKERS"
@@ -37,13 +38,14 @@ enum NodeColumn: TableColumn {
 
     var alignment: Grid.Alignment {
         switch self {
-        case .name, .state, .share: .left
+        case .host, .name, .state, .share: .left
         default: .right
         }
     }
 
     static let steps: [(column: NodeColumn, width: Int)] = [
-        (.name, 8), (.state, 1), (.has, 4), (.seen, 4), (.queued, 6), (.share, 4), (.out, 6),
+        (.name, 8), (.state, 1), (.host, 7), (.has, 4), (.seen, 4), (.queued, 6), (.share, 4),
+        (.out, 6),
         (.state, 10), (.workers, 3), (.running, 5), (.cpu, 5), (.memory, 6), (.lease, 5),
         (.name, 12), (.share, 13), (.workers, 7), (.seen, 9), (.running, 7), (.name, 20),
         (.share, 24), (.name, 30),
@@ -56,7 +58,10 @@ extension NodesPage {
     func draw(on painter: inout Painter) {
         let text = NodeText(model: painter.model, glyphs: painter.glyphs)
         painter.drawTable(
-            list, NodeColumn.fitted(painter.grid.size.columns - 2),
+            list,
+            NodeColumn.fitted(
+                painter.grid.size.columns - 2,
+                of: NodeColumn.standard.filter { !painter.placesUnknown(.host).contains($0) }),
             empty: "this daemon is the only one that uses its spool"
         ) { column, row, width in
             text.line(column, row, width: width)
@@ -118,6 +123,7 @@ struct NodeText {
     func line(_ column: NodeColumn, _ row: NodeRow, width: Int) -> Line {
         let condition = condition(of: row)
         switch column {
+        case .host: return model.origin(host: row.host)
         case .name:
             return [Span(safe(row.name), .strong)] + (row.isSelf ? [Span(" *", .key)] : [])
         case .state:

@@ -24,6 +24,7 @@ struct QueuePage: ListPage {
             case "recipient": row.recipients
             case "destination": row.destinationName.map { [$0] } ?? []
             case "worker": row.worker.map { ["\($0)"] } ?? []
+            case "host": row.host.map { [$0] } ?? []
             case "code": row.lastReply.map { [String($0.prefix(3))] } ?? []
             default: []
             }
@@ -85,6 +86,9 @@ struct QueuePage: ListPage {
 
 extension MessageRow {
     var destinationTarget: Target? {
-        destination.map { Target(id: $0, name: destinationName ?? domain) }
+        destination.map { id in
+            let name = destinationName ?? domain
+            return Target(id: id, name: host.map { "\(name) on \($0)" } ?? name)
+        }
     }
 }

@@ -6,11 +6,11 @@ import Terminal
 enum QueueColumn: String, TableColumn {
     case state
     case id = "delivery"
-    case age, size, sender, recipient, destination, attempts, next, worker, node
+    case age, size, sender, recipient, destination, attempts, next, worker, node, host
     case expires, priority, reply
 
     static let standard: [QueueColumn] = [
-        .state, .id, .age, .size, .sender, .recipient, .destination, .attempts, .next,
+        .state, .id, .host, .age, .size, .sender, .recipient, .destination, .attempts, .next,
         .node, .reply,
     ]
 
@@ -27,6 +27,7 @@ enum QueueColumn: String, TableColumn {
         case .next: "NEXT"
         case .worker: "W"
         case .node: "NODE"
+        case .host: "HOST"
         case .expires: "EXPIRES"
         case .priority: "PRIO"
         case .reply: "LAST REPLY OR WHY IT WAITS"
@@ -46,6 +47,7 @@ enum QueueColumn: String, TableColumn {
         case .next: "time to the next attempt"
         case .worker: "the worker in charge of it"
         case .node: "the node that has it, where there are several"
+        case .host: "the host that has it, where there are several"
         case .expires: "time until it is given up"
         case .priority: "-3 (bulk) to 4 (urgent)"
         case .reply: "the last reply, or why it waits"
@@ -67,7 +69,7 @@ enum QueueColumn: String, TableColumn {
         case .state: "state"
         case .id: "id"
         // The spool does not know it, and sorts.
-        case .worker, .node: nil
+        case .worker, .node, .host: nil
         case .expires, .priority: rawValue
         case .age: "age"
         case .size: "size"
@@ -88,11 +90,12 @@ enum QueueColumn: String, TableColumn {
     }
 
     static let steps: [(column: QueueColumn, width: Int)] = [
-        (.recipient, 12), (.state, 1), (.age, 4), (.next, 5), (.attempts, 3), (.reply, 10),
+        (.recipient, 12), (.state, 1), (.age, 4), (.host, 7), (.next, 5), (.attempts, 3),
+        (.reply, 10),
         (.recipient, 22), (.sender, 12), (.id, 7), (.size, 6), (.worker, 2), (.node, 6),
         (.expires, 5),
         (.priority, 4), (.sender, 18), (.size, 7), (.reply, 16),
-        (.state, 12), (.recipient, 28), (.sender, 26), (.reply, 40), (.id, 10),
+        (.state, 12), (.host, 12), (.recipient, 28), (.sender, 26), (.reply, 40), (.id, 10),
         (.destination, 18), (.node, 12), (.reply, 60), (.destination, 26),
     ]
 
@@ -103,7 +106,7 @@ extension QueuePage {
     func draw(on painter: inout Painter) {
         let text = QueueText(model: painter.model, glyphs: painter.glyphs)
         // One daemon alone has no name.
-        let hidden: [QueueColumn] = painter.model.nodes.count > 1 ? [] : [.node]
+        let hidden: [QueueColumn] = painter.placesUnknown(.host, .node)
         painter.drawTable(
             list, painter.columns(QueueColumn.self, of: .queue, without: hidden),
             empty: "the queue is empty"
@@ -125,7 +128,9 @@ struct QueueText {
         case .state:
             let glyph = Span(glyphs.glyph(row.state), row.state.role)
             return width < 12 ? [glyph] : [glyph, Span(" \(row.state.word)", row.state.role)]
-        case .id: return [Span(safe(row.id), .dim)]
+        // Whose it is has a column of its own.
+        case .id: return [Span(safe(QualifiedID(row.id).id), .dim)]
+        case .host: return model.origin(host: row.host, stale: row.staleSeconds)
         case .age: return [Span(Format.age(model.secondsSince(row.receivedAt)))]
         case .size: return [Span(Format.bytes(row.size))]
         case .sender: return [sender(row)]

@@ -18,7 +18,7 @@ struct WorkersPage: ListPage {
 
     /// What it has.
     func opened(in model: Model) -> (any MonitorPage)? {
-        list.current.map { DestinationsPage(filter: "worker = \($0.id)") }
+        list.current.map { DestinationsPage(filter: model.destinations(of: $0)) }
     }
 
     var hasMail: Bool { false }

@@ -5,6 +5,7 @@ import Terminal
 /// A column of the table of workers.
 enum WorkerColumn: String, TableColumn {
     case id = "number"
+    case host, node
     case state, pid, uptime, restarts, heartbeat, destinations, share, queued, connections
     case rate = "out"
     case cpu, memory
@@ -12,6 +13,8 @@ enum WorkerColumn: String, TableColumn {
     var title: Label {
         switch self {
         case .id: "W"
+        case .host: "HOST"
+        case .node: "NODE"
         case .state: "STATE"
         case .pid: "PID"
         case .uptime: "UPTIME"
@@ -30,6 +33,8 @@ enum WorkerColumn: String, TableColumn {
     var help: Label {
         switch self {
         case .id: "its number"
+        case .host: "whose it is, where there are several"
+        case .node: "whose it is, where there are several"
         case .state: "whether it delivers"
         case .pid: "of its process"
         case .uptime: "since its process started"
@@ -59,17 +64,18 @@ enum WorkerColumn: String, TableColumn {
 
     var alignment: Grid.Alignment {
         switch self {
-        case .id, .state, .share: .left
+        case .id, .host, .node, .state, .share: .left
         default: .right
         }
     }
 
     static let steps: [(column: WorkerColumn, width: Int)] = [
-        (.id, 2), (.state, 1), (.connections, 4), (.rate, 5), (.cpu, 4), (.queued, 6),
+        (.id, 2), (.host, 7), (.node, 6), (.state, 1), (.connections, 4), (.rate, 5), (.cpu, 4),
+        (.queued, 6),
         (.state, 10), (.memory, 6), (.destinations, 6), (.pid, 7), (.heartbeat, 4), (.restarts, 3),
         (.share, 4), (.uptime, 4), (.uptime, 11), (.memory, 7), (.state, 11), (.heartbeat, 9),
         (.restarts, 8), (.destinations, 12),
-        (.share, 13), (.pid, 8), (.share, 24), (.cpu, 5),
+        (.host, 14), (.node, 12), (.share, 13), (.pid, 8), (.share, 24), (.cpu, 5),
     ]
 
     static let elastic: [WorkerColumn] = [.share]
@@ -79,7 +85,10 @@ extension WorkersPage {
     func draw(on painter: inout Painter) {
         let text = WorkerText(model: painter.model, glyphs: painter.glyphs)
         painter.drawTable(
-            list, painter.columns(WorkerColumn.self, of: .workers), empty: "there are no workers"
+            list,
+            painter.columns(
+                WorkerColumn.self, of: .workers, without: painter.placesUnknown(.host, .node)),
+            empty: "there are no workers"
         ) { column, row, width in
             text.line(column, row, width: width)
         }
@@ -95,6 +104,11 @@ struct WorkerText {
         let isUp = row.pid != nil
         switch column {
         case .id: return [Span("\(row.id)", .strong)]
+        case .host: return model.origin(host: row.host, stale: row.staleSeconds)
+        case .node:
+            guard let node = row.node else { return none }
+            guard row.host == nil, let seconds = row.staleSeconds else { return [Span(safe(node))] }
+            return [Span("\(safe(node)) \(Format.age(seconds))", .warning)]
         case .state:
             let glyph = Span(glyphs.glyph(row.state), row.state.role)
             let role = row.state == .running ? nil : row.state.role
@@ -163,8 +177,13 @@ struct WorkerText {
 
     func explanation(_ row: WorkerRow) -> [Line] {
         var first: Line = [
-            Span(glyphs.glyph(row.state), row.state.role), Span(" worker \(row.id) ", .strong),
+            Span(glyphs.glyph(row.state), row.state.role),
+            Span(" \(model.name(of: row)) ", .strong),
         ]
+        if model.isLost(host: row.host), let host = row.host {
+            first.append(Span("is as it was: \(safe(host)) is not reached", .warning))
+            return [first]
+        }
         switch row.state {
         case .running where row.drainedBy != nil:
             first.append(
