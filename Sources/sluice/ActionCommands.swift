@@ -131,7 +131,7 @@ struct Undo: AsyncParsableCommand {
     @OptionGroup var json: JSONOption
 
     func run() async throws {
-        try await connection.connected { daemons in
+        try await connection.connected(acts: true) { daemons in
             try await ActionRun.undo(
                 action, json: json.isWanted, daemons, Console.standard())
         }

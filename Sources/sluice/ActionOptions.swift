@@ -31,7 +31,7 @@ struct ActionOptions: ParsableArguments {
     func run(
         _ action: ActionKind, _ selector: String, worker: Int? = nil, seconds: Double? = nil
     ) async throws {
-        try await connection.connected { daemons in
+        try await connection.connected(acts: true) { daemons in
             let target = try await Target.resolve(selector, for: action, daemons)
             let request = PlanRequest(
                 action: action, selector: target.selector, reason: reason, worker: worker,

@@ -60,7 +60,11 @@ struct ConnectionOptions: ParsableArguments {
 
     /// What is asked, be it one daemon or several hosts as one. Of hosts that could not be reached
     /// it is said that they are missing, and the command fails.
-    func connected<R>(_ body: (any Daemons) async throws -> R) async throws -> R {
+    ///
+    /// - Parameter acts: something is done and not only shown.
+    func connected<R>(
+        acts: Bool = false, _ body: (any Daemons) async throws -> R
+    ) async throws -> R {
         try await opened { daemons in
             guard let merged = daemons as? MergedHosts else { return try await body(daemons) }
             let console = Console.standard()
@@ -68,7 +72,7 @@ struct ConnectionOptions: ParsableArguments {
                 for (host, problem) in merged.unreached {
                     console.warn(
                         "sluice: \(SafeText(host)) cannot be reached (\(SafeText(problem))): "
-                            + "it is missing here")
+                            + (acts ? "nothing was done there" : "it is missing here"))
                 }
                 return !merged.unreached.isEmpty
             }

@@ -35,7 +35,7 @@ extension Table {
             }
         }
         insert(
-            "SEEN",
+            "AS OF",
             rows.map { row in
                 row.staleSeconds.map { Format.duration(seconds: $0) + " ago" }
             })
