@@ -53,7 +53,9 @@ class Joining:
         self.options, self.say = options, say
         self.receiver = receiver.Receiver()
         self.cluster = cluster.Cluster(
-            options, directory, database, "joining", self.receiver.port, lease=LEASE)
+            options, directory, database, "joining", self.receiver.port, lease=LEASE,
+            # Or the receiver could have one for each destination at once.
+            connections=500)
 
     def stop(self):
         self.cluster.stop()

@@ -20,6 +20,7 @@ from typing import NamedTuple, Optional
 sys.dont_write_bytecode = True
 
 import cluster
+import control
 import database
 import joining
 import load
@@ -311,7 +312,8 @@ def main(given):
                 each.run(lambda key, value: values.setdefault(key, []).append(value))
             finally:
                 each.stop()
-    except (load.Stalled, servers.Failed, subprocess.CalledProcessError) as error:
+    except (load.Stalled, servers.Failed, control.Refused,
+            subprocess.CalledProcessError) as error:
         table(values)
         if os.environ.get("SLUICE_BENCH_KEEP"):
             say(f"what there was: {directory}")
