@@ -25,6 +25,7 @@ extension FilterFields {
                 name: "state", kind: .choice(destinationStates), help: "what it is doing"),
             FilterField(name: "why", kind: .choice(whyKinds), help: "what its mail waits for"),
             FilterField(name: "worker", kind: .number, help: "the worker in charge of it"),
+            FilterField(name: "node", kind: .text, help: "the node that has it, of several"),
             FilterField(name: "pinned", kind: .flag, help: "an operator chose the worker"),
             FilterField(name: "paused", kind: .flag, help: "an operator keeps it back"),
             FilterField(name: "queued", kind: .number, help: "deliveries in the spool"),
@@ -72,6 +73,7 @@ extension FilterFields {
             FilterField(name: "reply", kind: .text, help: "the last reply"),
             FilterField(name: "destination", kind: .text, help: "its destination's name or number"),
             FilterField(name: "worker", kind: .number, help: "the worker in charge of it"),
+            FilterField(name: "node", kind: .text, help: "the node that has it, of several"),
         ],
         bareWord: "recipient")
 }

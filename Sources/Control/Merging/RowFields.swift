@@ -15,6 +15,7 @@ extension DestinationRow {
         case "state": .text(state.rawValue)
         case "why": .text(why.kind)
         case "worker": worker.map { .number(Double($0)) }
+        case "node": node.map { .text($0) }
         case "pinned": .flag(pin != nil)
         case "paused": .flag(pausedBy != nil)
         case "queued": .number(Double(queued))
@@ -49,6 +50,7 @@ extension DestinationRow {
         switch comparison.field.name {
         case "destination": comparison.matches(.list([id, name] + domains))
         case "worker": comparison.matches(worker.map { .number(Double($0)) })
+        case "node": comparison.matches(node.map { .text($0) })
         case "why": comparison.matches(.text(why.kind))
         default: false
         }
@@ -82,6 +84,7 @@ extension MessageRow {
         case "destination":
             destination.map { .list([QualifiedID($0).id] + (destinationName.map { [$0] } ?? [])) }
         case "worker": worker.map { .number(Double($0)) }
+        case "node": node.map { .text($0) }
         default: nil
         }
     }

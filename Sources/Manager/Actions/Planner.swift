@@ -182,7 +182,7 @@ struct Planner {
         _ expression: FilterExpression?, sort: String? = nil, descending: Bool = false,
         limit: Int = 100, offset: Int = 0
     ) async throws -> DeliveryQuery {
-        let needsRows = expression?.mentions(["destination", "worker", "why"]) ?? false
+        let needsRows = expression?.mentions(["destination", "worker", "why", "node"]) ?? false
         let (rows, running, now) = try await dispatcher.run { dispatcher in
             let now = dispatcher.clocks.wall()
             dispatcher.refreshOverview(at: now)

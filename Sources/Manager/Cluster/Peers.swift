@@ -48,6 +48,8 @@ final class Peers: Sendable {
         var mute: Set<NodeID> = []
         var isConnected = false
         var watchedAt: Instant?
+        /// Who waits for what others publish to be read.
+        var readers: [EventLoopPromise<Void>] = []
         var isStopped = false
     }
 
@@ -63,6 +65,7 @@ final class Peers: Sendable {
     private static let rest = 5
     /// How long somebody who has asked is taken to be looking.
     private static let attention = Duration.seconds(15)
+    private static let firstLook = Duration.milliseconds(500)
 
     let node: NodeID
     /// Requests of other nodes.
@@ -143,14 +146,35 @@ final class Peers: Sendable {
         wake.call()
     }
 
-    /// Somebody looks: what others publish is read each second for a while.
-    func attend() {
+    /// Somebody looks: what others publish is read each second for a while. Who comes first waits for
+    /// the first time.
+    func attend() async {
         let now = clocks.monotonic()
+        let promise = loop.makePromise(of: Void.self)
         let isNew = state.withLock { state in
             defer { state.watchedAt = now }
-            return state.watchedAt.map { now - $0 > Self.attention } ?? true
+            guard state.isConnected, state.watchedAt.map({ now - $0 > Self.attention }) ?? true
+            else {
+                return false
+            }
+            state.readers.append(promise)
+            return true
         }
-        if isNew { wake.call() }
+        guard isNew else { return promise.succeed() }
+        wake.call()
+        let timer = loop.scheduleTask(in: .nanoseconds(Self.firstLook.nanoseconds)) {
+            self.completeReaders()
+        }
+        defer { timer.cancel() }
+        try? await promise.futureResult.get()
+    }
+
+    private func completeReaders() {
+        let readers = state.withLock { state in
+            defer { state.readers = [] }
+            return state.readers
+        }
+        for reader in readers { reader.succeed() }
     }
 
     /// What the others have published, and whether they can be asked.
@@ -271,7 +295,8 @@ final class Peers: Sendable {
         }
         // Where nobody looks, so that a hundred nodes do not read a hundred each all the time.
         let pause = isWatched ? Self.pace : Self.pace * (Self.rest + round.others / 4)
-        if round.readAt.map({ now - $0 >= pause }) ?? true {
+        let isWaitedFor = state.withLock { !$0.readers.isEmpty }
+        if isWaitedFor || round.readAt.map({ now - $0 >= pause }) ?? true {
             let isAll =
                 isWatched && round.readAllAt.map { now - $0 >= Self.pace * Self.rounds } ?? true
             try read(&round, table, withDestinations: isAll)
@@ -348,6 +373,7 @@ final class Peers: Sendable {
                 return new
             }
         }
+        completeReaders()
     }
 
     private func fail(all failure: Failure) {
@@ -361,5 +387,6 @@ final class Peers: Sendable {
             return state.pending.values
         }
         for (_, promise) in pending { promise.fail(failure) }
+        completeReaders()
     }
 }

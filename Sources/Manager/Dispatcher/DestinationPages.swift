@@ -91,6 +91,7 @@ extension Dispatcher {
         case "name": return .text(destination.title)
         case "domain": return .list(destination.domains)
         case "worker": return destination.ownership.worker.map { .number(Double($0)) }
+        case "node": return node(of: destination.id).map { .text($0) }
         case "pinned": return .flag(destination.pin != nil)
         case "paused": return .flag(destination.isPaused)
         case "held": return .number(Double(destination.held))

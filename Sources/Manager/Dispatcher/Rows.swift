@@ -36,6 +36,7 @@ extension Dispatcher {
             destination.queued > 0 ? destination.report?.oldest ?? destination.oldest : nil
         row.worker = destination.ownership.worker
         row.pin = destination.pin
+        row.node = node(of: destination.id)
         row.pausedBy = destination.pausedBy
         row.pausedUntil = destination.pausedUntil
         row.attempts = destination.attempts

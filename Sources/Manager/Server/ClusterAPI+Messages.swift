@@ -32,7 +32,7 @@ extension ClusterAPI {
             offset: asked.offset)
         query.around = asked.around
         if let peers, let text = asked.filter, let filter,
-            filter.mentions(["destination", "worker", "why", "state"])
+            filter.mentions(["destination", "worker", "why", "state", "node"])
         {
             try await add(peers, text, filter, to: &query)
         }

@@ -49,7 +49,7 @@ struct ClusterAPI: Sendable {
     }
 
     func scene(_ peers: Peers) async throws -> Scene {
-        peers.attend()
+        await peers.attend()
         let (published, silent) = peers.known()
         return try await dispatcher.run { dispatcher in
             let now = dispatcher.clocks.monotonic()
@@ -246,10 +246,10 @@ struct ClusterAPI: Sendable {
         var rows: [DestinationRow] = []
         for other in scene.others where other.problem != nil {
             for var row in other.published?.destinations ?? [] {
+                row.label(other)
                 guard scene.isLeft(row, with: other),
                     filter?.matches(row.lookup(at: now)) ?? true
                 else { continue }
-                row.label(other)
                 rows.append(row)
             }
         }

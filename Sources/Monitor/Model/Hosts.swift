@@ -49,7 +49,8 @@ extension Model {
 
     /// All of the worker's destinations, for the filter of a table.
     func destinations(of worker: WorkerRow) -> String {
-        let filter = "worker = \(worker.id)"
+        var filter = "worker = \(worker.id)"
+        if let node = worker.node { filter += " and node = \(FilterText.quotedIfNeeded(node))" }
         return worker.host.map { "\(filter) and host = \(FilterText.quotedIfNeeded($0))" } ?? filter
     }
 }

@@ -137,6 +137,7 @@ import Testing
     @Test func rowsHaveTheFieldsOfTheLanguage() {
         var row = DestinationRow(id: "mx1/7", key: 0, name: "a")
         row.worker = 1
+        row.node = "a"
         row.tokens = 1
         row.rate = 1
         row.oldestAt = Self.now
@@ -149,6 +150,7 @@ import Testing
         var message = Self.message("mx1/a.0")
         message.destination = "mx1/7"
         message.worker = 1
+        message.node = "a"
         message.lastReply = "421 no"
         for field in FilterFields.messages.fields {
             #expect(message.value(of: field.name, at: Self.now) != nil, "\(field.name)")

@@ -73,6 +73,11 @@ extension Integration {
                         let mail = try await node.control.messages(
                             filter: "destination = \(row.name) and why = paused")
                         #expect(mail.total == 2 && mail.rows.allSatisfy { $0.node == owner })
+                        let named = try await node.control.destinations(
+                            filter: "node = \(owner) and worker = 1")
+                        #expect(named.total == all.rows.count { $0.node == owner })
+                        let there = try await node.control.messages(filter: "node = \(owner)")
+                        #expect(there.total == 2 * named.total)
                         let message = try await node.control.message(mail.rows[0].message)
                         #expect(message.deliveries[0].why.kind == "paused")
                     }
