@@ -238,6 +238,8 @@ final class Trial: Sendable {
         Glibc.kill(-nodes[node].pid, SIGKILL)
         try await nodes[node].end(SIGKILL)
         witness.read { $0.killed(node) }
+        // What it had sent by then is heard by then.
+        try await witness.caughtUp()
         books.value.hurts[place].until = wallClock()
         books.value.down.insert(node)
         lose(node, "killed")
@@ -414,7 +416,16 @@ final class Trial: Sendable {
                         && first.dotAt <= hurt.until ?? .max
                         && recorded[id] ?? .max > hurt.since
                 }
-                if !isForced { unforced.append("\(id): nodes \(first.node), \(next.node)") }
+                guard !isForced else { continue }
+                let hurts = books.value.hurts.filter { $0.nodes.contains(first.node) }.map {
+                    "\($0.since - first.dotAt)…\(($0.until ?? .max) - first.dotAt)"
+                }
+                unforced.append(
+                    """
+                    \(id): nodes \(first.node), \(next.node); µs after the first final dot: recorded \
+                    \(recorded[id].map { "\($0 - first.dotAt)" } ?? "never"), again \
+                    \(next.mailAt - first.dotAt), troubles \(hurts.joined(separator: ", "))
+                    """)
             }
         }
         let load = load.read
