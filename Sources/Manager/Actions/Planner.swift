@@ -496,8 +496,10 @@ extension Dispatcher {
     }
 
     func effect(_ request: PlanRequest, _ rows: [DestinationRow]) -> String {
-        let what =
-            rows.count == 1 ? rows[0].name : Counted.destinations(rows.count)
+        effect(request, on: rows.count == 1 ? rows[0].name : Counted.destinations(rows.count))
+    }
+
+    func effect(_ request: PlanRequest, on what: String) -> String {
         switch request.action {
         case .pause:
             let time =

@@ -97,6 +97,10 @@ extension ClusterAPI {
                 plan.mustTypeCount = plan.mustTypeCount || counts.deliveries > confirmAbove
             }
         }
+        if !request.action.actsOnDeliveries, shown.count > 1 {
+            let what = Counted.destinations(plan.counts.destinations)
+            plan.effect = try await dispatcher.run { $0.effect(request, on: what) }
+        }
         return JointPlan(plan: plan, parts: shown, unreached: unreached)
     }
 
