@@ -124,6 +124,7 @@ struct Workers: AsyncParsableCommand {
         @Argument(help: "How many.")
         var count: Int
 
+        @OptionGroup var node: NodeOption
         @OptionGroup var options: ActionOptions
 
         func validate() throws {
@@ -132,7 +133,8 @@ struct Workers: AsyncParsableCommand {
 
         func run() async throws {
             let request = PlanRequest(
-                action: .workers, selector: Selector(), reason: options.reason, worker: count)
+                action: .workers, selector: Selector(), reason: options.reason, worker: count,
+                node: node.node)
             try await options.run(
                 request, target: "\(count)",
                 try options.connection.single(for: "workers set"))
@@ -149,11 +151,13 @@ struct Workers: AsyncParsableCommand {
                 """)
 
         @Argument(help: "The worker's number.") var worker: Int
+        @OptionGroup var node: NodeOption
         @OptionGroup var options: ActionOptions
 
         func run() async throws {
             let request = PlanRequest(
-                action: .drain, selector: Selector(), reason: options.reason, worker: worker)
+                action: .drain, selector: Selector(), reason: options.reason, worker: worker,
+                node: node.node)
             try await options.run(
                 request, target: "worker \(worker)",
                 try options.connection.single(for: "workers drain"))
@@ -165,16 +169,27 @@ struct Workers: AsyncParsableCommand {
             abstract: "Gives a drained worker its share again.")
 
         @Argument(help: "The worker's number.") var worker: Int
+        @OptionGroup var node: NodeOption
         @OptionGroup var options: ActionOptions
 
         func run() async throws {
             let request = PlanRequest(
-                action: .undrain, selector: Selector(), reason: options.reason, worker: worker)
+                action: .undrain, selector: Selector(), reason: options.reason, worker: worker,
+                node: node.node)
             try await options.run(
                 request, target: "worker \(worker)",
                 try options.connection.single(for: "workers undrain"))
         }
     }
+}
+
+/// Whose workers, where several nodes share a spool.
+struct NodeOption: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The node whose workers are meant; without it those of the one that is asked.",
+            valueName: "name"))
+    var node: String?
 }
 
 extension Console {

@@ -77,13 +77,14 @@ package struct PlanRequest: Codable, Sendable {
 
     package init(
         action: ActionKind, selector: Selector, reason: String = "", worker: Int? = nil,
-        seconds: Double? = nil, progress: String? = nil
+        node: String? = nil, seconds: Double? = nil, progress: String? = nil
     ) {
         self.progress = progress
         self.action = action
         self.selector = selector
         self.reason = reason
         self.worker = worker
+        self.node = node
         self.seconds = seconds
     }
 

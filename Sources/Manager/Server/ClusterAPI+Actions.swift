@@ -26,14 +26,20 @@ extension ClusterAPI {
         var parts = asked.map {
             JointPlan.Part(other: $0.other, name: $0.other.name, plan: $0.value)
         }
-        if only ?? peers.node == peers.node {
-            let answered = Set(asked.map(\.other.id))
-            let own = try await node.planner.plan(request, by: peer, answered: answered)
-            parts.insert(JointPlan.Part(other: nil, name: scene.own, plan: own), at: 0)
-        }
-        let unreached = scene.others.compactMap { other -> String? in
+        var unreached = scene.others.compactMap { other -> String? in
             guard only ?? other.id == other.id, let problem = other.problem else { return nil }
             return "node \(other.name) \(problem): nothing of it is among them"
+        }
+        if only ?? peers.node == peers.node {
+            let answered = Set(asked.map(\.other.id))
+            do {
+                let own = try await node.planner.plan(request, by: peer, answered: answered)
+                parts.insert(JointPlan.Part(other: nil, name: scene.own, plan: own), at: 0)
+            } catch let error as APIError {
+                // It may be about what another has, and possible there: a worker of that number.
+                guard parts.contains(where: { !$0.isEmpty }) else { throw error }
+                unreached.insert("node \(scene.own): \(error.message)", at: 0)
+            }
         }
         guard !parts.isEmpty else {
             throw APIError(

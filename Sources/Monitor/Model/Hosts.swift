@@ -12,6 +12,11 @@ extension Model {
     /// Those that cannot be reached, and what is shown of them is old.
     var lostHosts: [StatusPart] { hosts.filter { !$0.reached } }
 
+    /// The same of nodes, as the asked one has it.
+    var lostNodes: [StatusPart] {
+        (status?.parts ?? []).filter { $0.isHost != true && !$0.reached }
+    }
+
     func isLost(host: String?) -> Bool {
         guard let host else { return false }
         return lostHosts.contains { $0.name == host }

@@ -58,6 +58,11 @@ extension Painter {
                 parts.append([Span(names.dropFirst().reduce(first) { $0 + ", " + $1 }, .dim)])
             }
         } else if let status = model.status {
+            if model.nodes.count > 1 {
+                let live = model.nodes.count { $0.state != .gone }
+                parts.append([Span(Format.counted(live, "node", "nodes"), .strong)])
+                parts += lostNodes
+            }
             let up = (model.daemonNow - status.startedAt).inSeconds
             parts.append([Span(safe(status.hostname), .strong)])
             parts.append([Span("up \(Format.uptime(up))", .dim)])
@@ -81,6 +86,17 @@ extension Painter {
         }
     }
 
+    /// "node c not reached, 12s old".
+    private var lostNodes: [Line] {
+        model.lostNodes.map { node in
+            let age = node.staleSeconds.map { Format.age($0) }
+            return [
+                Span("\(glyphs.lost) node \(safe(node.name)) not reached", .bad),
+                Span(age.map { ", \($0) old" } ?? "", .bad),
+            ]
+        }
+    }
+
     /// Where there is one line for all: what there is to do says more than where.
     private var digest: [Line] {
         guard let status = model.status else { return [[Span("sluice", .title)]] }
@@ -94,8 +110,7 @@ extension Painter {
         if model.showsHosts {
             return parts + lostHosts + [[Span("\(model.hosts.count) hosts", .strong)]]
         }
-        parts.append([Span(safe(status.hostname), .strong)])
-        return parts
+        return parts + lostNodes + [[Span(safe(status.hostname), .strong)]]
     }
 
     /// How fresh the numbers are.

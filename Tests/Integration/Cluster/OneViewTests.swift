@@ -178,6 +178,17 @@ extension Integration {
                 try await rig.takes([(2, "m")])
                 try await a.awaitEmptyQueue()
                 #expect(rig.duplicates == 0)
+                // Workers are those of the named node, which refuses what it cannot do.
+                for (node, code) in [("b", "last-worker"), ("x", "not-found")] {
+                    do {
+                        _ = try await a.control.plan(
+                            PlanRequest(
+                                action: .drain, selector: Selector(), worker: 1, node: node))
+                        Issue.record("it was planned")
+                    } catch let error as APIError {
+                        #expect(error.code == code, "\(error.message)")
+                    }
+                }
                 // What is wrong is said once.
                 await #expect(throws: APIError.self) {
                     try await b.control.plan(

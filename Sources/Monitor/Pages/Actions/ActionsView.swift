@@ -4,12 +4,13 @@ import Terminal
 
 /// A column of the table of actions.
 enum ActionColumn: String, TableColumn {
-    case at, host, by, action, target, count, state, reason, result
+    case at, host, node, by, action, target, count, state, reason, result
 
     var title: Label {
         switch self {
         case .at: "WHEN"
         case .host: "HOST"
+        case .node: "NODE"
         case .by: "WHO"
         case .action: "ACTION"
         case .target: "ON"
@@ -26,6 +27,7 @@ enum ActionColumn: String, TableColumn {
 
     static let steps: [(column: ActionColumn, width: Int)] = [
         (.action, 8), (.at, 8), (.host, 7), (.target, 12), (.count, 6), (.state, 6), (.by, 8),
+        (.node, 6),
         (.target, 20),
         (.count, 8), (.state, 10), (.by, 16), (.reason, 16), (.result, 24), (.target, 30),
         (.reason, 30), (.result, 60),
@@ -41,7 +43,9 @@ extension ActionsPage {
             list,
             ActionColumn.fitted(
                 painter.grid.size.columns - 2,
-                of: ActionColumn.standard.filter { !painter.placesUnknown(.host).contains($0) }),
+                of: ActionColumn.standard.filter {
+                    !painter.placesUnknown(.host, .node).contains($0)
+                }),
             empty: "nobody has done anything yet"
         ) { column, row, width in
             text.line(column, row)
@@ -58,6 +62,7 @@ struct ActionText {
         switch column {
         case .at: return [Span(when(row), .dim)]
         case .host: return model.origin(host: row.host)
+        case .node: return [row.node.map { Span(safe($0)) } ?? Span(glyphs.dash, .dim)]
         case .by: return [Span(safe(row.by))]
         case .action: return [Span(safe(row.action.rawValue), .strong)]
         case .target: return [Span(safe(row.target))]

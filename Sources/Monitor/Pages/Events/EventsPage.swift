@@ -47,6 +47,7 @@ extension FilterFields {
             FilterField(name: "message", kind: .text, help: "the message, as in 1a2b"),
             FilterField(name: "destination", kind: .text, help: "the destination's number"),
             FilterField(name: "worker", kind: .number, help: "the worker"),
+            FilterField(name: "node", kind: .text, help: "at which node, of several"),
         ],
         bareWord: "text")
 }
@@ -59,6 +60,7 @@ extension Event: FollowedLine {
         case "message": message.map { .text($0) }
         case "destination": destination.map { .text($0) }
         case "worker": worker.map { .number(Double($0)) }
+        case "node": node.map { .text($0) }
         case "host": host.map { .text($0) }
         default: nil
         }

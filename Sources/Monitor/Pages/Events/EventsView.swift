@@ -11,8 +11,9 @@ extension EventsPage {
         let (lines, newer) = log.window(rows: room, where: shows)
         painter.fill(painter.line(body.row), .heading)
         let places = places(painter.model)
+        let title: Label = !painter.model.showsHosts ? "NODE" : "HOST"
         let heading = heading(
-            newer: newer, follow: painter.followHint, glyphs: painter.glyphs, places)
+            newer: newer, follow: painter.followHint, glyphs: painter.glyphs, title, places)
         painter.put(heading, row: body.row, column: 1, width: width)
         painter.drawFilter(query, row: body.row, beside: heading)
         if lines.isEmpty {
@@ -33,17 +34,22 @@ extension EventsPage {
         }
     }
 
-    /// How wide the column of hosts is; 0: there is none.
+    /// How wide the column of hosts and nodes is; 0: there is none.
     private func places(_ model: Model) -> Int {
-        guard model.showsHosts else { return 0 }
         let names = model.hosts.map(\.name)
-        let widest = names.map { safe(HostNames.short($0, among: names)).columns }.max() ?? 0
-        return min(max(4, widest), 16) + 1
+        func widest(_ labels: [Label]) -> Int { labels.map(\.columns).max() ?? 0 }
+        let host =
+            model.showsHosts ? widest(names.map { safe(HostNames.short($0, among: names)) }) : 0
+        let node = model.nodes.count > 1 ? widest(model.nodes.map { safe($0.name) }) : 0
+        let both = host + node + (host > 0 && node > 0 ? 1 : 0)
+        return both > 0 ? min(max(5, both), 16) + 1 : 0
     }
 
-    private func heading(newer: Int, follow: Label, glyphs: Glyphs, _ places: Int) -> Line {
+    private func heading(
+        newer: Int, follow: Label, glyphs: Glyphs, _ title: Label, _ places: Int
+    ) -> Line {
         let host: Label =
-            places > 0 ? "HOST" + Label(repeating: " ", count: places - 4) : ""
+            places > 0 ? title + Label(repeating: " ", count: places - title.columns) : ""
         var line: Line = [Span("TIME     \(host)EVENT     ", .heading)]
         if log.isFollowing {
             line.append(Span("\(glyphs.live) following", .headingSorted))
@@ -58,7 +64,8 @@ extension EventsPage {
 
     private func place(_ event: Event, _ model: Model, _ places: Int) -> Span {
         let names = model.hosts.map(\.name)
-        let name = safe(event.host.map { HostNames.short($0, among: names) } ?? "")
+        let host = event.host.map { HostNames.short($0, among: names) }
+        let name = safe([host, event.node].compactMap { $0 }.joined(separator: ":"))
         let room = Label(repeating: " ", count: max(1, places - name.columns))
         return Span(name + room, .dim)
     }
