@@ -18,33 +18,37 @@ extension ClusterAPI {
         var scene = try await scene(peers)
         // Without a node the workers are those of the one that is asked.
         let only = try target(request, scene, peers)
+        if let other = scene.others.first(where: { $0.id == only }) {
+            let plan: Plan = try await reaching(other) {
+                try await peers.ask(other.id, .plan(request, by: peer))
+            }
+            return try await joined(
+                [JointPlan.Part(other: other, name: other.name, plan: plan)], request, [])
+        }
         let asked: [(other: Other, value: Plan)] =
-            only == peers.node
-            ? []
-            : try await ask(
-                peers, &scene, .plan(request, by: peer), only: only)
+            only == nil ? try await ask(peers, &scene, .plan(request, by: peer)) : []
         var parts = asked.map {
             JointPlan.Part(other: $0.other, name: $0.other.name, plan: $0.value)
         }
         var unreached = scene.others.compactMap { other -> String? in
-            guard only ?? other.id == other.id, let problem = other.problem else { return nil }
+            guard only == nil, let problem = other.problem else { return nil }
             return "node \(other.name) \(problem): nothing of it is among them"
         }
-        if only ?? peers.node == peers.node {
-            let answered = Set(asked.map(\.other.id))
-            do {
-                let own = try await node.planner.plan(request, by: peer, answered: answered)
-                parts.insert(JointPlan.Part(other: nil, name: scene.own, plan: own), at: 0)
-            } catch let error as APIError {
-                // It may be about what another has, and possible there: a worker of that number.
-                guard parts.contains(where: { !$0.isEmpty }) else { throw error }
-                unreached.insert("node \(scene.own): \(error.message)", at: 0)
-            }
+        let answered = Set(asked.map(\.other.id))
+        do {
+            let own = try await node.planner.plan(request, by: peer, answered: answered)
+            parts.insert(JointPlan.Part(other: nil, name: scene.own, plan: own), at: 0)
+        } catch let error as APIError {
+            // It may be about what another has, and possible there: a worker of that number.
+            guard parts.contains(where: { !$0.isEmpty }) else { throw error }
+            unreached.insert("node \(scene.own): \(error.message)", at: 0)
         }
-        guard !parts.isEmpty else {
-            throw APIError(
-                code: "not-reached", message: unreached.first ?? "the node cannot be reached")
-        }
+        return try await joined(parts, request, unreached)
+    }
+
+    private func joined(
+        _ parts: [JointPlan.Part], _ request: PlanRequest, _ unreached: [String]
+    ) async throws -> Plan {
         let joint = try await join(parts, request, unreached)
         plans.keep(joint, at: joint.plan.at)
         return joint.plan
