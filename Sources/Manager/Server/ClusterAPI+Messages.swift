@@ -9,17 +9,7 @@ import Spool
 /// The list of messages is that of the spool, which all share; what they wait for is known to the node
 /// that has their destination.
 extension ClusterAPI {
-    struct MessagesQuery: Sendable {
-        /// In the filter language.
-        var filter: String?
-        var sort: String?
-        var isDescending: Bool
-        var offset: Int
-        var limit: Int
-        var around: DeliveryID?
-    }
-
-    func messages(_ asked: MessagesQuery) async throws -> Page<MessageRow> {
+    func messages(_ asked: ListQuery<DeliveryID>) async throws -> Page<MessageRow> {
         let filter = try asked.filter.map { text throws(APIError) in
             try Planner.parse(text, fields: .messages)
         }

@@ -189,7 +189,7 @@ struct ClusterAPI: Sendable {
     /// Rows that are looked through for the one that a page is to be around.
     private static let aroundLimit = 10_000
 
-    func destinations(_ query: NodeAPI.DestinationsQuery) async throws -> Page<DestinationRow> {
+    func destinations(_ query: ListQuery<Int64>) async throws -> Page<DestinationRow> {
         guard let peers else { return try await node.destinations(query) }
         var count = query.offset + query.limit
         while true {
@@ -214,7 +214,7 @@ struct ClusterAPI: Sendable {
 
     /// Of each its first rows.
     private func pages(
-        _ peers: Peers, _ query: NodeAPI.DestinationsQuery, count: Int
+        _ peers: Peers, _ query: ListQuery<Int64>, count: Int
     ) async throws -> [Page<DestinationRow>] {
         var first = query
         (first.offset, first.limit, first.around) = (0, count, nil)
@@ -238,7 +238,7 @@ struct ClusterAPI: Sendable {
 
     /// What those that cannot be asked have published, as far as no other has it by now.
     private func lastKnown(
-        _ scene: Scene, _ query: NodeAPI.DestinationsQuery, at now: UnixTime
+        _ scene: Scene, _ query: ListQuery<Int64>, at now: UnixTime
     ) throws -> Page<DestinationRow> {
         let filter = try query.filter.map { text throws(APIError) in
             try Planner.parse(text, fields: .destinations)

@@ -119,7 +119,7 @@ struct ControlServer: Service {
             }
             return try Answer.json(
                 try await api.messages(
-                    ClusterAPI.MessagesQuery(
+                    ListQuery(
                         filter: query.filter, sort: query.sort, isDescending: query.descending,
                         offset: query.offset, limit: query.limit, around: around)))
         }
@@ -255,7 +255,7 @@ struct ControlServer: Service {
 
     private func destinations(_ query: PageQuery) async throws -> Page<DestinationRow> {
         try await api.destinations(
-            NodeAPI.DestinationsQuery(
+            ListQuery(
                 filter: query.filter, sort: query.sort, isDescending: query.descending,
                 offset: query.offset, limit: query.limit,
                 around: try query.around("the number of a destination") { Int64($0) }))

@@ -12,18 +12,7 @@ struct NodeAPI: Sendable {
     var planner: Planner { Planner(dispatcher: dispatcher, reader: reader) }
     var runner: ActionRunner { ActionRunner(dispatcher: dispatcher, reader: reader) }
 
-    /// Which destinations, in which order.
-    struct DestinationsQuery: Sendable {
-        /// In the filter language.
-        var filter: String?
-        var sort: String?
-        var isDescending: Bool
-        var offset: Int
-        var limit: Int
-        var around: Int64?
-    }
-
-    func destinations(_ query: DestinationsQuery) async throws -> Page<DestinationRow> {
+    func destinations(_ query: ListQuery<Int64>) async throws -> Page<DestinationRow> {
         let filter = try query.filter.map { text throws(APIError) in
             try Planner.parse(text, fields: .destinations)
         }

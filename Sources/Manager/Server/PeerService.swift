@@ -63,7 +63,7 @@ struct PeerService: Service {
         switch request {
         case .destinations(let rows):
             return try await api.destinations(
-                NodeAPI.DestinationsQuery(
+                ListQuery(
                     filter: rows.filter, sort: rows.sort, isDescending: rows.isDescending,
                     offset: 0, limit: rows.count))
         case .destination(let name): return try await api.destination(name)
